@@ -1,0 +1,78 @@
+"""The `dfgame` command: one module a verb, imported only when that verb is called."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Toml
+
+from dfgame import __version__
+from dfgame.config import SettingError
+from dfgame.records import UserError
+
+app = App(
+    name="dfgame",
+    help="Deepfake forensics via an adversarial game.",
+    version=__version__,
+    version_flags=["--version"],
+    help_format="markdown",
+    result_action="return_value",
+    default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
+)
+VERBS = {
+    "forge": "dfgame.cli.forge:forge",
+    "extract": "dfgame.cli.extract:extract",
+    "train": "dfgame.cli.train:train",
+    "evaluate": "dfgame.cli.evaluate:evaluate",
+    "demo": "dfgame.cli.demo:demo",
+}
+for verb, place in VERBS.items():
+    app.command(place, name=verb)
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[Path | None, Parameter(help="Settings from a TOML file; flags win over it.")] = None,
+) -> int | None:
+    if config is not None:
+        if not config.is_file():
+            raise UserError(f"--config {config}: no such file")
+        app.config = (Toml(config, must_exist=True, use_commands_as_keys=False),)
+    return app(tokens, exit_on_error=False, print_error=False)
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _complain(problem: str, remedy: str = "") -> None:
+    print(f"dfgame: {problem}", file=sys.stderr)
+    if remedy:
+        print(f"        {remedy}", file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command and exit: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = app.meta(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
+    except KeyboardInterrupt:
+        _complain("interrupted", "the same command goes on where it was")
+        sys.exit(130)
+    except UserError as error:
+        _complain(error.problem, error.remedy)
+        sys.exit(2)
+    except SettingError as error:
+        _complain(str(error), "dfgame VERB --help explains every setting")
+        sys.exit(2)
+    except CycloptsError as error:
+        _complain(str(error), "dfgame VERB --help lists what there is")
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

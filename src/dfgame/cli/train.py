@@ -1,0 +1,32 @@
+"""dfgame train."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from dfgame.config import TrainConfig
+
+
+def train(
+    manifest: Path, run: Path, /, *, settings: Annotated[TrainConfig, Parameter(name="*")] = TrainConfig()
+) -> int:
+    """Train a detector in the adversarial game on the crops of MANIFEST; the result is the folder RUN.
+
+    Examples:
+
+        dfgame train crops/manifest.parquet runs/plain --game none --methods Deepfakes
+
+        dfgame train crops/manifest.parquet runs/game --game generator --adversary.moves 3 --resume
+
+    Parameters
+    ----------
+    manifest: Path
+        The table written by `dfgame extract`.
+    run: Path
+        Folder for checkpoints, settings and TensorBoard logs.
+    settings: TrainConfig
+        All settings.
+    """
+    print(manifest, run, settings)
+    return 0

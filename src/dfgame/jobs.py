@@ -1,0 +1,109 @@
+"""Many independent jobs on all cores: progress, a crash loses one job, Ctrl-C ends at once."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from typing import TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from dfgame.records import UserError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+console = Console(stderr=True, highlight=False)
+"""Messages and progress go to stderr; results go to stdout. Rich honours NO_COLOR."""
+
+
+def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+    """Pass `items` through, drawing a bar with the time left; drawn only where stderr is a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def available_cores() -> int:
+    """The cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_worker() -> None:
+    import signal
+
+    import cv2
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def run_jobs(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, what: str
+) -> Iterator[tuple[Job, Result | Exception]]:
+    """Yield (job, result or the exception it ended with) for every job, in the order in which they finish.
+
+    Jobs run in `workers` processes (0: one for each core) with one thread each, so that results do not
+    depend on how many there are. A worker that crashes loses its own job only, which comes back as an
+    exception, and is replaced. `function` and the jobs must be picklable. A full disk stops everything.
+
+    Raises:
+        UserError: the disk is full.
+        KeyboardInterrupt: after the workers were stopped.
+    """
+    workers = min(workers or available_cores(), max(len(jobs), 1))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPool(max_workers=workers, initializer=_start_worker, context=context)
+    waiting, running = deque(jobs), {}
+
+    def finished() -> Iterator[tuple[Job, Result | Exception]]:
+        while waiting or running:
+            while waiting and len(running) < 2 * workers:
+                job = waiting.popleft()
+                running[pool.schedule(function, args=(job,))] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                yield job, _outcome(future)
+
+    try:
+        yield from progress_bar(finished(), len(jobs), what)
+        pool.close()
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _outcome(future):
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, OSError) and error.errno == 28:
+        raise UserError(
+            "the disk is full", "make room and run the same command again: it goes on where it was"
+        )
+    if isinstance(error, ProcessExpired):
+        return RuntimeError(f"the worker process ended unexpectedly (exit code {error.exitcode})")
+    return error

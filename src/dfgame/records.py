@@ -1,0 +1,67 @@
+"""The values that are handed from room to room, and the words they are labelled with."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Label = Literal["real", "fake"]
+Split = Literal["train", "val", "test"]
+
+LABELS: tuple[Label, ...] = ("real", "fake")
+"""Class names; the index of a name is its class number: real 0, fake 1."""
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+"""The four manipulation methods of FaceForensics++, in the order of its paper."""
+ORIGINAL = "original"
+"""The `method` of a real video."""
+COMPRESSIONS = ("raw", "c23", "c40")
+CRF = {"raw": 0, "c23": 23, "c40": 40}
+"""H.264 constant rate factor of each compression; raw is lossless."""
+
+
+class UserError(Exception):
+    """Something the user can mend: `problem` says what is wrong, `remedy` what to do. One line each."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One labelled video of a data set.
+
+    `path` and `mask` are POSIX paths relative to the data set's root. `identity` is the person on whose
+    body the face is seen (the target); `source` is the person whose face or expression was put there,
+    None for a real video. A video's name in the sense of every table is `path`, never its stem alone.
+    """
+
+    path: str
+    label: Label
+    method: str
+    compression: str
+    identity: str
+    source: str | None = None
+    split: Split | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face, in pixels of the frame it was found in.
+
+    `box` is (left, top, right, bottom); `points` are left eye, right eye, nose, left and right mouth corner
+    as seen in the image, each (x, y); `score` is the detector's confidence in [0, 1].
+    """
+
+    box: tuple[float, float, float, float]
+    points: tuple[tuple[float, float], ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An input that could not be used, and why; kept so that every input is accounted for."""
+
+    path: str
+    reason: str
