@@ -23,7 +23,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -72,7 +72,6 @@ def writable_folder(folder: Path, flag: str = "OUT") -> Path:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(
-            f"{folder}: cannot write there ({reason})", f"choose another folder as {flag}"
-        ) from None
+        remedy = f"choose another folder as {flag}"
+        raise UserError(f"{folder}: cannot write there ({reason})", remedy) from None
     return folder

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 from rich.console import Console
@@ -96,7 +96,7 @@ def run_jobs(
         pool.join()
 
 
-def _outcome(future):
+def _outcome(future: Any) -> Any:
     error = future.exception()
     if error is None:
         return future.result()
