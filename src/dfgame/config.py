@@ -127,6 +127,10 @@ class BlurConfig:
     def __post_init__(self) -> None:
         _require(self.window >= 3 and self.window % 2 == 1, "blur.window", "odd and at least 3")
         _require(self.budget > 0, "blur.budget", "above 0")
+        constant = self.sigmoid and self.constraint == "clamp"
+        _require(
+            not constant, "blur.sigmoid", "used with another --blur.constraint: under clamp s would be 1"
+        )
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,8 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     snapshot_interval: int = 5
     """Epochs between kept checkpoints."""
+    state_interval: int = 500
+    """Rounds between saves of the state from which a killed run goes on; every epoch's end is one, too."""
     log_interval: int = 50
     """Rounds between scalars in TensorBoard; pictures come with every epoch."""
     val_images: int = 2_000
@@ -245,7 +251,15 @@ class TrainConfig:
         _require(self.epoch_pairs * 2 >= self.batch_size, "epoch-pairs", "at least half the batch size")
         _at_least("image-size", self.image_size, 32)
         _at_least("snapshot-interval", self.snapshot_interval, 1)
+        _at_least("state-interval", self.state_interval, 1)
         _at_least("log-interval", self.log_interval, 1)
+
+        learned = self.blur.constraint == "learn-norm"
+        _require(
+            not learned or self.game == "generator",
+            "blur.constraint learn-norm",
+            "used with --game generator: nobody else learns",
+        )
 
     @property
     def rounds_per_epoch(self) -> int:

@@ -28,5 +28,9 @@ def train(
     settings: TrainConfig
         All settings.
     """
-    print(manifest, run, settings)
+    from dfgame.train import train_run
+
+    record = train_run(manifest, run, settings)
+    best = record.get("best_epoch")
+    print(f"{run}: {settings.rounds:,} rounds, best epoch {best}, {run / 'best.safetensors'}")
     return 0

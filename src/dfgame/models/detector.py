@@ -1,0 +1,129 @@
+"""The detector: a timm backbone with a patch head or an fc head.
+
+Source: game of Wang, Guo, Zuo (IEEE TIP 2022), section IV; auxiliary BatchNorm: Xie et al., "Adversarial
+Examples Improve Image Recognition" (AdvProp), CVPR 2020.
+
+Axes: B images, P patches (1 with the fc head), C classes (real 0, fake 1), F features, h, w of the last map.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dfgame.config import DetectorConfig
+from dfgame.records import LABELS
+
+PACKAGED_BACKBONE = "tf_efficientnet_lite0"
+_LITE0_MEAN, _LITE0_STD = 127 / 255, 128 / 255
+"""What the packaged ImageNet weights of EfficientNet-Lite0 were trained with: (rgb - 127) / 128."""
+
+
+class PatchHead(nn.Module):
+    """A strided 3 x 3 convolution on the last feature map: ceil(h / stride)^2 predictions an image."""
+
+    def __init__(self, features: int, classes: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(features, classes, kernel_size=3, stride=stride, padding=1)
+
+    def forward(self, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B P C"]:
+        """Logits of each patch."""
+        return self.conv(features).flatten(2).transpose(1, 2)
+
+
+class FcHead(nn.Module):
+    """Global average pooling, dropout, linear: one prediction an image."""
+
+    def __init__(self, features: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(features, classes)
+
+    def forward(self, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B 1 C"]:
+        """Logits of the image."""
+        return self.linear(self.dropout(features.mean(dim=(2, 3)))).unsqueeze(1)
+
+
+class SplitNorm(nn.Module):
+    """A BatchNorm with a twin for adversarial images; both start alike."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.main = norm
+        self.auxiliary = copy.deepcopy(norm)
+        self.adversarial = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise with the statistics that were chosen."""
+        return (self.auxiliary if self.adversarial else self.main)(features)
+
+
+class Detector(nn.Module):
+    """Face crops -> logits.
+
+    `forward` takes RGB images in [0, 1], (B, 3, H, W), and returns logits (B, P, C); `probabilities` turns
+    them into an image's probabilities. The backbone's own input statistics are applied inside, so that an
+    adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images through auxiliary BN.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__()
+        backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
+        self.backbone: nn.Module = backbone
+        features, classes = int(backbone.num_features), len(LABELS)
+        self.head = (
+            PatchHead(features, classes, config.stride)
+            if config.head == "patch"
+            else FcHead(features, classes, config.dropout)
+        )
+        packaged = config.backbone == PACKAGED_BACKBONE
+        mean = [_LITE0_MEAN] * 3 if packaged else backbone.pretrained_cfg["mean"]
+        std = [_LITE0_STD] * 3 if packaged else backbone.pretrained_cfg["std"]
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self._split_norms: list[SplitNorm] = []
+
+    def split_batch_norms(self) -> None:
+        """Give every BatchNorm of the backbone its auxiliary twin. Call it after weights were loaded."""
+        for parent in list(self.backbone.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, nn.BatchNorm2d):
+                    split = SplitNorm(child)
+                    setattr(parent, name, split)
+                    self._split_norms.append(split)
+
+    @property
+    def has_auxiliary_norms(self) -> bool:
+        """Whether adversarial images have statistics of their own."""
+        return bool(self._split_norms)
+
+    @contextmanager
+    def adversarial_statistics(self) -> Iterator[None]:
+        """Inside, images are normalised with the auxiliary statistics, if there are any."""
+        for norm in self._split_norms:
+            norm.adversarial = True
+        try:
+            yield
+        finally:
+            for norm in self._split_norms:
+                norm.adversarial = False
+
+    def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F h w"]:
+        """The last feature map."""
+        return self.backbone((images - self.mean) / self.std)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P C"]:
+        """Logits of each patch, in float32."""
+        return self.head(self.features(images)).float()
+
+
+def probabilities(logits: Float[Tensor, "B P C"]) -> Float[Tensor, "B C"]:
+    """An image's probabilities: the mean of its patches' softmax."""
+    return logits.softmax(dim=2).mean(dim=1)

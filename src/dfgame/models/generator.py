@@ -1,0 +1,71 @@
+"""The adversary's network: a ResNet of the CycleGAN family (Zhu et al., ICCV 2017)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Norm = Callable[[int], nn.Module]
+
+
+class ResidualBlock(nn.Module):
+    """Two reflected 3 x 3 convolutions around which the input is carried."""
+
+    def __init__(self, width: int, norm: Norm) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_convolution(width, width, 3, norm), *_convolution(width, width, 3, norm, activation=False)
+        )
+
+    def forward(self, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B F h w"]:
+        """X + body(x)."""
+        return features + self.body(features)
+
+
+class Generator(nn.Module):
+    """Images -> the adversary's raw maps, of the images' height and width.
+
+    7 x 7, two stride-2 convolutions, `blocks` residual blocks, two transposed convolutions, 7 x 7; He
+    initialised. `outputs` is the number of maps. Height and width must be multiples of 4.
+    """
+
+    def __init__(self, outputs: int, filters: int, blocks: int, norm: Literal["bn", "in"]) -> None:
+        super().__init__()
+        make_norm: Norm = nn.BatchNorm2d if norm == "bn" else partial(nn.InstanceNorm2d, affine=True)
+        self.body = nn.Sequential(
+            *_convolution(3, filters, 7, make_norm),
+            *_convolution(filters, 2 * filters, 3, make_norm, stride=2),
+            *_convolution(2 * filters, 4 * filters, 3, make_norm, stride=2),
+            *(ResidualBlock(4 * filters, make_norm) for _ in range(blocks)),
+            *_transposed(4 * filters, 2 * filters, make_norm),
+            *_transposed(2 * filters, filters, make_norm),
+            nn.Conv2d(filters, outputs, 7, padding=3, padding_mode="reflect"),
+        )
+        self.apply(_he_initialise)
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B S H W"]:
+        """Raw maps u for RGB images in [0, 1], which are brought to [-1, 1]."""
+        return self.body(2 * images - 1)
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, norm: Norm, stride: int = 1, activation: bool = True
+) -> list[nn.Module]:
+    conv = nn.Conv2d(
+        inputs, outputs, kernel, stride=stride, padding=kernel // 2, padding_mode="reflect", bias=False
+    )
+    return [conv, norm(outputs), *([nn.ReLU(inplace=True)] if activation else [])]
+
+
+def _transposed(inputs: int, outputs: int, norm: Norm) -> list[nn.Module]:
+    conv = nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False)
+    return [conv, norm(outputs), nn.ReLU(inplace=True)]
+
+
+def _he_initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

