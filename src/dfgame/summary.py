@@ -1,0 +1,272 @@
+"""The evidence of every run -> a row a player, and what may be said of who did better.
+
+A *player* is a game with its settings; runs of it that differ only in their seed are averaged. A *cell* is a
+test method at a test compression. Nothing here reads files or scores images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from dfgame.metrics import COVERAGE, Floats, Level, Roc, interval, mean_roc
+from dfgame.records import COMPRESSIONS, METHODS
+
+HARDEST = "c40"
+"""The heaviest compression of FaceForensics++, reported by itself."""
+FEWEST_VIDEOS = 20
+"""Videos of each class from which an interval may carry a claim.
+
+In simulations (normal scores, AUC 0.9) the 95% percentile bootstrap held the truth in 79% of the cases with
+6 videos a class, 86% with 10, 89% with 15 and 92% with 20: below that it is too narrow to be believed.
+"""
+
+Verdict = Literal["alone", "too few videos", "within the intervals", "seeds overlap", "supported"]
+
+
+class Cell(NamedTuple):
+    """What a detector is tested on."""
+
+    method: str
+    compression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a detector was trained on; an empty tuple is everything its manifest had."""
+
+    methods: tuple[str, ...]
+    compressions: tuple[str, ...]
+
+    def saw(self, method: str) -> bool:
+        """Whether fakes of this method were trained on."""
+        return not self.methods or method in self.methods
+
+    @property
+    def method_words(self) -> str:
+        """The methods joined by +, or all."""
+        return "+".join(self.methods) or "all"
+
+    @property
+    def compression_words(self) -> str:
+        """The compressions joined by +, or all."""
+        return "+".join(self.compressions) or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run on one cell at one level: a row of results.json and results.csv."""
+
+    game: str
+    train_method: str
+    train_compression: str
+    test_method: str
+    test_compression: str
+    level: Level
+    auc: float
+    auc_low: float
+    auc_high: float
+    ap: float
+    eer: float
+    accuracy: float
+    n_real: int
+    n_fake: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A run on a cell at the level of videos: its row, the bootstrap replicates of its AUC, its ROC curve."""
+
+    result: Result
+    replicates: Floats
+    roc: Roc
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvidence:
+    """All cells of one run; `player` is the run's game, and what sets it apart if another run plays it too."""
+
+    player: str
+    training: Training
+    seed: int
+    cells: dict[Cell, Evidence]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A video-level AUC (or the mean of several): mean over the seeds, 95% interval over videos, each seed."""
+
+    value: float
+    low: float
+    high: float
+    by_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A row of the table: runs of one game and training that differ only in their seed."""
+
+    name: str
+    training: Training
+    seeds: tuple[int, ...]
+    cells: dict[Cell, Estimate]
+    unseen: Estimate | None
+    """Mean over the methods not trained on, at every compression tested; None where there are none."""
+    hardest: Estimate | None
+    """Mean over all methods at `HARDEST`; None where it was not tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Who did best on `subject` among the players of one training, and whether that may be said."""
+
+    training: Training
+    subject: str
+    best: str
+    estimate: Estimate
+    verdict: Verdict
+    rivals: tuple[tuple[str, float, float], ...]
+    """The others: name, and the interval of how far `best` is ahead (paired over videos, Bonferroni)."""
+    fewest_videos: int
+    """Videos in the smaller class of the smallest cell compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A player's mean ROC curve at one compression over the methods it was, or was not, trained on."""
+
+    player: str
+    training: Training
+    compression: str
+    seen: bool
+    fpr: Floats
+    tpr: Floats
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that an evaluation found."""
+
+    results: list[Result]
+    runs: list[RunEvidence]
+    players: list[Player]
+    comparisons: list[Comparison]
+    lines: list[Line]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def in_order(cells: Sequence[Cell]) -> list[Cell]:
+    """Cells by compression from light to heavy, then by method; names of other data sets follow."""
+
+    def place(names: tuple[str, ...], name: str) -> tuple[int, str]:
+        return (names.index(name) if name in names else len(names), name)
+
+    return sorted(
+        set(cells), key=lambda cell: (place(COMPRESSIONS, cell.compression), place(METHODS, cell.method))
+    )
+
+
+def summarise(results: list[Result], runs: list[RunEvidence], settings: dict[str, Any]) -> Evaluation:
+    """Average seeds, compare players, average ROC curves."""
+    groups: dict[Training, dict[str, list[RunEvidence]]] = {}
+    for run in runs:
+        groups.setdefault(run.training, {}).setdefault(run.player, []).append(run)
+    players, comparisons, lines = [], [], []
+    for training, members in groups.items():
+        shared = _shared_cells(members)
+        subjects = _subjects(training, shared)
+        for name, group in members.items():
+            players.append(_player(name, training, group, shared, subjects))
+            lines += _lines(name, training, group)
+        comparisons += [_compare(training, subject, cells, members) for subject, cells in subjects.items()]
+    return Evaluation(results, runs, players, comparisons, lines, settings)
+
+
+UNSEEN_SUBJECT = "methods not trained on"
+
+
+def _subjects(training: Training, shared: list[Cell]) -> dict[str, list[Cell]]:
+    subjects = {
+        UNSEEN_SUBJECT: [cell for cell in shared if not training.saw(cell.method)],
+        HARDEST: [cell for cell in shared if cell.compression == HARDEST],
+    }
+    return {subject: cells for subject, cells in subjects.items() if cells}
+
+
+def _shared_cells(members: dict[str, list[RunEvidence]]) -> list[Cell]:
+    """The cells that every run has: only means over the same cells can be compared."""
+    sets = [set(run.cells) for group in members.values() for run in group]
+    return in_order(list(set.intersection(*sets)))
+
+
+def _player(
+    name: str,
+    training: Training,
+    group: list[RunEvidence],
+    shared: list[Cell],
+    subjects: dict[str, list[Cell]],
+) -> Player:
+    means = {subject: _estimate(group, cells) for subject, cells in subjects.items()}
+    return Player(
+        name,
+        training,
+        tuple(run.seed for run in group),
+        {cell: _estimate(group, [cell]) for cell in shared},
+        means.get(UNSEEN_SUBJECT),
+        means.get(HARDEST),
+    )
+
+
+def _replicates(group: list[RunEvidence], cells: list[Cell]) -> Floats:
+    return np.mean([run.cells[cell].replicates for run in group for cell in cells], axis=0)
+
+
+def _estimate(group: list[RunEvidence], cells: list[Cell]) -> Estimate:
+    by_seed = [float(np.mean([run.cells[cell].result.auc for cell in cells])) for run in group]
+    return Estimate(float(np.mean(by_seed)), *interval(_replicates(group, cells)), tuple(by_seed))
+
+
+def _compare(
+    training: Training, subject: str, cells: list[Cell], members: dict[str, list[RunEvidence]]
+) -> Comparison:
+    """The best player is called so only if the videos and, where there are several, all seeds support it."""
+    estimates = {name: _estimate(group, cells) for name, group in members.items()}
+    best = max(estimates, key=lambda name: estimates[name].value)
+    others = [name for name in members if name != best]
+    coverage = 1 - (1 - COVERAGE) / max(len(others), 1)
+    ahead = _replicates(members[best], cells)
+    rivals = tuple(
+        (name, *interval(ahead - _replicates(members[name], cells), coverage)) for name in others
+    )
+    rows = [run.cells[cell].result for group in members.values() for run in group for cell in cells]
+    fewest = min(min(row.n_real, row.n_fake) for row in rows)
+    worst_seed = min(estimates[best].by_seed)
+    if not others:
+        verdict: Verdict = "alone"
+    elif fewest < FEWEST_VIDEOS:
+        verdict = "too few videos"
+    elif any(low <= 0 for _, low, _ in rivals):
+        verdict = "within the intervals"
+    elif any(worst_seed <= max(estimates[name].by_seed) for name in others):
+        verdict = "seeds overlap"
+    else:
+        verdict = "supported"
+    return Comparison(training, subject, best, estimates[best], verdict, rivals, fewest)
+
+
+def _lines(name: str, training: Training, group: list[RunEvidence]) -> list[Line]:
+    lines = []
+    cells = in_order([cell for run in group for cell in run.cells])
+    for compression in dict.fromkeys(cell.compression for cell in cells):
+        for seen in (True, False):
+            curves = [
+                evidence.roc
+                for run in group
+                for cell, evidence in run.cells.items()
+                if cell.compression == compression and training.saw(cell.method) == seen
+            ]
+            if curves:
+                lines.append(Line(name, training, compression, seen, *mean_roc(curves)))
+    return lines
