@@ -27,8 +27,7 @@ def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig())
     for stage, taken in seconds.items():
         print(f"{stage:>20}  {taken:7.1f} s")
     print(f"{'together':>20}  {sum(seconds.values()):7.1f} s")
-    print(
-        f"\nLook at {settings.out / 'report.html'} in a browser; the figures are in {settings.out / 'results.json'}."
-    )
-    print(f"Curves: tensorboard --logdir {settings.out / 'runs'}")
+    out = settings.out
+    print(f"\nOpen {out / 'report.html'} in a browser. The figures are in {out / 'results.json'}.")
+    print(f"Curves of the training: tensorboard --logdir {out / 'runs'}")
     return 0
