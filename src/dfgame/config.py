@@ -295,6 +295,8 @@ class EvaluateConfig:
     """Where to compute."""
     seed: int = 0
     """Seed of the bootstrap."""
+    overwrite: bool = False
+    """Replace another evaluation's results in OUT, instead of refusing."""
 
     def __post_init__(self) -> None:
         _at_least("replicates", self.replicates, 100)
