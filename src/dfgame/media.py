@@ -1,0 +1,192 @@
+"""Pictures and videos in and out: upright RGB frames with true time stamps, H.264 at a given CRF."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from dfgame.files import atomic_path
+from dfgame.records import UserError
+
+RgbImage = NDArray[np.uint8]
+"""Height x width x 3, red first, 0 to 255."""
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
+_LOSSLESS = {"qp": "0", "preset": "ultrafast"}
+_LOSSY_PRESET = "fast"
+
+
+class MediaError(UserError):
+    """A picture or video that cannot be read; the message is one line that names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded frame: its number in the video from 0, its time stamp in seconds, its upright pixels."""
+
+    index: int
+    time: float
+    image: RgbImage
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFacts:
+    """What a video's container says: upright size in pixels, clockwise rotation in degrees, rate, length.
+
+    `frames` and `duration` (seconds) are 0 where the container does not say.
+    """
+
+    width: int
+    height: int
+    rotation: int
+    fps: float
+    frames: int
+    duration: float
+    codec: str
+    pixel_format: str
+
+
+def probe(path: Path) -> VideoFacts:
+    """Read a video's facts; its first frame is decoded, since only that tells the rotation.
+
+    Raises:
+        MediaError: it is not a video or has no frame that can be decoded.
+    """
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        try:
+            first = next(container.decode(stream), None)
+        except FFmpegError as error:
+            raise MediaError(f"{path}: cannot be decoded ({error.strerror})") from None
+        if first is None:
+            raise MediaError(f"{path}: a video without a frame")
+        sideways = first.rotation % 180 != 0
+        width, height = (first.height, first.width) if sideways else (first.width, first.height)
+        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+        return VideoFacts(
+            width=width,
+            height=height,
+            rotation=-first.rotation % 360,
+            fps=float(stream.average_rate or 0),
+            frames=stream.frames,
+            duration=seconds,
+            codec=stream.codec_context.name,
+            pixel_format=stream.codec_context.pix_fmt or "",
+        )
+
+
+def count_frames(path: Path) -> int:
+    """The number of frames: the container's word, or a count of its packets where it says nothing.
+
+    Raises:
+        MediaError: it is not a video.
+    """
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        if stream.frames:
+            return stream.frames
+        try:
+            return sum(packet.size > 0 for packet in container.demux(stream))
+        except FFmpegError as error:
+            raise MediaError(f"{path}: cannot be read to its end ({error.strerror})") from None
+
+
+def read_frames(path: Path, indices: Collection[int] | None = None) -> Iterator[Frame]:
+    """Decode a video once, in order, on one thread; yield all frames, or those with the given numbers.
+
+    Frames are turned upright. Of a damaged file, what can be decoded is yielded first.
+
+    Raises:
+        MediaError: it is not a video, or it ends or breaks before all its declared frames were decoded.
+    """
+    last = max(indices, default=-1) if indices is not None else None
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        stream.codec_context.thread_count = 1
+        index = -1
+        try:
+            for index, decoded in enumerate(container.decode(stream)):
+                if indices is None or index in indices:
+                    yield Frame(index, float(decoded.time or 0.0), _upright(decoded))
+                if index == last:
+                    return
+        except FFmpegError as error:
+            raise MediaError(f"{path}: breaks off after {index + 1} frames ({error.strerror})") from None
+        if index < 0:
+            raise MediaError(f"{path}: a video without a frame")
+        if stream.frames and index + 1 < stream.frames:
+            raise MediaError(f"{path}: breaks off after {index + 1} of {stream.frames} frames")
+
+
+def write_video(path: Path, frames: Iterable[RgbImage], fps: int, crf: int) -> None:
+    """Write H.264, whole or not at all, on one thread so that the bytes do not depend on the machine's cores.
+
+    `crf` 0 is lossless in yuv444p (up to the rounding of RGB to YUV); any other is 4:2:0 with x264's preset
+    "fast", which spends some bits more than the default for twice the speed. Frames are of one, even size.
+    """
+    with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:
+        options = _LOSSLESS if crf == 0 else {"crf": str(crf), "preset": _LOSSY_PRESET}
+        stream = container.add_stream("libx264", rate=fps, options=options | {"threads": "1"})
+        stream.pix_fmt = "yuv444p" if crf == 0 else "yuv420p"
+        for number, image in enumerate(frames):
+            if number == 0:
+                stream.height, stream.width = image.shape[:2]
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def read_image(path: Path) -> RgbImage:
+    """Read a picture as upright 8-bit RGB; grey, CMYK, palette, 16-bit and EXIF rotation are understood.
+
+    Raises:
+        MediaError: it is not a picture or is damaged.
+    """
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith(("I", "F")):
+                return _from_deep_grey(np.asarray(upright))
+            return np.asarray(upright.convert("RGB"), np.uint8)
+    except UnidentifiedImageError:
+        raise MediaError(f"{path}: not a picture") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MediaError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _from_deep_grey(values: NDArray[np.generic]) -> RgbImage:
+    """16-bit grey (or 32-bit and float, by its own largest value) as 8-bit RGB."""
+    numbers = np.nan_to_num(values.astype(np.float64))
+    top = 65535.0 if numbers.max() > 255 and numbers.max() <= 65535 else max(numbers.max(), 1.0)
+    grey = np.clip(numbers * (255 / top), 0, 255).round().astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _opened(path: Path) -> InputContainer:
+    try:
+        return av.open(str(path))
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file") from None
+    except (FFmpegError, OSError) as error:
+        reason = "empty" if path.is_file() and path.stat().st_size == 0 else error.strerror
+        raise MediaError(f"{path}: not a video ({reason})") from None
+
+
+def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
+    if not container.streams.video:
+        raise MediaError(f"{path}: has no video stream")
+    return container.streams.video[0]
+
+
+def _upright(decoded: av.VideoFrame) -> RgbImage:
+    image = np.asarray(decoded.to_ndarray(format="rgb24"), np.uint8)
+    quarter_turns = round(decoded.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarter_turns), np.uint8)
