@@ -1,0 +1,70 @@
+"""Face detectors: one small protocol, a class a detector."""
+
+import importlib.util
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from dfgame.media import RgbImage
+from dfgame.records import Face, UserError
+
+LONGEST_SIDE = 640
+"""Frames are brought to it before detection: faces that matter are found at that size, and it is fast."""
+
+
+class FaceDetector(Protocol):
+    """What finds faces: an upright RGB image -> its faces, best first, in pixels of that image."""
+
+    def __call__(self, image: RgbImage) -> list[Face]:
+        """Find the faces; an empty list where there is none."""
+        ...
+
+
+class YuFace:
+    """libfacedetection (Yu Shiqi and others), whose weights travel inside the package `yuface`."""
+
+    def __init__(self, min_score: float = 0.6) -> None:
+        import yuface
+
+        self._detect, self._min_score = yuface.detect, min_score
+
+    def __call__(self, image: RgbImage) -> list[Face]:
+        """Find the faces in an upright RGB image."""
+        height, width = image.shape[:2]
+        shrink = min(1.0, LONGEST_SIDE / max(height, width))
+        if shrink < 1:
+            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        scores, boxes, points = self._detect(np.ascontiguousarray(image[:, :, ::-1]), self._min_score)
+        scale = np.array([width / image.shape[1], height / image.shape[0]])
+        faces = [
+            _face(int(score), box.astype(np.float64), five.astype(np.float64), scale)
+            for score, box, five in zip(scores, boxes, points, strict=True)
+        ]
+        return sorted(faces, key=lambda face: -face.score)
+
+
+def default_detector(min_score: float) -> FaceDetector:
+    """The detector that works offline, without a download.
+
+    Raises:
+        UserError: its package is not installed.
+    """
+    if importlib.util.find_spec("yuface") is None:
+        raise UserError(
+            "no face detector is installed: yuface is made for Python below 3.12",
+            "use Python 3.11 and pip install yuface",
+        )
+    return YuFace(min_score)
+
+
+def _face(score: int, box: np.ndarray, five: np.ndarray, scale: np.ndarray) -> Face:
+    """Yuface's integers (score in percent; left, top, width, height; x, y of five points) as a Face."""
+    left, top, width, height = box
+    corners = np.array([[left, top], [left + width, top + height]]) * scale
+    points = five.reshape(5, 2) * scale
+    return Face(
+        box=tuple(corners.ravel().tolist()),
+        points=tuple((x, y) for x, y in points.tolist()),
+        score=score / 100,
+    )

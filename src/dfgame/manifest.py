@@ -1,0 +1,126 @@
+"""The table of face crops, one row a crop. Everything after extraction reads only this."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dfgame.files import atomic_path
+from dfgame.records import Split, UserError
+
+METADATA_KEY = b"dfgame"
+"""Under this key the Parquet schema holds, as JSON, how the table was made."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("video", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("time", pa.float64(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("compression", pa.string(), nullable=False),
+        pa.field("identity", pa.string(), nullable=False),
+        pa.field("source", pa.string()),
+        pa.field("split", pa.string()),
+        *(pa.field(side, pa.float32(), nullable=False) for side in ("left", "top", "right", "bottom")),
+        pa.field("landmarks", pa.list_(pa.float32(), 10), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+        pa.field("track", pa.int16(), nullable=False),
+    ]
+)
+"""Columns of a manifest.
+
+`path`: the crop, relative to the manifest's folder. `video`: relative to the data set's root; it is the video's
+name everywhere. `frame`: number of the frame from 0; `time`: its time stamp in seconds. `method`: `original` for a
+real video. `identity`, `source`: the target and the source person. `left` to `bottom`: the face's box, and
+`landmarks`: x, y of left eye, right eye, nose, left and right mouth corner, in pixels of the upright frame.
+`score`: the face detector's confidence. `track`: the number of the face among those of the video.
+"""
+
+
+def write_manifest(path: Path, table: pa.Table, made_by: dict[str, Any]) -> None:
+    """Write a manifest, whole or not at all; `made_by` says how it was made and is kept inside.
+
+    Raises:
+        ValueError: the table's columns are not SCHEMA's.
+    """
+    if table.schema.names != SCHEMA.names:
+        raise ValueError(f"columns {table.schema.names} are not a manifest's")
+    metadata = {METADATA_KEY: json.dumps(made_by, sort_keys=True).encode()}
+    with atomic_path(path) as temporary:
+        pq.write_table(table.cast(SCHEMA).replace_schema_metadata(metadata), temporary, compression="zstd")
+
+
+def read_manifest(path: Path) -> pa.Table:
+    """Read a manifest.
+
+    Raises:
+        UserError: the file is missing, is not Parquet, or lacks columns of a manifest.
+    """
+    remedy = "`dfgame extract` writes manifests"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file", remedy)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})", remedy) from None
+    missing = [name for name in SCHEMA.names if name not in table.schema.names]
+    if missing:
+        raise UserError(f"{path}: not a manifest, it has no column {', '.join(missing)}", remedy)
+    return table
+
+
+def made_by(table: pa.Table) -> dict[str, Any]:
+    """How a manifest was made, as its writer said; empty where nothing is said."""
+    return json.loads((table.schema.metadata or {}).get(METADATA_KEY, b"{}"))
+
+
+def select(
+    table: pa.Table,
+    split: Split | None = None,
+    methods: Collection[str] = (),
+    compressions: Collection[str] = (),
+) -> pa.Table:
+    """The rows of a split, of these manipulation methods and qualities; an empty choice is all of them.
+
+    `methods` chooses among the fakes only: the real rows always stay.
+    """
+    keep = np.ones(table.num_rows, bool)
+    if split is not None:
+        keep &= _column(table, "split") == split
+    if methods:
+        keep &= (_column(table, "label") == "real") | np.isin(_column(table, "method"), list(methods))
+    if compressions:
+        keep &= np.isin(_column(table, "compression"), list(compressions))
+    return table.filter(pa.array(keep))
+
+
+def _column(table: pa.Table, name: str) -> NDArray[np.str_]:
+    return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
+
+
+def check_leaks(table: pa.Table) -> None:
+    """Refuse a table in which a person, as target or as source, is in two splits.
+
+    Raises:
+        UserError: names the first such people.
+    """
+    splits: dict[str, set[str]] = {}
+    for column in ("identity", "source"):
+        pairs = table.group_by([column, "split"]).aggregate([])
+        for person, split in zip(pairs[column].to_pylist(), pairs["split"].to_pylist(), strict=True):
+            if person is not None and split is not None:
+                splits.setdefault(person, set()).add(split)
+    leaks = sorted(person for person, of_person in splits.items() if len(of_person) > 1)
+    if leaks:
+        shown = ", ".join(leaks[:5]) + (f" and {len(leaks) - 5} more" if len(leaks) > 5 else "")
+        raise UserError(
+            f"people are in two splits: {shown}", "split by person: see the data set's splits/*.json"
+        )
