@@ -157,8 +157,9 @@ def auc_replicates(
 ) -> Floats:
     """The AUC of each bootstrap replicate, ties counting half.
 
-    A replicate in which video v comes a_v times has the AUC a_r' M a_f / ((n_r . a_r) (n_f . a_f)), with n the
-    videos' frames and M of `wins`: what resampling the frames of the drawn videos would give, without doing so.
+    A replicate in which video v comes a_v times has the AUC a_r' M a_f / ((n_r . a_r) (n_f . a_f)), with n
+    the videos' frames and M of `wins`: what repeating the frames of the drawn videos would give, without
+    doing so.
 
     Args:
         real: for each real video the scores of its frames (or its one score, at the level of videos).
@@ -188,8 +189,8 @@ def auc_bootstrap(
     of frames, too, whole videos are drawn, each with all its frames.
 
     Raises:
-        ValueError: a score is not finite, a video has both labels, or a class has fewer than two videos, which
-            leaves nothing to resample.
+        ValueError: a score is not finite, a video has both labels, or a class has fewer than two videos,
+            which leaves nothing to resample.
     """
     truth, values = _checked(labels, scores)
     names = np.asarray(videos, np.str_)

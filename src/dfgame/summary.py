@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dfgame.metrics import COVERAGE, Floats, Level, Roc, interval, mean_roc
+from dfgame.players import Training
 from dfgame.records import COMPRESSIONS, METHODS
 
 HARDEST = "c40"
@@ -30,28 +31,6 @@ class Cell(NamedTuple):
 
     method: str
     compression: str
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """What a detector was trained on; an empty tuple is everything its manifest had."""
-
-    methods: tuple[str, ...]
-    compressions: tuple[str, ...]
-
-    def saw(self, method: str) -> bool:
-        """Whether fakes of this method were trained on."""
-        return not self.methods or method in self.methods
-
-    @property
-    def method_words(self) -> str:
-        """The methods joined by +, or all."""
-        return "+".join(self.methods) or "all"
-
-    @property
-    def compression_words(self) -> str:
-        """The compressions joined by +, or all."""
-        return "+".join(self.compressions) or "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +65,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class RunEvidence:
-    """All cells of one run; `player` is the run's game, and what sets it apart if another run plays it too."""
+    """All cells of one run; `player` is its game, and what sets it apart where others play the same."""
 
     player: str
     training: Training
@@ -96,7 +75,7 @@ class RunEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A video-level AUC (or the mean of several): mean over the seeds, 95% interval over videos, each seed."""
+    """A video-level AUC or a mean of several: mean of the seeds, 95% interval over videos, each seed's."""
 
     value: float
     low: float
@@ -237,9 +216,7 @@ def _compare(
     others = [name for name in members if name != best]
     coverage = 1 - (1 - COVERAGE) / max(len(others), 1)
     ahead = _replicates(members[best], cells)
-    rivals = tuple(
-        (name, *interval(ahead - _replicates(members[name], cells), coverage)) for name in others
-    )
+    rivals = tuple((name, *interval(ahead - _replicates(members[name], cells), coverage)) for name in others)
     rows = [run.cells[cell].result for group in members.values() for run in group for cell in cells]
     fewest = min(min(row.n_real, row.n_fake) for row in rows)
     worst_seed = min(estimates[best].by_seed)

@@ -1,0 +1,258 @@
+"""Trained detectors on a manifest -> the evidence: every run on every method and quality, with intervals."""
+
+import csv
+import importlib.metadata
+import json
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dfgame import __version__
+from dfgame.config import EvaluateConfig, to_dict
+from dfgame.files import atomic_path, read_json, sha256, writable_folder, write_json
+from dfgame.jobs import console
+from dfgame.manifest import check_leaks, read_manifest, select
+from dfgame.measure import Scores, measure_run
+from dfgame.metrics import COVERAGE, THRESHOLD, video_means
+from dfgame.players import Entry, identify
+from dfgame.records import LABELS, ORIGINAL, UserError
+from dfgame.summary import Evaluation, Result, RunEvidence, summarise
+
+Scorer = Callable[[Path, pa.Table, Path, EvaluateConfig], pa.Table]
+"""(run, rows, the manifest's folder, settings) -> the rows with a float64 column `p_fake`."""
+RunReader = Callable[[Path], dict[str, Any]]
+"""run -> name, game, methods, compressions, seed, config, version."""
+
+RESULTS = "results.json"
+SETTINGS = "settings.json"
+SCORES = "scores"
+SCORE_COLUMNS = ("path", "video", "frame", "label", "method", "compression", "p_fake")
+RECORDED_VERSIONS = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pyarrow")
+
+
+def evaluate_runs(
+    runs: Sequence[Path],
+    manifest: Path,
+    out: Path,
+    config: EvaluateConfig,
+    scorer: Scorer | None = None,
+    read_run: RunReader | None = None,
+) -> Evaluation:
+    """Score every run on a split of a manifest, and measure each method at each quality.
+
+    Real rows of a quality are the negatives of every method at that quality. Writes OUT/scores (every frame's
+    and every video's score) and OUT/settings.json; `report.write_report` writes the rest. Scores in OUT that
+    come from the same weights and rows are used again, so that an interrupted evaluation goes on.
+
+    Args:
+        runs: folders of trained detectors.
+        manifest: the table of `dfgame extract`.
+        out: folder for the results.
+        config: what to measure.
+        scorer: gives rows their scores; `score.score_run` if None.
+        read_run: says what a run is; `score.run_info` if None.
+
+    Raises:
+        UserError: OUT holds another evaluation, the split is empty, or somebody is in two splits.
+    """
+    if scorer is None or read_run is None:
+        from dfgame.score import run_info, score_run
+
+        scorer, read_run = scorer or score_run, read_run or run_info
+    if not runs:
+        raise UserError("no RUN to evaluate", "name at least one folder of `dfgame train`")
+    rows = _rows_of_split(manifest, config)
+    entries = identify(runs, [read_run(run) for run in runs])
+    settings = _settings(entries, rows, manifest, out, config)
+    _claim(out, settings["asked"], config.overwrite)
+    results: list[Result] = []
+    evidence: list[RunEvidence] = []
+    for entry in entries:
+        scored = _scored(entry, rows, manifest.parent, out / SCORES, config, settings, scorer)
+        found, cells, undefined = measure_run(entry, _arrays(scored), config.replicates, config.seed)
+        results += found
+        evidence.append(RunEvidence(entry.player, entry.training, entry.seed, cells))
+        settings["undefined"] += undefined
+    for cell in settings["undefined"]:
+        console.print(
+            f"left out: {cell['run']} on {cell['method']} {cell['compression']}: {cell['reason']}",
+            soft_wrap=True,
+        )
+    if not results:
+        raise UserError(
+            f"{manifest}: nothing could be measured on its {config.split} split",
+            f"the first reason: {settings['undefined'][0]['reason']}",
+        )
+    write_json(out / SETTINGS, settings)
+    return summarise(results, evidence, settings)
+
+
+def _rows_of_split(manifest: Path, config: EvaluateConfig) -> pa.Table:
+    table = read_manifest(manifest)
+    check_leaks(table)
+    for flag, column, asked in (
+        ("methods", "method", config.methods),
+        ("compressions", "compression", config.compressions),
+    ):
+        there = sorted(set(table.column(column).to_pylist()) - {ORIGINAL})
+        missing = [name for name in asked if name not in there]
+        if missing:
+            raise UserError(
+                f"--{flag} {' '.join(missing)}: not in {manifest}", f"it has: {', '.join(there) or 'none'}"
+            )
+    rows = select(table, config.split, config.methods, config.compressions)
+    if not rows.num_rows:
+        there = sorted({str(split) for split in table.column("split").to_pylist()} - {"None"})
+        raise UserError(
+            f"{manifest}: no rows in the split {config.split}",
+            f"choose another --split; it has: {', '.join(there) or 'no splits'}",
+        )
+    return rows
+
+
+def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
+    """Make OUT; refuse if it holds the results of another question."""
+    writable_folder(out, "--out")
+    if not (out / RESULTS).exists() or overwrite:
+        return
+    before = read_json(out / SETTINGS).get("asked") if (out / SETTINGS).is_file() else None
+    if before != asked:
+        raise UserError(
+            f"{out / RESULTS}: exists, and comes from another evaluation",
+            "choose another --out, or add --overwrite to replace it",
+        )
+
+
+def _settings(
+    entries: list[Entry], rows: pa.Table, manifest: Path, out: Path, config: EvaluateConfig
+) -> dict[str, Any]:
+    """What was asked, of whom and of how much data: all of it in settings.json."""
+    asked = {
+        "version": __version__,
+        "config": {key: value for key, value in to_dict(config).items() if key != "overwrite"},
+        "manifest_sha256": sha256(manifest),
+        "weights_sha256": {entry.name: _weights_hash(entry.path, config.checkpoint) for entry in entries},
+    }
+    return {
+        "asked": asked,
+        "command": _command(entries, manifest, out, config),
+        "versions": {"dfgame": __version__, "python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
+        "manifest": str(manifest),
+        "datasets": sorted(set(rows.column("dataset").to_pylist())),
+        "split": config.split,
+        "counts": _counts(rows),
+        "threshold": THRESHOLD,
+        "coverage": COVERAGE,
+        "replicates": config.replicates,
+        "runs": [
+            {"run": entry.name, "player": entry.player, "path": str(entry.path), **entry.info}
+            for entry in entries
+        ],
+        "seeds": len({entry.seed for entry in entries}),
+        "other_manifest": _trained_elsewhere(entries, asked["manifest_sha256"]),
+        "undefined": [],
+    }
+
+
+def _counts(rows: pa.Table) -> dict[str, int]:
+    """How much is tested on; a video at two qualities counts twice, a person once."""
+    videos = dict(zip(rows.column("video").to_pylist(), rows.column("label").to_pylist(), strict=True))
+    labels = list(videos.values())
+    return {
+        "identities": len(set(rows.column("identity").to_pylist())),
+        "videos": len(labels),
+        "real_videos": labels.count("real"),
+        "fake_videos": labels.count("fake"),
+        "frames": rows.num_rows,
+    }
+
+
+def _trained_elsewhere(entries: list[Entry], manifest_hash: str) -> list[str]:
+    """Runs known to be trained on another manifest, whose people cannot be checked against this one's."""
+    hashes = {entry.name: entry.info.get("data", {}).get("manifest_sha256") for entry in entries}
+    return [name for name, own in hashes.items() if own not in (None, manifest_hash)]
+
+
+def _command(entries: list[Entry], manifest: Path, out: Path, config: EvaluateConfig) -> str:
+    """The command line that gives these results."""
+    words = ["dfgame", "evaluate", str(manifest), *(str(entry.path) for entry in entries), "--out", str(out)]
+    default = EvaluateConfig()
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if value == getattr(default, item.name) or item.name == "overwrite":
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        words += [f"--{item.name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
+
+
+def _weights_hash(run: Path, checkpoint: str) -> str | None:
+    path = run / f"{checkpoint}.safetensors"
+    return sha256(path) if path.is_file() else None
+
+
+def _scored(
+    entry: Entry,
+    rows: pa.Table,
+    folder: Path,
+    scores: Path,
+    config: EvaluateConfig,
+    settings: dict[str, Any],
+    scorer: Scorer,
+) -> pa.Table:
+    """The rows with their scores: kept ones of the same weights and rows, or new ones, which are kept."""
+    path = scores / f"{entry.name}.frames.parquet"
+    weights = settings["asked"]["weights_sha256"][entry.name]
+    origin = {
+        "weights_sha256": weights,
+        "manifest_sha256": settings["asked"]["manifest_sha256"],
+        "rows": [config.split, *config.methods, *config.compressions],
+        "version": __version__,
+    }
+    if weights is not None and _origin(path) == origin:
+        console.print(f"{entry.name}: scores of the same weights and rows are there already: {path}")
+        return pq.read_table(path)
+    table = scorer(entry.path, rows, folder, config).select(SCORE_COLUMNS)
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata({b"dfgame": json.dumps(origin).encode()}), temporary)
+    _write_video_scores(scores / f"{entry.name}.videos.csv", table)
+    return table
+
+
+def _arrays(scored: pa.Table) -> Scores:
+    return Scores(
+        labels=np.array([LABELS.index(label) for label in scored["label"].to_pylist()]),
+        scores=scored["p_fake"].to_numpy(),
+        methods=np.array(scored["method"].to_pylist()),
+        compressions=np.array(scored["compression"].to_pylist()),
+        videos=np.array(scored["video"].to_pylist()),
+    )
+
+
+def _origin(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return json.loads(metadata.get(b"dfgame", b"null"))
+
+
+def _write_video_scores(path: Path, table: pa.Table) -> None:
+    columns = ("label", "method", "compression")
+    values = zip(*(table[name].to_pylist() for name in columns), strict=True)
+    facts = dict(zip(table["video"].to_pylist(), values, strict=True))
+    names, means = video_means(table["video"].to_pylist(), table["p_fake"].to_numpy())
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["video", *columns, "p_fake"])
+        writer.writerows([name, *facts[name], mean] for name, mean in zip(names, means, strict=True))

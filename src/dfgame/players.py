@@ -1,0 +1,125 @@
+"""Which runs are seeds of one player, and what sets players apart that play the same game."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dfgame.records import UserError
+
+NOT_THE_RECIPE = {
+    "game",
+    "methods",
+    "compressions",
+    "seed",
+    "resume",
+    "workers",
+    "device",
+    "log_interval",
+    "state_interval",
+    "snapshot_interval",
+}
+"""Training settings that do not make another player: they are its name already, its seed, or housekeeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a detector was trained on; an empty tuple is everything its manifest had."""
+
+    methods: tuple[str, ...]
+    compressions: tuple[str, ...]
+
+    def saw(self, method: str) -> bool:
+        """Whether fakes of this method were trained on."""
+        return not self.methods or method in self.methods
+
+    @property
+    def method_words(self) -> str:
+        """The methods joined by +, or all."""
+        return "+".join(self.methods) or "all"
+
+    @property
+    def compression_words(self) -> str:
+        """The compressions joined by +, or all."""
+        return "+".join(self.compressions) or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run that takes part in an evaluation.
+
+    `name` tells it apart from the other runs and serves as a file name; `player` is its game, followed by the
+    settings that set it apart where another player of the same training plays the same game.
+    """
+
+    path: Path
+    name: str
+    player: str
+    training: Training
+    seed: int
+    info: dict[str, Any]
+
+
+def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Entry]:
+    """The entries of runs, in their order, from what `score.run_info` says of each.
+
+    Raises:
+        UserError: two runs have the same settings and the same seed.
+    """
+    trainings = [
+        Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"]))) for info in infos
+    ]
+    recipes = [_recipe(info["config"]) for info in infos]
+    rivals: dict[tuple[str, Training], list[dict[str, str]]] = defaultdict(list)
+    for info, training, recipe in zip(infos, trainings, recipes, strict=True):
+        rivals[info["game"], training].append(recipe)
+    entries = []
+    names = _distinct([info["name"] for info in infos])
+    for path, name, info, training, recipe in zip(paths, names, infos, trainings, recipes, strict=True):
+        player = _player_name(info["game"], recipe, rivals[info["game"], training])
+        entries.append(Entry(path, name, player, training, info["seed"], info))
+    _refuse_twins(entries)
+    return entries
+
+
+def _recipe(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """The settings that make a player, flat, by their flags' names."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _recipe(value, f"{prefix}{key}.")
+        elif prefix or key not in NOT_THE_RECIPE:
+            flat[f"{prefix}{key}".replace("_", "-")] = json.dumps(value).strip('"')
+    return flat
+
+
+def _player_name(game: str, recipe: dict[str, str], rivals: list[dict[str, str]]) -> str:
+    keys = sorted(set().union(*rivals))
+    differing = [key for key in keys if len({rival.get(key) for rival in rivals}) > 1]
+    words = ", ".join(f"{key} {recipe.get(key, 'unset')}" for key in differing)
+    return f"{game} ({words})" if words else game
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names that repeat are numbered, from the second on: run, run-2."""
+    taken: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}-{number}"
+        taken.append(candidate)
+    return taken
+
+
+def _refuse_twins(entries: list[Entry]) -> None:
+    first: dict[tuple[str, Training, int], Entry] = {}
+    for entry in entries:
+        twin = first.setdefault((entry.player, entry.training, entry.seed), entry)
+        if twin is not entry:
+            raise UserError(
+                f"{twin.path} and {entry.path}: the same settings and the same seed",
+                "give one of them: a seed counted twice is not a second seed",
+            )
