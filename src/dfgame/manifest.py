@@ -37,11 +37,14 @@ SCHEMA = pa.schema(
 )
 """Columns of a manifest.
 
-`path`: the crop, relative to the manifest's folder. `video`: relative to the data set's root; it is the video's
-name everywhere. `frame`: number of the frame from 0; `time`: its time stamp in seconds. `method`: `original` for a
-real video. `identity`, `source`: the target and the source person. `left` to `bottom`: the face's box, and
-`landmarks`: x, y of left eye, right eye, nose, left and right mouth corner, in pixels of the upright frame.
-`score`: the face detector's confidence. `track`: the number of the face among those of the video.
+- `path`: the crop, relative to the manifest's folder.
+- `video`: relative to the data set's root; it is the video's name everywhere.
+- `frame`: its number from 0; `time`: its time stamp in seconds.
+- `method`: `original` for a real video.
+- `identity`, `source`: the target and the source person.
+- `left` to `bottom`: the face's box in pixels of the upright frame.
+- `landmarks`: x, y of left eye, right eye, nose, left and right mouth corner, in the same pixels.
+- `score`: the face detector's confidence; `track`: the number of the face among those of the video.
 """
 
 

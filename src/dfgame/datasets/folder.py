@@ -1,0 +1,36 @@
+"""A plain folder with `real/` and `fake/`: video files anywhere below them.
+
+A video's identity is its file's name without suffix, or the subfolder it is in: `real/anna/1.mp4` is of anna.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dfgame.media import VIDEO_SUFFIXES
+from dfgame.records import LABELS, ORIGINAL, Video
+
+NAME = "folder"
+EXPECTED = "real/ and fake/ with videos below them"
+UNKNOWN = "unknown"
+"""The `method` of the fakes and the `compression` of all: a plain folder does not say."""
+
+
+def recognises(root: Path) -> bool:
+    """Whether the folder has both subfolders."""
+    return all((root / label).is_dir() for label in LABELS)
+
+
+def find(root: Path) -> Iterator[Video]:
+    """All videos below the two subfolders."""
+    for label in LABELS:
+        for path in (root / label).rglob("*"):
+            if path.suffix.lower() not in VIDEO_SUFFIXES or path.name.startswith("."):
+                continue
+            folders = path.relative_to(root / label).parts[:-1]
+            yield Video(
+                path.relative_to(root).as_posix(),
+                label,
+                ORIGINAL if label == "real" else UNKNOWN,
+                UNKNOWN,
+                folders[0] if folders else path.stem,
+            )

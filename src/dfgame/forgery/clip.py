@@ -1,0 +1,78 @@
+"""Photographs of one person -> a clip: slow camera motion, sensor noise, one shot after the other."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfgame.forgery.align import moved
+from dfgame.forgery.photographs import Person, prepared
+
+SHORTEST_SHOT = 4
+"""Frames; a person with more photographs than there are such shots in a clip shows the first ones."""
+ZOOM = (1.04, 1.12)
+"""Range of the zoom, above 1 so that the picture's border stays outside."""
+DRIFT, TURN = 0.015, 0.035
+"""Largest shift (share of the longer side) and rotation (radians) of the camera's slow motion."""
+NOISE = (0.8, 2.4)
+"""Range of the sensor noise's standard deviation, on the 0-255 scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Frames (T, H, W, 3), RGB 0 to 255, and the face's five points in each, (T, 5, 2)."""
+
+    frames: NDArray[np.uint8]
+    points: NDArray[np.float64]
+
+
+def render(person: Person, size: int, length: int, seed: int) -> Clip:
+    """The person's clip; the same arguments give the same pixels."""
+    rng = np.random.default_rng((seed, 1, int(person.id)))
+    shots = min(len(person.photographs), max(length // SHORTEST_SHOT, 1))
+    borders = np.linspace(0, length, shots + 1).round().astype(int)
+    frames, points = [], []
+    height = width = 0
+    for photograph, start, end in zip(person.photographs, borders, borders[1:], strict=False):
+        still = prepared(photograph.path, size)
+        face = np.array(photograph.points)
+        if not frames:
+            height, width = still.shape[:2]
+        for matrix in _motion(rng, still.shape[:2], (height, width), end - start):
+            frames.append(
+                cv2.warpAffine(
+                    still, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+                )
+            )
+            points.append(moved(face, matrix))
+    return Clip(_with_noise(np.stack(frames), rng), np.stack(points))
+
+
+def _motion(
+    rng: np.random.Generator, still: tuple[int, ...], frame: tuple[int, int], length: int
+) -> list[NDArray[np.float64]]:
+    """A smooth path of 2 x 3 maps from the still to the frames: zoom, rotation, shift."""
+    phases, speeds = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.3, 1.0, 4)
+    time = np.linspace(0, 1, max(length, 1))
+    wave = np.sin(phases[:, None] + 2 * np.pi * speeds[:, None] * time)
+    fit = max(frame[0] / still[0], frame[1] / still[1])
+    zoom = fit * (np.mean(ZOOM) + (ZOOM[1] - ZOOM[0]) / 2 * wave[0])
+    angle = TURN * wave[1]
+    shift = DRIFT * max(frame) * wave[2:]
+    return [
+        _camera(z, a, (still[1] / 2, still[0] / 2), (frame[1] / 2 + dx, frame[0] / 2 + dy))
+        for z, a, dx, dy in zip(zoom, angle, *shift, strict=True)
+    ]
+
+
+def _camera(zoom: float, angle: float, centre: tuple[float, float], goal: tuple[float, float]) -> NDArray[np.float64]:
+    turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.column_stack([turn, np.array(goal) - turn @ np.array(centre)])
+
+
+def _with_noise(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Noise of one strength for the whole clip, new in every frame."""
+    strength = rng.uniform(*NOISE)
+    noise = rng.standard_normal(frames.shape, dtype=np.float32) * np.float32(strength)
+    return np.clip(np.rint(frames + noise), 0, 255).astype(np.uint8)
