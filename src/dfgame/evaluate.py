@@ -153,8 +153,7 @@ def _settings(
         "coverage": COVERAGE,
         "replicates": config.replicates,
         "runs": [
-            {"run": entry.name, "player": entry.player, "path": str(entry.path), **entry.info}
-            for entry in entries
+            {"run": entry.name, "player": entry.player, "path": str(entry.path), **entry.info} for entry in entries
         ],
         "seeds": len({entry.seed for entry in entries}),
         "other_manifest": _trained_elsewhere(entries, asked["manifest_sha256"]),

@@ -1,0 +1,53 @@
+"""dfgame evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from dfgame.config import EvaluateConfig
+
+
+def evaluate(
+    manifest: Path,
+    /,
+    *runs: Path,
+    out: Path = Path("evaluation"),
+    settings: Annotated[EvaluateConfig, Parameter(name="*")] = EvaluateConfig(),
+) -> int:
+    """Measure the detectors RUNS on the crops of MANIFEST: tables, intervals, curves and a page in OUT.
+
+    Runs that differ only in their seed are averaged. Every method is measured against the real videos of the
+    same quality. An interrupted evaluation goes on when called again.
+
+    Examples:
+
+        dfgame evaluate crops/manifest.parquet runs/plain runs/game
+
+        dfgame evaluate crops/manifest.parquet runs/game-0 runs/game-1 --out seeds --compressions c23 c40
+
+    Parameters
+    ----------
+    manifest: Path
+        The table written by `dfgame extract`.
+    runs: Path
+        Folders written by `dfgame train`.
+    out: Path
+        Folder for the results.
+    settings: EvaluateConfig
+        All settings.
+    """
+    from rich.console import Console
+
+    from dfgame.evaluate import evaluate_runs
+    from dfgame.report import findings, terminal_tables, write_report
+
+    evaluation = evaluate_runs(runs, manifest, out, settings)
+    page = write_report(out, evaluation)
+    console = Console(highlight=False)
+    for table in terminal_tables(evaluation):
+        console.print(table)
+    for finding in findings(evaluation):
+        console.print(finding, markup=False)
+    console.print(f"{page}: the whole report", soft_wrap=True, markup=False)
+    return 1 if evaluation.settings["undefined"] else 0

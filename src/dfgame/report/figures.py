@@ -1,0 +1,163 @@
+"""The report's figures, as inline SVG whose bytes depend on the numbers alone."""
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from dfgame.report.words import number, span
+from dfgame.summary import Cell, Line, Player
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#7A5C00", "#333333", "#56B4E9", "#E69F00")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart; the pale ones darkened for white paper."""
+DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+"""A second mark of a line beside its colour."""
+CHANCE = 0.5
+"""Where the colours of the matrix begin: a coin's AUC. Values below it have the same colour as it."""
+INK, FAINT = "#1a1f27", "#5b6470"
+
+_COLUMN, _ROW, _HEAD = 0.9, 0.56, 0.56
+_LABEL_CHARACTER = 0.082
+_LONG = 12
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+}
+
+
+def matrix_figure(players: Sequence[Player], compression: str) -> str:
+    """A heat map of video-level AUC at one compression: players x methods, those trained on framed."""
+    cells = [cell for cell in players[0].cells if cell.compression == compression]
+    names = [_wrapped(player.name) for player in players]
+    label = _LABEL_CHARACTER * max(len(line) for name in names for line in name.splitlines()) + 0.12
+    width, height = label + _COLUMN * len(cells) + 0.06, _HEAD + _ROW * len(players) + 0.06
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(-label, width - label), ylim=(height - _HEAD, -_HEAD))
+        axes.axis("off")
+        for column, cell in enumerate(cells):
+            _column_head(axes, column, cell, players[0].training.saw(cell.method))
+        for row, (player, name) in enumerate(zip(players, names, strict=True)):
+            axes.text(-0.1, (row + 0.5) * _ROW, name, ha="right", va="center", linespacing=1.1)
+            for column, cell in enumerate(cells):
+                _matrix_cell(axes, row, column, player, cell)
+    return _svg(figure, f"matrix {players[0].training} {compression}", _matrix_words(players, cells))
+
+
+def _column_head(axes: Axes, column: int, cell: Cell, seen: bool) -> None:
+    centre = (column + 0.5) * _COLUMN
+    axes.text(centre, -0.23, _wrapped(cell.method), ha="center", va="bottom", fontsize=8.5, linespacing=1.1)
+    weight, colour = ("bold", INK) if seen else ("normal", FAINT)
+    axes.text(
+        centre,
+        -0.07,
+        "seen" if seen else "unseen",
+        ha="center",
+        va="bottom",
+        fontsize=8,
+        weight=weight,
+        color=colour,
+    )
+
+
+def _matrix_cell(axes: Axes, row: int, column: int, player: Player, cell: Cell) -> None:
+    estimate = player.cells[cell]
+    left, top = column * _COLUMN, row * _ROW
+    strength = (max(estimate.value, CHANCE) - CHANCE) / (1 - CHANCE)
+    colour = colormaps["GnBu"](0.04 + 0.92 * strength)
+    gap = 0.025
+    edge = 1.6 if player.training.saw(cell.method) else 0
+    axes.add_patch(Rectangle(
+            (left + gap, top + gap),
+            _COLUMN - 2 * gap,
+            _ROW - 2 * gap,
+            facecolor=colour,
+            edgecolor=INK,
+            linewidth=edge,
+        ))
+    ink = "white" if _luminance(colour) < 0.3 else INK
+    centre = left + _COLUMN / 2
+    axes.text(centre, top + 0.38 * _ROW, number(estimate.value), ha="center", va="center", size=11, color=ink)
+    interval = span(estimate.low, estimate.high)
+    axes.text(centre, top + 0.74 * _ROW, interval, ha="center", va="center", size=7.5, color=ink)
+
+
+def _luminance(colour: tuple[float, float, float, float]) -> float:
+    """Relative luminance of an sRGB colour, as the Web Content Accessibility Guidelines define it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def _matrix_words(players: Sequence[Player], cells: Sequence[Cell]) -> str:
+    rows = (
+        f"{player.name}: " + ", ".join(f"{cell.method} {number(player.cells[cell].value)}" for cell in cells)
+        for player in players
+    )
+    return f"Video-level AUC at {cells[0].compression}. " + "; ".join(rows) + "."
+
+
+def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
+    """Mean ROC curves, one a player; `order` holds all players' names, so that colours stay theirs."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(3.15, 3.05))
+        axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
+        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
+        for line in lines:
+            place = order.index(line.player)
+            axes.plot(
+                line.fpr,
+                line.tpr,
+                label=line.player,
+                color=COLOURS[place % len(COLOURS)],
+                linestyle=DASHES[place % len(DASHES)],
+                linewidth=1.7,
+                clip_on=False,
+            )
+        ticks = {0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1: "1"}
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.set_yticks(list(ticks), list(ticks.values()))
+        axes.set_xlabel("real videos called fake")
+        axes.set_ylabel("fake videos called fake")
+        axes.tick_params(labelsize=8, length=3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e9ed", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.legend(loc="lower right", frameon=False, fontsize=8, handlelength=2.6)
+    kind = "trained on" if lines[0].seen else "not trained on"
+    words = f"ROC curves at {lines[0].compression}, methods {kind}: {', '.join(line.player for line in lines)}."
+    return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
+
+
+def _wrapped(name: str) -> str:
+    """A long name over several lines: NeuralTextures between its words, a player's settings one a line."""
+    if len(name) < _LONG:
+        return name
+    return re.sub(r"(?<=[a-z])(?=[A-Z])| (?=\()|(?<=,) ", "\n", name)
+
+
+def _svg(figure: Figure, name: str, words: str) -> str:
+    """The figure as an SVG element with a description; no date, no random ids, nothing from elsewhere."""
+    text = io.StringIO()
+    with rc_context({**_STYLE, "svg.hashsalt": name}):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(text, format="svg", metadata=nothing, transparent=True)
+    body = text.getvalue()[text.getvalue().index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r"<!--.*?-->\n?", "", body, flags=re.DOTALL)
+    described = html.escape(words)
+    return body.replace("<svg", f'<svg role="img" aria-label="{described}"', 1)

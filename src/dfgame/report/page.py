@@ -1,0 +1,137 @@
+"""The page: one HTML file without script, fonts or pictures from elsewhere, the same bytes for the same numbers."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dfgame.metrics import COVERAGE, LEVELS, THRESHOLD
+from dfgame.players import Training
+from dfgame.report import words
+from dfgame.report.figures import matrix_figure, roc_figure
+from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Picture(NamedTuple):
+    """An example to show: what it is, in words that also serve readers who cannot see it, and a PNG file."""
+
+    caption: str
+    png: bytes
+
+    @property
+    def uri(self) -> str:
+        """The picture as a data URI.
+
+        Raises:
+            ValueError: the bytes are not a PNG file.
+        """
+        if not self.png.startswith(PNG_SIGNATURE):
+            raise ValueError(f"the picture of {self.caption!r} is not a PNG file")
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The heat map at one compression."""
+
+    compression: str
+    trained_on: bool
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The ROC figure at one compression, of the methods trained on or of the others."""
+
+    compression: str
+    seen: bool
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """All that is shown of the players of one training."""
+
+    training: Training
+    players: list[Player]
+    matrices: list[Matrix]
+    curves: list[Curves]
+
+
+def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str:
+    """The report as HTML."""
+    environment = Environment(
+        loader=PackageLoader("dfgame.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "number": words.number,
+        "listed": words.listed,
+        "counted": words.counted,
+        "training_words": words.training_words,
+    }
+    environment.globals |= {"span": words.span}
+    settings = evaluation.settings
+    return environment.get_template("report.html.j2").render(
+        dataset=words.dataset_words(settings),
+        setting=words.setting(evaluation),
+        findings=words.findings(evaluation),
+        notes=words.notes(evaluation),
+        sections=[_section(evaluation, training) for training in _trainings(evaluation)],
+        several_seeds=any(len(player.seeds) > 1 for player in evaluation.players),
+        levels=[(level, _rows(evaluation, level)) for level in LEVELS[::-1]],
+        pictures=[Picture(*picture) for picture in pictures],
+        settings=settings,
+        settings_json=json.dumps(settings["asked"]["config"], indent=2),
+        runs=[_run_facts(run) for run in settings["runs"]],
+        hardest=HARDEST,
+        fewest=FEWEST_VIDEOS,
+        coverage=f"{COVERAGE:.0%}",
+        threshold=THRESHOLD,
+    )
+
+
+def _trainings(evaluation: Evaluation) -> list[Training]:
+    return list(dict.fromkeys(player.training for player in evaluation.players))
+
+
+def _section(evaluation: Evaluation, training: Training) -> Section:
+    players = [player for player in evaluation.players if player.training == training]
+    names = [player.name for player in players]
+    compressions = list(dict.fromkeys(cell.compression for cell in players[0].cells))
+    knows_all = not training.compressions
+    matrices = [
+        Matrix(name, knows_all or name in training.compressions, Markup(matrix_figure(players, name)))
+        for name in compressions
+    ]
+    panels: dict[tuple[str, bool], list[Line]] = {}
+    for line in evaluation.lines:
+        if line.training == training:
+            panels.setdefault((line.compression, line.seen), []).append(line)
+    seen_first = sorted(panels, key=lambda panel: not panel[1])
+    curves = [Curves(*panel, Markup(roc_figure(panels[panel], names))) for panel in seen_first]
+    return Section(training, players, matrices, curves)
+
+
+def _rows(evaluation: Evaluation, level: str) -> list[tuple[Result, bool]]:
+    """The results of a level, each with whether its method was trained on."""
+    return [
+        (result, result.train_method == "all" or result.test_method in result.train_method.split("+"))
+        for result in evaluation.results
+        if result.level == level
+    ]
+
+
+def _run_facts(run: dict[str, Any]) -> dict[str, Any]:
+    """A run's facts and, apart from them, its settings as text."""
+    return {**run, "config": json.dumps(run["config"], indent=2)}

@@ -1,0 +1,133 @@
+"""What the numbers say, in sentences: claims only where the evidence supports them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dfgame.metrics import COVERAGE
+from dfgame.players import Training
+from dfgame.summary import FEWEST_VIDEOS, HARDEST, Comparison, Estimate, Evaluation, Player
+
+INTERVAL = f"{COVERAGE:.0%} interval"
+
+
+def number(value: float) -> str:
+    """A rate in [0, 1], as it is printed everywhere."""
+    return f"{value:.3f}"
+
+
+def span(low: float, high: float) -> str:
+    """An interval, as it is printed everywhere."""
+    return f"{number(low)}–{number(high)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def counted(count: int, word: str, plural: str = "") -> str:
+    """`1 seed`, `2 seeds`, `12,000 frames`."""
+    return f"{count:,} {word if count == 1 else plural or word + 's'}"
+
+
+def training_words(training: Training) -> str:
+    """What was trained on."""
+    methods = listed(training.methods) if training.methods else "all methods"
+    qualities = listed(training.compressions) if training.compressions else "all compressions"
+    return f"{methods} at {qualities}"
+
+
+def dataset_words(settings: dict[str, Any]) -> str:
+    """The data set by the name its manifest gives, never another."""
+    return listed(settings["datasets"])
+
+
+def setting(evaluation: Evaluation) -> str:
+    """What was trained on, tested on, and on how much."""
+    trainings = list(dict.fromkeys(player.training for player in evaluation.players))
+    cells = [cell for player in evaluation.players for cell in player.cells]
+    methods = listed(list(dict.fromkeys(cell.method for cell in cells)))
+    qualities = listed(list(dict.fromkeys(cell.compression for cell in cells)))
+    counts, settings = evaluation.settings["counts"], evaluation.settings
+    return (
+        f"Trained on {'; '.join(map(training_words, trainings))}. "
+        f"Tested on {methods} at {qualities}: the {settings['split']} split of {dataset_words(settings)}, "
+        f"{counted(counts['real_videos'], 'real video')} and {counted(counts['fake_videos'], 'fake video')} "
+        f"of {counted(counts['identities'], 'person', 'people')}, {seeds_words(evaluation.players)}."
+    )
+
+
+def seeds_words(players: Sequence[Player]) -> str:
+    """How many seeds each player was trained with."""
+    numbers = sorted({len(player.seeds) for player in players})
+    if len(numbers) == 1:
+        return f"{counted(numbers[0], 'seed')} for each player"
+    return f"{numbers[0]} to {numbers[-1]} seeds for each player"
+
+
+def findings(evaluation: Evaluation) -> list[str]:
+    """One sentence or two for each comparison."""
+    several = len({player.training for player in evaluation.players}) > 1
+    return [_finding(comparison, several) for comparison in evaluation.comparisons]
+
+
+def _finding(comparison: Comparison, name_training: bool) -> str:
+    where = f"At {HARDEST}, over all methods" if comparison.subject == HARDEST else f"On {comparison.subject}"
+    if name_training:
+        where += f" (trained on {training_words(comparison.training)})"
+    best = f"{comparison.best}: mean video-level AUC {_with_interval(comparison.estimate)}"
+    close = [name for name, low, _ in comparison.rivals if low <= 0]
+    if comparison.verdict == "alone":
+        return f"{where}, {best}. There is no other player of this training to compare it with."
+    if comparison.verdict == "too few videos":
+        return (
+            f"{where}, no player can be called the best: a class has only "
+            f"{counted(comparison.fewest_videos, 'video')}, and below {FEWEST_VIDEOS} the intervals are too "
+            f"narrow to be believed. The highest number is that of {best}."
+        )
+    if comparison.verdict == "within the intervals":
+        return (
+            f"{where}, no player can be called the best: the highest number is that of {best}, but its lead "
+            f"over {listed(close)} is within the intervals."
+        )
+    if comparison.verdict == "seeds overlap":
+        return (
+            f"{where}, no player can be called the best: the highest number is that of {best}, but the seeds "
+            "of another player reach as high."
+        )
+    return f"{where}, {comparison.best} did best: {_claim(comparison)}"
+
+
+def _claim(comparison: Comparison) -> str:
+    sentence = (
+        f"mean video-level AUC {_with_interval(comparison.estimate)}, ahead of every other player by more than "
+        "the videos vary"
+    )
+    if len(comparison.estimate.by_seed) > 1:
+        return f"{sentence}, and with every seed."
+    return f"{sentence}. One seed each: this holds for these trained networks, not yet for the games."
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{number(estimate.value)} ({INTERVAL} {span(estimate.low, estimate.high)})"
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """What a reader must know before believing the numbers; most evaluations have none of it."""
+    settings = evaluation.settings
+    said = []
+    if settings["split"] != "test":
+        said.append(
+            f"These are scores on the {settings['split']} split, which training has used: they do not show how "
+            "well the detectors do on people they have not seen."
+        )
+    if settings["other_manifest"]:
+        said.append(
+            f"Trained on another manifest: {listed(settings['other_manifest'])}. Whether its people are also "
+            "among those tested here could not be checked."
+        )
+    said += [
+        f"Left out: {cell['run']} on {cell['method']} at {cell['compression']} ({cell['reason']})."
+        for cell in settings["undefined"]
+    ]
+    return said
