@@ -39,6 +39,26 @@ class Noise(nn.Module):
         return (image + strength * torch.randn(image.shape)).round().clamp(0, 255).to(torch.uint8)
 
 
+class ShiftScaleRotate(nn.Module):
+    """A small random similarity; what comes in from beyond the image is its mirror."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._affine = v2.RandomAffine(
+            degrees=[-10.0, 10.0],
+            translate=(0.04, 0.04),
+            scale=(0.9, 1.1),
+            interpolation=v2.InterpolationMode.BILINEAR,
+        )
+
+    def forward(self, image: UInt8[Tensor, "3 H W"]) -> UInt8[Tensor, "3 H W"]:
+        """Move the image."""
+        height, width = image.shape[1:]
+        border = max(height, width) // 4
+        padded = v2.functional.pad(image, [border] * 4, padding_mode="reflect")
+        return v2.functional.center_crop(self._affine(padded), [height, width])
+
+
 class Augmentation:
     """Augment a training image; the same seed gives the same result, and no global state is touched."""
 
@@ -50,12 +70,7 @@ class Augmentation:
                 v2.ColorJitter(saturation=0.3, hue=0.05),
             ]
         )
-        geometry = v2.RandomAffine(
-            degrees=[-10.0, 10.0],
-            translate=(0.0625, 0.0625),
-            scale=(0.9, 1.1),
-            interpolation=v2.InterpolationMode.BILINEAR,
-        )
+        geometry = ShiftScaleRotate()
         self._steps = (
             (config.jpeg, v2.JPEG(quality=(60, 100))),
             (config.noise, Noise()),

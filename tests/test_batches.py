@@ -1,0 +1,123 @@
+"""Batches: balanced, drawn by video, the same for the same seed and round; augmentation seeded image by image."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from dfgame.augment import Augmentation
+from dfgame.batches import RoundBatches, crop_loader, read_crop, round_loader, to_unit
+from dfgame.config import AugmentConfig
+from dfgame.records import UserError
+
+NOTHING = AugmentConfig(jpeg=0, noise=0, flip=0, colour=0, grey=0, geometry=0)
+
+
+def crops_of(folder, videos):
+    """A table of `videos`: (name, label, frames), and its crops, each of one grey level."""
+    rows = []
+    for number, (video, label, frames) in enumerate(videos):
+        for frame in range(frames):
+            path = f"{video}_{frame}.png"
+            cv2.imwrite(str(folder / path), np.full((32, 32, 3), 10 * number, np.uint8))
+            rows.append({"path": path, "video": video, "label": label})
+    return pa.Table.from_pylist(rows)
+
+
+@pytest.fixture
+def batches(tmp_path):
+    videos = [("a", "real", 1), ("b", "real", 19), ("c", "fake", 5), ("d", "fake", 5)]
+    return RoundBatches(
+        crops_of(tmp_path, videos),
+        tmp_path,
+        batch_size=8,
+        image_size=32,
+        augmentation=Augmentation(AugmentConfig()),
+        seed=3,
+    )
+
+
+def test_half_of_a_batch_is_real_and_comes_first(batches):
+    images, labels = batches[0]
+    assert images.shape == (8, 3, 32, 32) and images.min() >= 0 and images.max() <= 1
+    assert labels.tolist() == [0] * 4 + [1] * 4
+
+
+def test_a_round_is_always_the_same_and_rounds_differ(batches):
+    torch.manual_seed(0)
+    first = batches[5].images
+    torch.manual_seed(1)
+    torch.testing.assert_close(batches[5].images, first)
+    assert not torch.equal(batches[6].images, first)
+
+
+def test_videos_have_equal_chances_whatever_their_length(batches):
+    drawn = Counter(path.split("_")[0] for k in range(500) for path, label, _ in batches.draw(k) if label == 0)
+    assert 0.45 < drawn["a"] / (drawn["a"] + drawn["b"]) < 0.55
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_keeps_the_order_of_rounds_whatever_the_workers(batches, workers):
+    loaded = [batch.images for batch in round_loader(batches, range(3, 6), workers)]
+    for images, number in zip(loaded, range(3, 6), strict=True):
+        torch.testing.assert_close(images, batches[number].images)
+
+
+def test_without_fakes_there_is_nothing_to_train_on(tmp_path):
+    table = crops_of(tmp_path, [("a", "real", 2)])
+    with pytest.raises(UserError, match="no fake crops"):
+        RoundBatches(table, tmp_path, batch_size=2, image_size=32, augmentation=Augmentation(NOTHING), seed=0)
+
+
+def test_crops_are_rgb_and_brought_to_size(tmp_path):
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[..., 2] = 255
+    cv2.imwrite(str(tmp_path / "red.png"), image)
+    crop = read_crop(tmp_path / "red.png", 16)
+    assert crop.shape == (3, 16, 16) and crop[0].min() == 255 and crop[1:].max() == 0
+    (tmp_path / "text.png").write_text("not a picture")
+    for name, problem in (("text.png", "not a picture"), ("none.png", "no such file")):
+        with pytest.raises(UserError, match=problem):
+            read_crop(tmp_path / name, 16)
+
+
+def test_crop_loader_keeps_the_order(tmp_path):
+    crops_of(tmp_path, [(str(k), "real", 1) for k in range(5)])
+    loaded = torch.cat(list(crop_loader([tmp_path / f"{k}_0.png" for k in range(5)], 32, 2, 0)))
+    torch.testing.assert_close(loaded[:, 0, 0, 0], to_unit(torch.arange(0, 50, 10)))
+
+
+@pytest.mark.parametrize("name", ["jpeg", "noise", "flip", "colour", "grey", "geometry"])
+def test_each_augmentation_changes_the_image_alone(name):
+    image = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    before = image.clone()
+    only = Augmentation(AugmentConfig(**{**vars(NOTHING), name: 1.0}))
+    changed = only(image, seed=1)
+    assert changed.shape == image.shape and changed.dtype == torch.uint8
+    assert not torch.equal(changed, image)
+    torch.testing.assert_close(image, before)
+    torch.testing.assert_close(only(image, seed=1), changed)
+
+
+def test_augmentation_with_probability_zero_is_the_identity():
+    image = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
+    torch.testing.assert_close(Augmentation(NOTHING)(image, seed=0), image)
+
+
+def test_augmentation_leaves_the_global_random_state_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    Augmentation(AugmentConfig())(torch.zeros((3, 32, 32), dtype=torch.uint8), seed=9)
+    torch.testing.assert_close(torch.rand(3), expected)
+
+
+def test_grey_and_flip_do_what_they_say():
+    image = torch.randint(0, 256, (3, 16, 16), dtype=torch.uint8)
+    grey = Augmentation(AugmentConfig(**{**vars(NOTHING), "grey": 1.0}))(image, 0)
+    assert torch.equal(grey[0], grey[1]) and torch.equal(grey[1], grey[2])
+    flipped = Augmentation(AugmentConfig(**{**vars(NOTHING), "flip": 1.0}))(image, 0)
+    torch.testing.assert_close(flipped, image.flip(2))
