@@ -1,1 +1,1 @@
-"""Real faces -> forged faces, one file a family, and the miniature FaceForensics++ built from them."""
+"""Real faces -> forged faces, one file a family; and the mini FaceForensics++ built from them."""

@@ -12,7 +12,7 @@ Points = NDArray[np.float64]
 
 TEMPLATE: Points = np.array([[0.34, 0.38], [0.66, 0.38], [0.50, 0.57], [0.37, 0.74], [0.63, 0.74]])
 """Where the five points lie in an aligned face, as shares of its side."""
-FACE_CENTRE, FACE_RADII = (0.5, 0.56), (0.34, 0.42)
+FACE_CENTRE, FACE_RADII = (0.5, 0.56), (0.31, 0.40)
 """The ellipse that an aligned face fills from the eyebrows to the chin."""
 
 
@@ -50,14 +50,15 @@ def put_back(
     alpha: NDArray[np.float32],
     matrix: NDArray[np.float64],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Blend an aligned face into the frame it was cut from.
+    """Blend an aligned face into the frame it was cut from; `alpha` may have a finer grid than the face.
 
     Returns the frame and the mask of what was touched: 255 where the blended share is above 0, else 0.
     """
     size = (frame.shape[1], frame.shape[0])
     inverse = cv2.invertAffineTransform(matrix)
     back = cv2.warpAffine(face, inverse, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.warpAffine(alpha, inverse, size, flags=cv2.INTER_LINEAR)[:, :, None]
+    finer = inverse * (face.shape[0] / alpha.shape[0], face.shape[0] / alpha.shape[0], 1)
+    share = cv2.warpAffine(alpha, finer, size, flags=cv2.INTER_LINEAR)[:, :, None]
     touched = share > 1 / 255
     blended = frame + np.where(touched, share, 0) * (back - frame)
     mask = np.where(touched[:, :, 0], 255, 0).astype(np.uint8)

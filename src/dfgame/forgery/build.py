@@ -1,26 +1,22 @@
-"""The miniature FaceForensics++: the official tree, from a folder of face photographs.
+"""A folder of photographs -> the mini FaceForensics++: find people, pair them, train, forge, encode.
 
-    original_sequences/youtube/{raw,c23,c40}/videos/000.mp4
-    manipulated_sequences/{Deepfakes,Face2Face,FaceSwap,NeuralTextures}/{raw,c23,c40}/videos/000_003.mp4
-    manipulated_sequences/{...}/masks/videos/000_003.mp4
-    splits/{train,val,test}.json, people.json, failures.json
-
-000_003 shows 000 (the target), forged with 003 (the source). raw is lossless. One job makes all videos of one target.
+One job a target: its real clip and its forgeries, each encoded at every quality from the same frames. What exists is
+not made again, so a call that was killed goes on where it was.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from torch import nn
 
-from dfgame import __version__
-from dfgame.config import ForgeConfig, to_dict
-from dfgame.files import atomic_path, read_json, writable_folder, write_json
+from dfgame.config import ForgeConfig
+from dfgame.files import atomic_path, write_json
+from dfgame.forgery import tree
 from dfgame.forgery.clip import Clip, render
 from dfgame.forgery.deepfakes import Autoencoder, Deepfakes, train_shared
 from dfgame.forgery.face2face import Face2Face
@@ -30,189 +26,144 @@ from dfgame.forgery.neuraltextures import MouthRenderer, NeuralTextures, train_r
 from dfgame.forgery.photographs import Person, find_people, split_pairs
 from dfgame.jobs import run_jobs
 from dfgame.media import write_video
-from dfgame.records import CRF, Failure, UserError
+from dfgame.records import CRF, SPLITS, Failure, UserError
 
-PEOPLE_FILE = "people.json"
-_NETWORKS = ".forge"
-_FREE_TO_CHANGE = {"workers", "overwrite", "methods", "compressions"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    out: Path
-    config: ForgeConfig
-    target: Person
-    source: Person
+MASKS = "masks"
+_LEARNED: dict[str, tuple[Callable[..., nn.Module], Callable[[], nn.Module]]] = {
+    "Deepfakes": (train_shared, Autoencoder),
+    "NeuralTextures": (train_renderer, MouthRenderer),
+}
+"""The methods with a network: what trains it, and its class."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Training:
     method: str
+    people: tuple[Person, ...]
     out: Path
     config: ForgeConfig
-    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    target: Person
+    source: Person
+    out: Path
+    config: ForgeConfig
+
+    def real_files(self) -> dict[str, Path]:
+        """The files of the real clip that are missing, by compression."""
+        files = {c: tree.real_video(self.out, c, self.target.id) for c in self.config.compressions}
+        return {kind: path for kind, path in files.items() if not path.is_file()}
+
+    def fake_files(self, method: str) -> dict[str, Path]:
+        """The files of a method's clip that are missing, by compression; its masks are one of them."""
+        ids = self.target.id, self.source.id
+        kinds = (*self.config.compressions, MASKS)
+        files = {kind: tree.fake_video(self.out, method, kind, *ids) for kind in kinds}
+        return {kind: path for kind, path in files.items() if not path.is_file()}
+
+    def methods(self) -> list[str]:
+        """The methods of which a file is missing."""
+        return [method for method in self.config.methods if self.fake_files(method)]
 
 
 def build_tree(faces: Path, out: Path, config: ForgeConfig) -> list[Failure]:
-    """Forge the tree; what is there already is kept, so that a call which was interrupted goes on.
+    """Forge a tree in FaceForensics++'s layout in `out` from the photographs in `faces`.
 
-    Returns the photographs that could not be used; they are also in OUT/failures.json.
+    Besides the videos: `splits/`, `people.json` (which photographs became which id, settings, version) and
+    `failures.json`. A call for a tree that is whole does nothing but look.
+
+    Returns:
+        What could not be used: photographs without a face or unreadable, and targets whose job failed.
 
     Raises:
-        UserError: there are no two people, or OUT holds something else or was made with other settings.
+        UserError: there are no two people, OUT holds something else or was made with other settings, or it cannot
+            be written.
     """
+    tree.refuse_foreign(out)
     people, failures = find_people(faces, config)
-    writable_folder(out)
-    _claim(out, people, config)
-    write_json(out / "failures.json", [{"path": f.path, "reason": f.reason} for f in failures])
+    pairs = split_pairs([person.id for person in people], config.split, config.seed)
+    tree.claim(out, people, pairs, config, faces)
     by_id = {person.id: person for person in people}
-    splits = split_pairs(list(by_id), config.split, config.seed)
-    for split, pairs in splits.items():
-        write_json(out / "splits" / f"{split}.json", pairs)
-
-    learners = [method for method in _LEARNED if method in config.methods]
-    trainings = [_Training(m, out, config, tuple(people)) for m in learners if not _network_path(out, m).is_file()]
-    _finish(run_jobs(_train, trainings, config.workers, "forgers"))
-    jobs = [
-        _Job(out, config, by_id[target], by_id[source])
-        for pairs in splits.values()
-        for pair in pairs
-        for target, source in (pair, pair[::-1])
+    targets = [
+        _Target(by_id[target], by_id[source], out, config)
+        for split in SPLITS
+        for a, b in pairs[split]
+        for target, source in ((a, b), (b, a))
     ]
-    _finish(run_jobs(forge_target, [job for job in jobs if any(_missing(job))], config.workers, "forge"))
+    waiting = [job for job in targets if job.real_files() or job.methods()]
+    try:
+        tree.remove_leftovers(out)
+        _train_networks(people, waiting, out, config)
+        for job, result in run_jobs(_forge_target, waiting, config.workers, "forge"):
+            if isinstance(result, Exception):
+                failures.append(Failure(job.target.name, f"{type(result).__name__}: {result}"))
+    finally:
+        tree.remove_leftovers(out)
+    write_json(out / "failures.json", [{"path": f.path, "reason": f.reason} for f in failures])
     return failures
 
 
-def forge_target(job: _Job) -> int:
-    """Make the videos of one target that are not there yet; returns how many."""
-    missing = list(_missing(job))
-    target, source = (_clip(person, job.config) for person in (job.target, job.source))
-    made = 0
-    if real := {path: crf for method, path, crf in missing if method is None}:
-        made += _encode(real, target.frames, job.config.fps)
-    for method in job.config.methods:
-        wanted = {path: crf for of_method, path, crf in missing if of_method == method}
-        if wanted:
-            forged = _family(method, job.out, job.config)(target, source)
-            mask_path = job.out / _mask(method, job)
-            if mask_path in wanted:
-                made += _encode({mask_path: wanted.pop(mask_path)}, _as_rgb(forged.masks), job.config.fps)
-            made += _encode(wanted, forged.frames, job.config.fps)
-    return made
+def _train_networks(people: Sequence[Person], waiting: Sequence[_Target], out: Path, config: ForgeConfig) -> None:
+    """Train the networks that are needed and not there yet, at the same time."""
+    needed = {method for job in waiting for method in job.methods()}
+    jobs = [
+        _Training(method, tuple(people), out, config)
+        for method in _LEARNED
+        if method in needed and not tree.network_file(out, method).is_file()
+    ]
+    for job, result in run_jobs(_train_network, jobs, config.workers, "train the forgers"):
+        if isinstance(result, Exception):
+            raise UserError(f"the network of {job.method} could not be trained: {result}") from result
 
 
-def tree_counts(out: Path) -> dict[str, int]:
-    """Videos in each folder of the tree, masks left out."""
-    return {
-        folder.parent.relative_to(out).as_posix(): sum(1 for _ in folder.glob("[!.]*.mp4"))
-        for folder in sorted(out.glob("*_sequences/*/*/videos"))
-        if folder.parent.name != "masks"
-    }
+def _train_network(job: _Training) -> None:
+    train, _ = _LEARNED[job.method]
+    model = train(job.people, job.config.size, job.config.effort, job.config.seed)
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(tree.network_file(job.out, job.method)) as temporary:
+        save_file(weights, temporary)
 
 
-def _missing(job: _Job) -> Iterator[tuple[str | None, Path, int]]:
-    """(method or None for the real clip, path, CRF) of the target's videos that are not there."""
-    for method in (None, *job.config.methods):
-        for compression in job.config.compressions:
-            path = job.out / _video(method, compression, job)
-            if not path.is_file():
-                yield method, path, CRF[compression]
-        if method is not None and not (mask := job.out / _mask(method, job)).is_file():
-            yield method, mask, 0
+def _family(method: str, out: Path, config: ForgeConfig) -> Family:
+    if method == "Face2Face":
+        return Face2Face()
+    if method == "FaceSwap":
+        return FaceSwap()
+    model: Any = _LEARNED[method][1]()
+    model.load_state_dict(load_file(tree.network_file(out, method)))
+    if method == "Deepfakes":
+        return Deepfakes(model, config.effort, config.seed)
+    return NeuralTextures(model, config.seed)
 
 
-def _video(method: str | None, compression: str, job: _Job) -> str:
-    if method is None:
-        return f"original_sequences/youtube/{compression}/videos/{job.target.id}.mp4"
-    return f"manipulated_sequences/{method}/{compression}/videos/{job.target.id}_{job.source.id}.mp4"
+def _forge_target(job: _Target) -> None:
+    """Make the files of one target that are missing."""
+    clip = _rendered(job.target, job.config)
+    _encode(clip.frames, job.real_files(), job.config)
+    methods = job.methods()
+    if not methods:
+        return
+    source = _rendered(job.source, job.config)
+    for method in methods:
+        files = job.fake_files(method)
+        forged = _family(method, job.out, job.config)(clip, source)
+        masks = files.pop(MASKS, None)
+        _encode(forged.frames, files, job.config)
+        if masks:
+            write_video(masks, _as_rgb(forged.masks), job.config.fps, crf=0)
 
 
-def _mask(method: str, job: _Job) -> str:
-    return f"manipulated_sequences/{method}/masks/videos/{job.target.id}_{job.source.id}.mp4"
-
-
-def _encode(wanted: dict[Path, int], frames: NDArray[np.uint8], fps: int) -> int:
-    for path, crf in wanted.items():
-        write_video(path, frames, fps, crf)
-    return len(wanted)
-
-
-def _as_rgb(masks: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.repeat(masks[..., None], 3, axis=3)
-
-
-def _clip(person: Person, config: ForgeConfig) -> Clip:
+def _rendered(person: Person, config: ForgeConfig) -> Clip:
     return render(person, config.size, config.frames, config.seed)
 
 
-@cache
-def _family(method: str, out: Path, config: ForgeConfig) -> Family:
-    """A family, ready to forge; one that learns loads what was trained for this tree."""
-    match method:
-        case "Deepfakes":
-            autoencoder = Autoencoder()
-            autoencoder.load_state_dict(load_file(_network_path(out, method)))
-            return Deepfakes(autoencoder, config.effort, config.seed)
-        case "NeuralTextures":
-            renderer = MouthRenderer()
-            renderer.load_state_dict(load_file(_network_path(out, method)))
-            return NeuralTextures(renderer)
-        case "Face2Face":
-            return Face2Face()
-        case "FaceSwap":
-            return FaceSwap()
-    raise ValueError(f"--methods: {method} is not a family of forgery")
+def _encode(frames: NDArray[np.uint8], files: dict[str, Path], config: ForgeConfig) -> None:
+    for compression, path in files.items():
+        write_video(path, frames, config.fps, CRF[compression])
 
 
-_LEARNED = {"Deepfakes": train_shared, "NeuralTextures": train_renderer}
-
-
-def _train(job: _Training) -> None:
-    network = _LEARNED[job.method](job.people, job.config.size, job.config.effort, job.config.seed)
-    with atomic_path(_network_path(job.out, job.method)) as temporary:
-        save_file(network.state_dict(), temporary)
-
-
-def _network_path(out: Path, method: str) -> Path:
-    return out / _NETWORKS / f"{method}.safetensors"
-
-
-def _finish(results: Iterator[tuple[Any, Any]]) -> None:
-    """Wait for all jobs; one that failed is a defect or a lack of the machine, and ends the call."""
-    for _, result in results:
-        if isinstance(result, Exception):
-            raise result
-
-
-def _claim(out: Path, people: list[Person], config: ForgeConfig) -> None:
-    """Mark OUT as made from these photographs with these settings, or refuse it."""
-    settings = {k: v for k, v in to_dict(config).items() if k not in _FREE_TO_CHANGE}
-    record: dict[str, Any] = {
-        "note": "A miniature made by dfgame from photographs; it is not FaceForensics++.",
-        "version": __version__,
-        "settings": settings,
-        "people": {p.id: {"name": p.name, "photographs": [str(q.path) for q in p.photographs]} for p in people},
-    }
-    path = out / PEOPLE_FILE
-    if not path.is_file():
-        if any(entry.name != "splits" for entry in out.iterdir()) and not config.overwrite:
-            raise UserError(f"{out}: is not empty and was not made by forge", "choose another folder as OUT")
-    else:
-        before = read_json(path)
-        changed = [name for name in settings if before["settings"].get(name) != settings[name]]
-        if before["people"] != record["people"]:
-            changed.append("FACES")
-        if changed and not config.overwrite:
-            raise UserError(
-                f"{out}: was forged with other settings ({', '.join(changed)})",
-                "give the same ones to go on, --overwrite to begin anew, or another folder as OUT",
-            )
-        if changed:
-            _clear(out)
-    write_json(path, record)
-
-
-def _clear(out: Path) -> None:
-    """Remove the videos and networks of an earlier forge, and nothing else."""
-    for path in [*out.glob("*_sequences/*/*/videos/*.mp4"), *(out / _NETWORKS).glob("*.safetensors")]:
-        path.unlink()
+def _as_rgb(masks: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    for mask in masks:
+        yield np.repeat(mask[:, :, None], 3, axis=2)

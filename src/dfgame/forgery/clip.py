@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dfgame.forgery.align import moved
 from dfgame.forgery.photographs import Person, prepared
 
-SHORTEST_SHOT = 4
+SHORTEST_SHOT = 2
 """Frames; a person with more photographs than there are such shots in a clip shows the first ones."""
 ZOOM = (1.04, 1.12)
 """Range of the zoom, above 1 so that the picture's border stays outside."""
@@ -39,7 +39,7 @@ def render(person: Person, size: int, length: int, seed: int) -> Clip:
         face = np.array(photograph.points)
         if not frames:
             height, width = still.shape[:2]
-        for matrix in _motion(rng, still.shape[:2], (height, width), end - start):
+        for matrix in _motion(rng, still.shape[:2], (height, width), np.arange(start, end) / length):
             frames.append(
                 cv2.warpAffine(
                     still, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
@@ -50,11 +50,10 @@ def render(person: Person, size: int, length: int, seed: int) -> Clip:
 
 
 def _motion(
-    rng: np.random.Generator, still: tuple[int, ...], frame: tuple[int, int], length: int
+    rng: np.random.Generator, still: tuple[int, ...], frame: tuple[int, int], time: NDArray[np.float64]
 ) -> list[NDArray[np.float64]]:
-    """A smooth path of 2 x 3 maps from the still to the frames: zoom, rotation, shift."""
+    """A smooth path of 2 x 3 maps from the still to the frames at `time`, a share of the clip."""
     phases, speeds = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.3, 1.0, 4)
-    time = np.linspace(0, 1, max(length, 1))
     wave = np.sin(phases[:, None] + 2 * np.pi * speeds[:, None] * time)
     fit = max(frame[0] / still[0], frame[1] / still[1])
     zoom = fit * (np.mean(ZOOM) + (ZOOM[1] - ZOOM[0]) / 2 * wave[0])

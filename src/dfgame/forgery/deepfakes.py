@@ -2,8 +2,10 @@
 
 A stand-in for faceswap-github's Deepfakes as in FaceForensics++, trained on the spot: the encoder and a common decoder
 learn from everybody's distorted faces to give back the undistorted ones; then each source's own decoder is tuned to
-that person's clip. The target's face, encoded and decoded by the source's decoder, is pasted back with its colours
-matched. Artefacts: a face of 64 x 64 pixels that is enlarged, smooth skin without sensor noise, a soft outline.
+that person's clip, and renders the target's code. As the decoders see few photographs and few steps, they get two
+crutches that the original does without: each holds a map of its person's mean face, and the target's code is moved
+towards the source's. The face is pasted back with its colours matched. Artefacts: a face of 64 x 64 pixels that is
+enlarged, smooth skin without sensor noise, a soft outline.
 """
 
 import copy
@@ -19,14 +21,41 @@ from dfgame.forgery.family import Forged, stacked
 from dfgame.forgery.photographs import Person
 from dfgame.forgery.training import SIZE, aligned_frames, aligned_photographs, fit, to_faces, warped
 
-SHARED_STEPS, OWN_STEPS = 450, 60
+SHARED_STEPS, OWN_STEPS = 500, 24
 SHARED_BATCH, OWN_BATCH = 16, 8
 LATENT = 96
-FEATHER = 0.25
+PULL = 0.7
+"""How far the mean code of the target's clip is moved towards that of the source's clip."""
+FEATHER, MASK_SIZE = 0.25, 192
+
+
+class Decoder(nn.Module):
+    """(N, LATENT) -> faces (N, 3, 64, 64), about 0 to 1: a mean face, and what the code changes about it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(3, SIZE, SIZE))
+        self.layers = nn.Sequential(
+            nn.Linear(LATENT, 64 * 8 * 8),
+            nn.Unflatten(1, (64, 8, 8)),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(64, 4 * 32, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(32, 4 * 24, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(24, 4 * 3, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Render faces."""
+        return self.mean + self.layers(codes)
 
 
 class Autoencoder(nn.Module):
-    """(N, 3, 64, 64) in [0, 1] -> the same, through a code of LATENT numbers."""
+    """The shared encoder, (N, 3, 64, 64) in [0, 1] -> (N, LATENT), and the decoder that all others start from."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,15 +69,7 @@ class Autoencoder(nn.Module):
             nn.Flatten(),
             nn.Linear(64 * 8 * 8, LATENT),
         )
-        self.decoder = nn.Sequential(
-            nn.Linear(LATENT, 64 * 8 * 8),
-            nn.Unflatten(1, (64, 8, 8)),
-            *_upscale(64, 32),
-            *_upscale(32, 24),
-            *_upscale(24, 16),
-            nn.Conv2d(16, 3, 5, padding=2),
-            nn.Sigmoid(),
-        )
+        self.decoder = Decoder()
 
     def forward(self, faces: Tensor) -> Tensor:
         """Encode and decode."""
@@ -56,51 +77,53 @@ class Autoencoder(nn.Module):
 
 
 class Deepfakes:
-    """Swap by a source's own decoder, tuned to the source's clip when it is first needed."""
+    """Swap by a source's own decoder, which is tuned to the source's clip first."""
 
     def __init__(self, shared: Autoencoder, effort: float, seed: int) -> None:
         self._shared, self._effort, self._seed = shared.eval(), effort, seed
 
     def __call__(self, target: Clip, source: Clip) -> Forged:
         """Render the source's face with the target's pose on every frame."""
-        decoder = self.own_decoder(source)
         faces, matrices = aligned_frames(target)
+        own, _ = aligned_frames(source)
+        decoder = self._own_decoder(own)
         with torch.inference_mode():
-            rendered = to_faces(decoder(self._shared.encoder(faces)))
-        mask = face_mask(SIZE, FEATHER)
+            codes = self._shared.encoder(faces)
+            codes = codes + PULL * (self._shared.encoder(own).mean(0) - codes.mean(0))
+            rendered = to_faces(decoder(codes))
+        inside, alpha = face_mask(SIZE, FEATHER), face_mask(MASK_SIZE, FEATHER)
         return stacked(
-            put_back(frame, match_colour(face, cut(frame, matrix, SIZE), mask), mask, matrix)
+            put_back(frame, match_colour(face, cut(frame, matrix, SIZE), inside), alpha, matrix)
             for frame, face, matrix in zip(target.frames, rendered, matrices, strict=True)
         )
 
-    def own_decoder(self, source: Clip) -> nn.Module:
+    def _own_decoder(self, faces: Tensor) -> Decoder:
         """The shared decoder, tuned to one person's faces while the encoder stays."""
-        decoder = copy.deepcopy(self._shared.decoder).train()
-        faces, _ = aligned_frames(source)
+        encoder, decoder = self._shared.encoder, copy.deepcopy(self._shared.decoder)
+        with torch.no_grad():
+            decoder.mean.add_((faces - decoder(encoder(faces))).mean(0))
 
         def loss(clean: Tensor, rng: np.random.Generator) -> Tensor:
             with torch.no_grad():
-                code = self._shared.encoder(warped(clean, rng))
-            return nn.functional.l1_loss(decoder(code), clean)
+                codes = encoder(warped(clean, rng))
+            return nn.functional.l1_loss(decoder(codes), clean)
 
         steps = max(round(OWN_STEPS * self._effort), 1)
-        fit([decoder], faces, loss, steps=steps, batch=OWN_BATCH, lr=1.5e-3, seed=(self._seed, 3))
-        return decoder.eval()
+        fit(decoder, faces, loss, steps=steps, batch=OWN_BATCH, lr=1e-3, seed=(self._seed, 3))
+        return decoder
 
 
 def train_shared(people: Sequence[Person], size: int, effort: float, seed: int) -> Autoencoder:
-    """The autoencoder that everybody's decoders start from."""
+    """The autoencoder of everybody, from pictures whose longer side is `size`."""
     torch.manual_seed(seed)
     model = Autoencoder()
+    faces = aligned_photographs(people, size)
+    with torch.no_grad():
+        model.decoder.mean.copy_(faces.mean(0))
 
     def loss(clean: Tensor, rng: np.random.Generator) -> Tensor:
         return nn.functional.l1_loss(model(warped(clean, rng)), clean)
 
     steps = max(round(SHARED_STEPS * effort), 1)
-    faces = aligned_photographs(people, size)
-    fit([model], faces, loss, steps=steps, batch=SHARED_BATCH, lr=2e-3, seed=(seed, 2))
-    return model.eval()
-
-
-def _upscale(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(inputs, 4 * outputs, 3, padding=1), nn.PixelShuffle(2), nn.LeakyReLU(0.1)
+    fit(model, faces, loss, steps=steps, batch=SHARED_BATCH, lr=2e-3, seed=(seed, 2))
+    return model

@@ -65,28 +65,38 @@ def find_people(folder: Path, config: ForgeConfig) -> tuple[list[Person], list[F
     Raises:
         UserError: fewer than two people are left.
     """
-    by_name = find_photographs(folder)
-    paths = [path for of_person in by_name.values() for path in of_person]
-    jobs = [(path, config.size) for path in paths]
-    found: dict[Path, Photograph] = {}
-    failures = []
-    for (path, _), result in run_jobs(find_face, jobs, config.workers, "faces"):
-        if isinstance(result, Exception):
-            failures.append(Failure(str(path), str(result).removeprefix(f"{path}: ")))
-        else:
-            found[path] = result
-    named = [(name, tuple(found[p] for p in of_person if p in found)) for name, of_person in by_name.items()]
-    named = [(name, photographs) for name, photographs in named if photographs]
-    if config.people:
-        named = named[: config.people]
+    waiting = list(find_photographs(folder).items())
+    most = config.people or len(waiting)
+    named: list[tuple[str, tuple[Photograph, ...]]] = []
+    failures: list[Failure] = []
+    while waiting and len(named) < most:
+        missing = most - len(named)
+        now, waiting = waiting[:missing], waiting[missing:]
+        found, failed = _find_faces([path for _, paths in now for path in paths], config)
+        failures += failed
+        of_person = ((name, tuple(found[path] for path in paths if path in found)) for name, paths in now)
+        named += [(name, photographs) for name, photographs in of_person if photographs]
     if len(named) < 2:
+        found_who = "only one person" if named else "nobody"
+        reasons = f"; {failures[0].path}: {failures[0].reason}" if failures else ""
         raise UserError(
-            f"{folder}: {len(named)} person with a face that was found",
+            f"{folder}: a face was found of {found_who}{reasons}",
             "a forgery needs two people: one subfolder each, or files named PERSON_anything",
         )
     digits = max(3, len(str(len(named) - 1)))
     people = [Person(f"{number:0{digits}}", *person) for number, person in enumerate(named)]
     return people, sorted(failures, key=lambda failure: failure.path)
+
+
+def _find_faces(paths: Sequence[Path], config: ForgeConfig) -> tuple[dict[Path, Photograph], list[Failure]]:
+    found, failures = {}, []
+    jobs = [(path, config.size) for path in paths]
+    for (path, _), result in run_jobs(find_face, jobs, config.workers, "find faces"):
+        if isinstance(result, Exception):
+            failures.append(Failure(str(path), str(result).removeprefix(f"{path}: ")))
+        else:
+            found[path] = result
+    return found, failures
 
 
 def find_face(job: tuple[Path, int]) -> Photograph:
@@ -118,8 +128,8 @@ def split_pairs(people: Sequence[str], shares: tuple[float, float, float], seed:
     has at least one pair, and each split with a share above 0 has one as soon as there are enough pairs.
     """
     rng = np.random.default_rng((seed, 0))
-    order = [people[i] for i in rng.permutation(len(people))]
-    pairs = [sorted(order[i : i + 2]) for i in range(0, len(order) - 1, 2)]
+    order: list[str] = [people[i] for i in rng.permutation(len(people))]
+    pairs: list[list[str]] = [sorted(order[i : i + 2]) for i in range(0, len(order) - 1, 2)]
     counts = [round(share * len(pairs)) for share in shares]
     for number in (2, 1):
         if shares[number] > 0 and counts[number] == 0 and len(pairs) > sum(c > 0 for c in counts[1:]) + 1:

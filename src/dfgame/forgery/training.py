@@ -46,7 +46,7 @@ def to_faces(images: Tensor) -> NDArray[np.float32]:
 
 
 def fit(
-    modules: Sequence[nn.Module],
+    module: nn.Module,
     faces: Tensor,
     loss: Callable[[Tensor, np.random.Generator], Tensor],
     *,
@@ -58,8 +58,8 @@ def fit(
 ) -> None:
     """Adam with a linear decay on random batches of faces, with `mirror` flipped half of the time."""
     rng = np.random.default_rng(seed)
-    parameters = [p for module in modules for p in module.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.99))
+    module.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(module.parameters(), lr=lr, betas=(0.5, 0.99))
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, steps)
     for _ in range(steps):
         chosen = faces[torch.from_numpy(rng.integers(len(faces), size=batch))]
