@@ -1,155 +1,178 @@
 """Videos -> face crops and their manifest: find, follow, cut out, write down.
 
-One job a video. A finished video leaves a small table in OUT/.extract, from which the manifest is put together at the
-end; what has one is not done again, so a call that was killed goes on where it was.
+One job a video. A finished video leaves a record in OUT/.extract: a small table of its crops, what the file looked
+like, and what was wrong with it. The manifest is put together from the records, so a call that was killed goes on
+where it was, and the manifest depends on ROOT and the settings only: not on the workers or on earlier calls.
 """
 
+import errno
 import hashlib
+import json
+import os
+import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfgame import __version__
 from dfgame.config import ExtractConfig, to_dict
-from dfgame.datasets import faceforensics, find_videos
-from dfgame.faces.crop import crop_face
+from dfgame.datasets import find_videos
 from dfgame.faces.detect import FaceDetector, default_detector
-from dfgame.faces.track import area, follow, main_tracks
+from dfgame.faces.video import FoundFace, VideoFaces, find_faces, square_cropper
 from dfgame.files import atomic_path, read_json, writable_folder, write_json
 from dfgame.jobs import console, run_jobs
-from dfgame.manifest import SCHEMA, write_manifest
-from dfgame.media import Frame, MediaError, RgbImage, count_frames, read_frames
-from dfgame.records import Face, Failure, UserError, Video
+from dfgame.manifest import METADATA_KEY, SCHEMA, write_manifest
+from dfgame.media import MediaError, count_frames
+from dfgame.records import Failure, UserError, Video
 
 MANIFEST = "manifest.parquet"
-MOST_FACES = 5
-"""Faces of a frame that are kept until the tracks are known; the largest, so that memory stays bounded."""
-_DONE = ".extract"
+FAILURES = "failures.json"
+_RECORDS = ".extract"
+_OF_VIDEO = ("video", "dataset", "label", "method", "compression", "identity", "source", "split")
+"""Columns that are the video's, filled in when the manifest is put together: labels and splits may be mended."""
+_RECORD_SCHEMA = pa.schema([column for column in SCHEMA if column.name not in _OF_VIDEO])
 _FREE_TO_CHANGE = {"workers", "compressions", "methods"}
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractReport:
-    """What an extraction did: the table, the videos that failed, and how fast it was."""
+    """What an extraction did.
+
+    The manifest and its table, the videos that failed wholly or in part, how many videos show several faces, and
+    how many frames this call looked at in how many seconds.
+    """
 
     manifest: Path
     table: pa.Table
     failures: list[Failure]
+    several_faces: int
     new_frames: int
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class ExtractJob:
+    """One video to do: `crops` is the folder of its crops, relative to `out`."""
+
     root: Path
     out: Path
-    dataset: str
+    crops: str
     video: Video
     config: ExtractConfig
 
+    @property
+    def record(self) -> Path:
+        """Where its record is."""
+        return self.out / _RECORDS / f"{_short_hash(self.video.path)}.parquet"
+
 
 def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport:
-    """Cut the faces out of every video of a data set; writes OUT/manifest.parquet and OUT/failures.json.
+    """Cut the faces out of every wanted video of a data set; writes OUT/manifest.parquet and OUT/failures.json.
+
+    What an earlier call did with the same settings is kept; videos that failed or have changed are done again.
 
     Raises:
-        UserError: ROOT is no data set, OUT cannot be written or was made with other settings, or there is no face
-            in any video.
+        UserError: ROOT is no data set, no video is wanted, there is no face detector, or OUT cannot be written, was
+            made with other settings, or is on a full disk.
     """
     dataset, videos = find_videos(root)
-    if dataset == faceforensics.NAME and (root / "people.json").is_file():
-        dataset = faceforensics.MINIATURE_NAME
-    wanted = [video for video in videos if _is_wanted(video, config)]
-    if not wanted:
+    jobs = [job for job in make_jobs(root, out, videos, config) if _is_wanted(job.video, config)]
+    if not jobs:
         raise UserError(f"{root}: no video is left of {len(videos)}", "see --methods and --compressions")
+    default_detector(config.min_score)
     writable_folder(out)
-    made_by = {
-        "version": __version__,
-        "dataset": dataset,
-        "root": str(root.resolve()),
-        "settings": to_dict(config),
-    }
+    try:
+        return _extract(jobs, dataset)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(f"{out}: the disk is full", "make room and run the same command again") from None
+
+
+def _extract(jobs: Sequence[ExtractJob], dataset: str) -> ExtractReport:
+    root, out, config = jobs[0].root, jobs[0].out, jobs[0].config
+    settings = {key: value for key, value in to_dict(config).items() if key != "workers"}
+    made_by = {"version": __version__, "dataset": dataset, "root": str(root.resolve()), "settings": settings}
     _claim(out, made_by)
-    jobs = [_Job(root, out, dataset, video, config) for video in wanted]
-    waiting = [job for job in jobs if not _done_path(job).is_file()]
+    for left_over in (out / _RECORDS).glob("*.work"):
+        shutil.rmtree(left_over)
     started = time.monotonic()
-    failures, new_frames = [], 0
-    for job, result in run_jobs(extract_video, waiting, config.workers, "extract"):
+    failures: dict[str, str] = {}
+    new_frames = 0
+    for job, result in run_jobs(extract_video, [job for job in jobs if not _is_done(job)], config.workers, "extract"):
         if isinstance(result, Exception):
-            failures.append(Failure(job.video.path, _reason(result, root)))
+            failures[job.video.path] = _reason(result, root / job.video.path)
         else:
             new_frames += result
-    tables = [pq.read_table(path) for path in sorted((out / _DONE).glob("*.parquet"))]
-    failures += _partial(tables)
-    failures.sort(key=lambda failure: failure.path)
-    write_json(out / "failures.json", [{"path": f.path, "reason": f.reason} for f in failures])
-    if not tables:
-        raise UserError(f"{root}: no face in any of {len(wanted)} videos", f"see {out / 'failures.json'}")
-    table = pa.concat_tables([t.replace_schema_metadata(None) for t in tables])
-    table = table.sort_by([("video", "ascending"), ("frame", "ascending")])
+    tables, several = [SCHEMA.empty_table()], 0
+    for job in jobs:
+        record = _read_record(job)
+        if record is not None:
+            rows, facts = record
+            tables.append(_with_video(rows, job.video, dataset))
+            several += facts["faces"] > 1
+            if facts["problem"]:
+                failures[job.video.path] = f"only in part, {rows.num_rows} crops: {facts['problem']}"
+    table = pa.concat_tables(tables).sort_by([("video", "ascending"), ("frame", "ascending")])
+    failed = [Failure(path, reason) for path, reason in sorted(failures.items())]
+    write_json(out / FAILURES, [{"path": f.path, "reason": f.reason} for f in failed])
     write_manifest(out / MANIFEST, table, made_by)
-    return ExtractReport(out / MANIFEST, table, failures, new_frames, time.monotonic() - started)
+    return ExtractReport(out / MANIFEST, table, failed, several, new_frames, time.monotonic() - started)
 
 
-def extract_video(job: _Job) -> int:
-    """Cut the faces out of one video; returns the number of frames looked at.
+def make_jobs(root: Path, out: Path, videos: Sequence[Video], config: ExtractConfig) -> list[ExtractJob]:
+    """A job for each video. Its crops go to `Deepfakes_c23/001_870`, as the reference's list files name them.
+
+    Videos that would share such a folder (in plain folders, names repeat) get their path's hash added.
+    """
+    names = [f"{video.method}_{video.compression}/{Path(video.path).stem}" for video in videos]
+    uses = Counter(name.casefold() for name in names)
+    folders = [
+        name if uses[name.casefold()] == 1 else f"{name}-{_short_hash(video.path)[:8]}"
+        for name, video in zip(names, videos, strict=True)
+    ]
+    return [ExtractJob(root, out, crops, video, config) for crops, video in zip(folders, videos, strict=True)]
+
+
+def extract_video(job: ExtractJob) -> int:
+    """Cut the faces out of one video, and leave its record; returns the number of frames looked at.
 
     Raises:
         MediaError: it cannot be read at all, or no face was found.
+        OSError: a crop cannot be written.
     """
     path = job.root / job.video.path
-    total = count_frames(path)
-    indices = spread(total, job.config.frames)
-    frames, detections, crops, problem = _look(path, indices, job.config)
-    tracks = main_tracks(follow(detections))
-    if not tracks:
-        raise problem or MediaError(f"{path}: no face in {len(frames)} frames")
-    rows = []
-    for number, track in enumerate(tracks):
-        for position, face in zip(track.positions, track.faces, strict=True):
-            crop = crops[position][detections[position].index(face)]
-            rows.append(_write_crop(job, crop, frames[position], face, number))
-    metadata = {b"problem": str(problem).removeprefix(f"{path}: ").encode()} if problem else None
-    table = pa.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata(metadata)
-    with atomic_path(_done_path(job)) as temporary:
-        pq.write_table(table, temporary)
-    return len(frames)
+    job.record.unlink(missing_ok=True)
+    work = job.record.with_suffix(f".{os.getpid()}.work")
+    work.mkdir(parents=True)
+    try:
+        looked_like = _looks_like(path)
+        indices = spread(count_frames(path), job.config.frames)
+        cut_out = square_cropper(job.config.margin, job.config.size)
+        faces = find_faces(path, indices, _detector(job.config.min_score), cut_out, work)
+        shots = faces.main()
+        if not shots:
+            raise faces.problem or MediaError(f"{path}: no face in {faces.frames} frames")
+        rows = [_row(job, number, found) for number, shot in enumerate(shots) for found in shot]
+        _put_in_place(job, [found.file for shot in shots for found in shot], rows, work)
+        _write_record(job, rows, _facts(faces, path) | looked_like)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return faces.frames
 
 
 def spread(total: int, wanted: int) -> list[int]:
     """The numbers of `wanted` frames spread evenly over `total`, the first and the last among them."""
     if total <= wanted:
         return list(range(total))
-    return sorted({round(x) for x in np.linspace(0, total - 1, wanted)})
-
-
-def _look(
-    path: Path, indices: list[int], config: ExtractConfig
-) -> tuple[list[Frame], list[list[Face]], list[list[RgbImage]], MediaError | None]:
-    """Decode once; of each frame keep its number and time, its faces and their crops, not its pixels."""
-    detect = _detector(config.min_score)
-    frames, detections, crops = [], [], []
-    nothing = np.empty((0, 0, 3), np.uint8)
-    problem = None
-    try:
-        for frame in read_frames(path, frozenset(indices)):
-            faces = sorted(detect(frame.image), key=lambda face: -area(face.box))[:MOST_FACES]
-            detections.append(faces)
-            crops.append([crop_face(frame.image, face, config.margin, config.size) for face in faces])
-            frames.append(Frame(frame.index, frame.time, nothing))
-    except MediaError as error:
-        if not frames:
-            raise
-        problem = error
-    return frames, detections, crops, problem
+    return [round(number * (total - 1) / max(wanted - 1, 1)) for number in range(wanted)]
 
 
 @cache
@@ -157,53 +180,74 @@ def _detector(min_score: float) -> FaceDetector:
     return default_detector(min_score)
 
 
-def _write_crop(job: _Job, crop: RgbImage, frame: Frame, face: Face, track: int) -> dict[str, Any]:
-    """Write a crop as PNG; returns its row of the manifest."""
-    video = job.video
-    path = f"{crop_folder(job.dataset, video)}/{Path(video.path).stem}_{frame.index:06d}_{track}.png"
-    file = job.out / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    file.write_bytes(encoded.tobytes())
-    left, top, right, bottom = face.box
-    return {
-        "path": path,
-        "video": video.path,
-        "dataset": job.dataset,
-        "frame": frame.index,
-        "time": frame.time,
-        "label": video.label,
-        "method": video.method,
-        "compression": video.compression,
-        "identity": video.identity,
-        "source": video.source,
-        "split": video.split,
-        "left": left,
-        "top": top,
-        "right": right,
-        "bottom": bottom,
-        "landmarks": [value for point in face.points for value in point],
-        "score": face.score,
-        "track": track,
+def _row(job: ExtractJob, shot: int, found: FoundFace) -> dict[str, Any]:
+    stem = Path(job.video.path).stem
+    sides = dict(zip(("left", "top", "right", "bottom"), found.face.box, strict=True))
+    return sides | {
+        "path": f"{job.crops}/{stem}_{found.frame:06d}_{shot}.png",
+        "frame": found.frame,
+        "time": found.time,
+        "landmarks": [value for point in found.face.points for value in point],
+        "score": found.face.score,
+        "track": shot,
     }
 
 
-def crop_folder(dataset: str, video: Video) -> str:
-    """Where a video's crops go: `Deepfakes_c23/001_870`, as the reference's list files name them.
+def _put_in_place(job: ExtractJob, files: Sequence[Path], rows: Sequence[dict[str, Any]], work: Path) -> None:
+    """Move the chosen crops, all at once, to the video's folder, in the place of what an earlier call left there."""
+    chosen = work / "chosen"
+    chosen.mkdir()
+    for file, row in zip(files, rows, strict=True):
+        file.rename(chosen / Path(row["path"]).name)
+    folder = job.out / job.crops
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    chosen.rename(folder)
 
-    In other layouts two videos may share a file name, so there the whole path names the folder.
-    """
-    official = dataset in (faceforensics.NAME, faceforensics.MINIATURE_NAME)
-    name = Path(video.path).stem if official else video.path.replace("/", "__")
-    return f"{video.method}_{video.compression}/{name}"
+
+def _facts(faces: VideoFaces, path: Path) -> dict[str, Any]:
+    """What the record says beside the crops: the most faces at one moment, and why the video ended early."""
+    moments = Counter(found.frame for track in faces.found.values() for found in track)
+    return {"faces": max(moments.values()), "problem": _reason(faces.problem, path) if faces.problem else None}
 
 
-def summary(table: pa.Table) -> list[tuple[str, str, str, int, int]]:
-    """(method, compression, split, videos, crops) of a manifest, sorted."""
-    keys = [table[name].to_pylist() for name in ("method", "compression", "split", "video")]
-    crops = Counter(zip(*keys[:3], strict=True))
-    videos = Counter(key[:3] for key in set(zip(*keys, strict=True)))
-    return [(m, c, s or "-", videos[m, c, s], crops[m, c, s]) for m, c, s in sorted(crops, key=str)]
+def _looks_like(path: Path) -> dict[str, int]:
+    stat = path.stat()
+    return {"size": stat.st_size, "changed": stat.st_mtime_ns}
+
+
+def _write_record(job: ExtractJob, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+    schema = _RECORD_SCHEMA.with_metadata({METADATA_KEY: json.dumps(facts)})
+    with atomic_path(job.record) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def _read_record(job: ExtractJob) -> tuple[pa.Table, dict[str, Any]] | None:
+    """A finished video's rows and facts; None where there is no record, or half of one after a power cut."""
+    try:
+        table = pq.ParquetFile(job.record).read()
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+    return table.replace_schema_metadata(None), json.loads(table.schema.metadata[METADATA_KEY])
+
+
+def _is_done(job: ExtractJob) -> bool:
+    """Whether the video as it is now was read to its end."""
+    record = _read_record(job)
+    if record is None or record[1]["problem"]:
+        return False
+    return record[1].items() >= _looks_like(job.root / job.video.path).items()
+
+
+def _with_video(rows: pa.Table, video: Video, dataset: str) -> pa.Table:
+    facts = {name: getattr(video, name) for name in _OF_VIDEO if name not in ("video", "dataset")}
+    facts |= {"video": video.path, "dataset": dataset}
+    columns = [
+        pa.repeat(pa.scalar(facts[field.name], field.type), rows.num_rows) if field.name in facts else rows[field.name]
+        for field in SCHEMA
+    ]
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _is_wanted(video: Video, config: ExtractConfig) -> bool:
@@ -213,48 +257,49 @@ def _is_wanted(video: Video, config: ExtractConfig) -> bool:
 
 
 def _claim(out: Path, made_by: dict[str, Any]) -> None:
-    """Mark OUT as made with these settings, or refuse it where it was made with others."""
-    path = out / _DONE / "settings.json"
-    if path.is_file():
-        before = read_json(path)
-        old = {k: v for k, v in before["settings"].items() if k not in _FREE_TO_CHANGE} | {"ROOT": before["root"]}
-        new = {k: v for k, v in made_by["settings"].items() if k not in _FREE_TO_CHANGE} | {"ROOT": made_by["root"]}
-        changed = [f"{name} was {old.get(name)}" for name in new if new[name] != old.get(name)]
-        if changed:
-            raise UserError(
-                f"{out}: was made with other settings ({', '.join(changed)})",
-                "give the same settings, or another folder as OUT",
-            )
-    else:
+    """Mark OUT as made with these settings, or refuse it where it was made with others, or by somebody else."""
+    path = out / _RECORDS / "settings.json"
+    if not path.is_file():
+        if (out / MANIFEST).exists():
+            raise UserError(f"{out}: holds a manifest that was not made here", "choose another folder as OUT")
         write_json(path, made_by)
+        return
+    before, now = (
+        {"ROOT": made["root"]} | {key: made["settings"][key] for key in made["settings"] if key not in _FREE_TO_CHANGE}
+        for made in (read_json(path), made_by)
+    )
+    changed = [
+        f"{name} was {before.get(name)} and is now {now[name]}" for name in now if now[name] != before.get(name)
+    ]
+    if changed:
+        raise UserError(
+            f"{out}: was made with other settings: {', '.join(changed)}",
+            "give the same settings, or another folder as OUT",
+        )
 
 
-def _done_path(job: _Job) -> Path:
-    name = hashlib.sha256(job.video.path.encode()).hexdigest()[:24]
-    return job.out / _DONE / f"{name}.parquet"
+def _reason(error: Exception, path: Path) -> str:
+    known = isinstance(error, UserError | RuntimeError)
+    message = str(error) if known else f"{type(error).__name__}: {error}"
+    return message.removeprefix(f"{path}: ")
 
 
-def _partial(tables: Iterable[pa.Table]) -> list[Failure]:
-    """The videos of which only a part could be read."""
-    found = []
-    for table in tables:
-        problem = (table.schema.metadata or {}).get(b"problem")
-        if problem is not None:
-            reason = f"only a part was read, {table.num_rows} crops: {problem.decode()}"
-            found.append(Failure(table["video"][0].as_py(), reason))
-    return found
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _reason(error: Exception, root: Path) -> str:
-    message = str(error) if isinstance(error, UserError | RuntimeError) else f"{type(error).__name__}: {error}"
-    before, _, after = message.partition(": ")
-    return after if before.startswith(str(root)) else message
+def summary(table: pa.Table) -> list[tuple[str, str, str, int, int]]:
+    """(method, compression, split, videos, crops) of a manifest, sorted; a split that is not known is `-`."""
+    keys = [table[name].to_pylist() for name in ("method", "compression", "split", "video")]
+    crops = Counter(zip(*keys[:3], strict=True))
+    videos = Counter(key[:3] for key in set(zip(*keys, strict=True)))
+    return [(m, c, s or "-", videos[m, c, s], crops[m, c, s]) for m, c, s in sorted(crops, key=str)]
 
 
 def report_failures(failures: list[Failure], where: Path, shown: int = 20) -> None:
     """List the failed inputs on stderr, the first ones by name, all of them in a file."""
     for failure in failures[:shown]:
-        console.print(f"failed: {failure.path}: {failure.reason}", soft_wrap=True)
+        console.print(f"failed: {failure.path}: {failure.reason}", soft_wrap=True, markup=False)
     if failures:
         rest = f", {len(failures) - shown} not shown" if len(failures) > shown else ""
-        console.print(f"{len(failures)} failed{rest}; all are in {where}", soft_wrap=True)
+        console.print(f"{len(failures)} failed{rest}; all are in {where}", soft_wrap=True, markup=False)

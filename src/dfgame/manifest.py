@@ -71,7 +71,7 @@ def read_manifest(path: Path) -> pa.Table:
     if not path.is_file():
         raise UserError(f"{path}: no such file", remedy)
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})", remedy) from None
     missing = [name for name in SCHEMA.names if name not in table.schema.names]
@@ -124,6 +124,4 @@ def check_leaks(table: pa.Table) -> None:
     leaks = sorted(person for person, of_person in splits.items() if len(of_person) > 1)
     if leaks:
         shown = ", ".join(leaks[:5]) + (f" and {len(leaks) - 5} more" if len(leaks) > 5 else "")
-        raise UserError(
-            f"people are in two splits: {shown}", "split by person: see the data set's splits/*.json"
-        )
+        raise UserError(f"people are in two splits: {shown}", "split by person: see the data set's splits/*.json")

@@ -34,14 +34,17 @@ def extract(
     from rich.console import Console
     from rich.table import Table
 
-    from dfgame.extract import extract_faces, report_failures, summary
+    from dfgame.extract import FAILURES, extract_faces, report_failures, summary
+    from dfgame.jobs import console
 
     report = extract_faces(root, out, settings)
     shown = Table("method", "compression", "split", "videos", "crops")
     for row in summary(report.table):
         shown.add_row(*map(str, row))
     Console().print(shown)
-    speed = f", {report.new_frames / report.seconds:.0f} frames/s" if report.new_frames else ""
+    speed = f", {report.new_frames / report.seconds:.0f} frames/s" if report.new_frames else ", nothing new to do"
     print(f"{report.manifest}: {report.table.num_rows} crops{speed}")
-    report_failures(report.failures, out / "failures.json")
+    if report.several_faces:
+        console.print(f"{report.several_faces} videos show several faces at a time: the largest steady one was taken")
+    report_failures(report.failures, out / FAILURES)
     return 1 if report.failures else 0

@@ -6,7 +6,7 @@ from dfgame.datasets import faceforensics, folder
 from dfgame.records import UserError, Video
 
 LAYOUTS = (faceforensics, folder)
-"""Tried in this order. Each has NAME, EXPECTED, `recognises(root)` and `find(root)`."""
+"""Tried in this order. Each has EXPECTED, `recognises(root)` (the data set's name, or None) and `find(root)`."""
 
 
 def find_videos(root: Path) -> tuple[str, list[Video]]:
@@ -18,10 +18,11 @@ def find_videos(root: Path) -> tuple[str, list[Video]]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder")
     for layout in LAYOUTS:
-        if layout.recognises(root):
+        name = layout.recognises(root)
+        if name is not None:
             videos = sorted(layout.find(root), key=lambda video: video.path)
             if not videos:
-                raise UserError(f"{root}: looks like {layout.NAME}, but holds no video", layout.EXPECTED)
-            return layout.NAME, videos
-    expected = "; or ".join(layout.EXPECTED for layout in LAYOUTS)
-    raise UserError(f"{root}: not a known layout", f"expected {expected}")
+                raise UserError(f"{root}: looks like {name}, but holds no video", f"expected {layout.EXPECTED}")
+            return name, videos
+    state = "not a known layout" if any(root.iterdir()) else "an empty folder"
+    raise UserError(f"{root}: {state}", "expected " + "; or ".join(layout.EXPECTED for layout in LAYOUTS))

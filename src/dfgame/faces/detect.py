@@ -34,7 +34,8 @@ class YuFace:
         height, width = image.shape[:2]
         shrink = min(1.0, LONGEST_SIDE / max(height, width))
         if shrink < 1:
-            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            small = max(round(width * shrink), 1), max(round(height * shrink), 1)
+            image = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
         scores, boxes, points = self._detect(np.ascontiguousarray(image[:, :, ::-1]), self._min_score)
         scale = np.array([width / image.shape[1], height / image.shape[0]])
         faces = [

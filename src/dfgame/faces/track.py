@@ -1,8 +1,9 @@
 """Faces followed through a video: detections of single frames -> tracks, a track a person and shot.
 
-Pure geometry. Only frames that were looked at count; a gap is a number of such frames.
+Pure geometry. Only frames that were looked at count: a position is a number among them, a gap is a run of them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dfgame.records import Face
@@ -10,25 +11,41 @@ from dfgame.records import Face
 SAME_FACE_IOU = 0.3
 """Overlap (intersection over union) from which two boxes of nearby frames are one face."""
 LONGEST_GAP = 5
-"""Looked-at frames for which a face may be lost and still be the same when it comes back."""
+"""Looked-at frames for which a face may be missed and still be the same when it comes back."""
+LONGEST_GUESS = 1.0
+"""Seconds over which a missed face's place is interpolated; over more, nobody knows where it was."""
+SAME_PERSON_AREA = 4.0
+"""After a cut the face that goes on is larger or smaller than the main one by at most this factor in area."""
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
-    """One face through a shot: `faces[i]` was found at position `positions[i]` among the looked-at frames."""
+class Sighting:
+    """A face of track `track` at position `position` among the looked-at frames, found or interpolated."""
 
-    positions: tuple[int, ...]
-    faces: tuple[Face, ...]
+    track: int
+    position: int
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One face through a shot: first and last position, frames in which it was found, mean box area in pixels."""
+
+    number: int
+    first: int
+    last: int
+    frames: int
+    mean_area: float
 
     @property
-    def mean_area(self) -> float:
-        """Mean area of the boxes, in square pixels."""
-        return sum(area(face.box) for face in self.faces) / len(self.faces)
+    def weight(self) -> float:
+        """Frames times mean area: what is large and steady weighs much."""
+        return self.frames * self.mean_area
 
     def overlaps(self, other: "Track") -> bool:
         """Whether both are on screen at some moment."""
-        return self.positions[0] <= other.positions[-1] and other.positions[0] <= self.positions[-1]
+        return self.first <= other.last and other.first <= self.last
 
 
 def area(box: Box) -> float:
@@ -44,52 +61,99 @@ def iou(a: Box, b: Box) -> float:
     return shared / together if together > 0 else 0.0
 
 
-def follow(detections: list[list[Face]]) -> list[Track]:
-    """Link the faces of consecutive frames into tracks, in the order in which they begin.
+class Tracker:
+    """Links the faces of one frame after the other into tracks.
 
-    In each frame the pairs of largest overlap are linked first. A face that overlaps no track begins a new one:
-    that is what a cut does, and what a second person does. A track that misses its face for more than
-    LONGEST_GAP frames has ended.
+    In each frame the pairs of largest overlap are linked first. A face that overlaps no track begins a new one.
+    A track ends at a cut, and when its face was missed in more than LONGEST_GAP frames.
     """
-    running: list[list[tuple[int, Face]]] = []
-    ended: list[list[tuple[int, Face]]] = []
-    for position, faces in enumerate(detections):
-        lost = [track for track in running if position - track[-1][0] > LONGEST_GAP + 1]
-        ended += lost
-        running = [track for track in running if track not in lost]
-        linked = _best_links(running, faces)
+
+    def __init__(self) -> None:
+        self._position = -1
+        self._running: list[_Running] = []
+        self._all: list[_Running] = []
+
+    def add(self, faces: list[Face], time: float, cut: bool = False) -> list[Sighting]:
+        """Link the faces of the next looked-at frame, whose time stamp is `time` seconds.
+
+        `cut` says that a new shot begins with it. Returns its sightings and those interpolated in the gaps it
+        closes, which lie at most LONGEST_GAP positions back.
+        """
+        self._position += 1
+        self._running = [
+            track for track in self._running if not cut and self._position - track.last <= LONGEST_GAP + 1
+        ]
+        linked = _best_links([track.face.box for track in self._running], [face.box for face in faces])
+        sightings: list[Sighting] = []
         for number, face in enumerate(faces):
             if number in linked:
-                running[linked[number]].append((position, face))
+                sightings += self._running[linked[number]].go_on(self._position, time, face)
             else:
-                running.append([(position, face)])
-    tracks = [Track(*map(tuple, zip(*seen, strict=True))) for seen in ended + running]
-    return sorted(tracks, key=lambda track: (track.positions[0], -track.mean_area))
+                track = _Running(len(self._all), self._position, time, face)
+                self._all.append(track)
+                sightings.append(Sighting(track.number, self._position, face))
+        self._running += [track for track in self._all if track.first == self._position]
+        return sightings
+
+    def tracks(self) -> list[Track]:
+        """The tracks so far, in the order in which they began."""
+        return [Track(t.number, t.first, t.last, t.frames, t.total_area / t.frames) for t in self._all]
 
 
-def main_tracks(tracks: list[Track]) -> list[Track]:
-    """The tracks of the person a video is about: a large, steady face at every moment.
+def main_tracks(tracks: Iterable[Track]) -> list[Track]:
+    """The tracks of the face a video is about: the largest steady one, never two at a moment.
 
-    A track weighs its frames times its mean area. The heaviest is taken, then the heaviest of those that are
-    not on screen with one already taken, and so on, since after a cut the person goes on in another track.
-    Returned in the order of time.
+    The heaviest track (frames times mean area) is taken. Then, since after a cut or a turned head a person goes on
+    in another track, the heaviest of those of similar size that are not on screen with one already taken, and so
+    on. Returned in the order of time.
     """
-    chosen: list[Track] = []
-    for track in sorted(tracks, key=lambda t: (-len(t.faces) * t.mean_area, t.positions[0])):
-        if not any(track.overlaps(other) for other in chosen):
+    heaviest_first = sorted(tracks, key=lambda track: (-track.weight, track.number))
+    chosen = heaviest_first[:1]
+    for track in heaviest_first[1:]:
+        ratio = track.mean_area / max(chosen[0].mean_area, 1e-9)
+        similar = 1 / SAME_PERSON_AREA <= ratio <= SAME_PERSON_AREA
+        if similar and not any(track.overlaps(other) for other in chosen):
             chosen.append(track)
-    return sorted(chosen, key=lambda track: track.positions[0])
+    return sorted(chosen, key=lambda track: track.first)
 
 
-def _best_links(tracks: list[list[tuple[int, Face]]], faces: list[Face]) -> dict[int, int]:
-    """Face number -> track number, greedily by overlap."""
-    overlaps = [
-        (iou(track[-1][1].box, face.box), t, f) for t, track in enumerate(tracks) for f, face in enumerate(faces)
-    ]
+class _Running:
+    """A track while it is followed: where and when its face was last found."""
+
+    def __init__(self, number: int, position: int, time: float, face: Face) -> None:
+        self.number, self.first = number, position
+        self.last, self.time, self.face = position, time, face
+        self.frames, self.total_area = 1, area(face.box)
+
+    def go_on(self, position: int, time: float, face: Face) -> list[Sighting]:
+        """The face was found again: its sighting, after those interpolated in between."""
+        gap = position - self.last
+        known = time - self.time <= LONGEST_GUESS
+        between = [
+            Sighting(self.number, self.last + step, interpolate(self.face, face, step / gap))
+            for step in range(1, gap if known else 1)
+        ]
+        self.last, self.time, self.face = position, time, face
+        self.frames, self.total_area = self.frames + 1, self.total_area + area(face.box)
+        return [*between, Sighting(self.number, position, face)]
+
+
+def interpolate(a: Face, b: Face, share: float) -> Face:
+    """The face that lies at `share` of the way from `a` to `b`, with the lower of their scores."""
+
+    def mix(x: float, y: float) -> float:
+        return x + share * (y - x)
+
+    left, top, right, bottom = (mix(x, y) for x, y in zip(a.box, b.box, strict=True))
+    points = tuple((mix(p[0], q[0]), mix(p[1], q[1])) for p, q in zip(a.points, b.points, strict=True))
+    return Face((left, top, right, bottom), points, min(a.score, b.score))
+
+
+def _best_links(before: list[Box], now: list[Box]) -> dict[int, int]:
+    """Number in `now` -> number in `before`, greedily by overlap."""
+    overlaps = [(iou(a, b), i, j) for i, a in enumerate(before) for j, b in enumerate(now)]
     linked: dict[int, int] = {}
-    taken: set[int] = set()
-    for overlap, t, f in sorted(overlaps, reverse=True):
-        if overlap >= SAME_FACE_IOU and t not in taken and f not in linked:
-            linked[f] = t
-            taken.add(t)
+    for overlap, i, j in sorted(overlaps, key=lambda item: (-item[0], item[1:])):
+        if overlap >= SAME_FACE_IOU and j not in linked and i not in linked.values():
+            linked[j] = i
     return linked
