@@ -16,7 +16,7 @@ LONGEST_SIDE = 640
 class FaceDetector(Protocol):
     """What finds faces: an upright RGB image -> its faces, best first, in pixels of that image."""
 
-    def __call__(self, image: RgbImage) -> list[Face]:
+    def __call__(self, image: RgbImage, /) -> list[Face]:
         """Find the faces; an empty list where there is none."""
         ...
 
