@@ -58,9 +58,7 @@ def measure_run(
     return results, evidence, undefined
 
 
-def _measure(
-    entry: Entry, cell: Cell, all_scores: Scores, level: Level, replicates: int, seed: int
-) -> Evidence:
+def _measure(entry: Entry, cell: Cell, all_scores: Scores, level: Level, replicates: int, seed: int) -> Evidence:
     labels, scores, videos = _of_cell(all_scores, cell)
     draws = auc_bootstrap(labels, scores, videos.tolist(), level, replicates, seed)
     if level == "video":
@@ -91,9 +89,7 @@ def _of_cell(scores: Scores, cell: Cell) -> tuple[Integers, Floats, Names]:
     clip at two qualities is then drawn together in every bootstrap replicate, so that a mean over qualities
     does not pass for twice as many videos.
     """
-    chosen = (scores.compressions == cell.compression) & (
-        (scores.labels == 0) | (scores.methods == cell.method)
-    )
+    chosen = (scores.compressions == cell.compression) & ((scores.labels == 0) | (scores.methods == cell.method))
     videos = scores.videos[chosen]
     clips = np.char.replace(videos, f"/{cell.compression}/", "/")
     if len(np.unique(clips)) == len(np.unique(videos)):

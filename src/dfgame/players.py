@@ -68,9 +68,7 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
     Raises:
         UserError: two runs have the same settings and the same seed.
     """
-    trainings = [
-        Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"]))) for info in infos
-    ]
+    trainings = [Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"]))) for info in infos]
     recipes = [_recipe(info["config"]) for info in infos]
     rivals: dict[tuple[str, Training], list[dict[str, str]]] = defaultdict(list)
     for info, training, recipe in zip(infos, trainings, recipes, strict=True):

@@ -142,9 +142,7 @@ def in_order(cells: Sequence[Cell]) -> list[Cell]:
     def place(names: tuple[str, ...], name: str) -> tuple[int, str]:
         return (names.index(name) if name in names else len(names), name)
 
-    return sorted(
-        set(cells), key=lambda cell: (place(COMPRESSIONS, cell.compression), place(METHODS, cell.method))
-    )
+    return sorted(set(cells), key=lambda cell: (place(COMPRESSIONS, cell.compression), place(METHODS, cell.method)))
 
 
 def summarise(results: list[Result], runs: list[RunEvidence], settings: dict[str, Any]) -> Evaluation:
@@ -207,9 +205,7 @@ def _estimate(group: list[RunEvidence], cells: list[Cell]) -> Estimate:
     return Estimate(float(np.mean(by_seed)), *interval(_replicates(group, cells)), tuple(by_seed))
 
 
-def _compare(
-    training: Training, subject: str, cells: list[Cell], members: dict[str, list[RunEvidence]]
-) -> Comparison:
+def _compare(training: Training, subject: str, cells: list[Cell], members: dict[str, list[RunEvidence]]) -> Comparison:
     """The best player is called so only if the videos and, where there are several, all seeds support it."""
     estimates = {name: _estimate(group, cells) for name, group in members.items()}
     best = max(estimates, key=lambda name: estimates[name].value)

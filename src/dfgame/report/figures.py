@@ -25,6 +25,8 @@ INK, FAINT = "#1a1f27", "#5b6470"
 _COLUMN, _ROW, _HEAD = 0.9, 0.56, 0.56
 _LABEL_CHARACTER = 0.082
 _LONG = 12
+_MIDDLE = 0.179
+"""The luminance on which black and white have the same contrast: the root of 1.05 * 0.05, less 0.05."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -80,15 +82,17 @@ def _matrix_cell(axes: Axes, row: int, column: int, player: Player, cell: Cell) 
     colour = colormaps["GnBu"](0.04 + 0.92 * strength)
     gap = 0.025
     edge = 1.6 if player.training.saw(cell.method) else 0
-    axes.add_patch(Rectangle(
+    axes.add_patch(
+        Rectangle(
             (left + gap, top + gap),
             _COLUMN - 2 * gap,
             _ROW - 2 * gap,
             facecolor=colour,
             edgecolor=INK,
             linewidth=edge,
-        ))
-    ink = "white" if _luminance(colour) < 0.3 else INK
+        )
+    )
+    ink = "white" if _luminance(colour) < _MIDDLE else "black"
     centre = left + _COLUMN / 2
     axes.text(centre, top + 0.38 * _ROW, number(estimate.value), ha="center", va="center", size=11, color=ink)
     interval = span(estimate.low, estimate.high)
@@ -150,13 +154,14 @@ def _wrapped(name: str) -> str:
 
 
 def _svg(figure: Figure, name: str, words: str) -> str:
-    """The figure as an SVG element with a description; no date, no random ids, nothing from elsewhere."""
+    """The figure as an SVG element with a description: no date, no random ids, the page's fonts."""
     text = io.StringIO()
     with rc_context({**_STYLE, "svg.hashsalt": name}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     body = text.getvalue()[text.getvalue().index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<(metadata|style).*?</\1>", "", body, flags=re.DOTALL)
+    body = re.sub(r"font-family: [^;\"]*; ?", "", body)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r"<!--.*?-->\n?", "", body, flags=re.DOTALL)
     described = html.escape(words)

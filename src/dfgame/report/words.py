@@ -53,7 +53,8 @@ def setting(evaluation: Evaluation) -> str:
         f"Trained on {'; '.join(map(training_words, trainings))}. "
         f"Tested on {methods} at {qualities}: the {settings['split']} split of {dataset_words(settings)}, "
         f"{counted(counts['real_videos'], 'real video')} and {counted(counts['fake_videos'], 'fake video')} "
-        f"of {counted(counts['identities'], 'person', 'people')}, {seeds_words(evaluation.players)}."
+        f"of {counted(counts['identities'], 'person', 'people')} (a clip counts once at each compression), "
+        f"{seeds_words(evaluation.players)}."
     )
 
 
@@ -78,12 +79,12 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
     best = f"{comparison.best}: mean video-level AUC {_with_interval(comparison.estimate)}"
     close = [name for name, low, _ in comparison.rivals if low <= 0]
     if comparison.verdict == "alone":
-        return f"{where}, {best}. There is no other player of this training to compare it with."
+        return f"{where}, {best}. There is no other player of this training to compare it with.{_few(comparison)}"
     if comparison.verdict == "too few videos":
         return (
-            f"{where}, no player can be called the best: a class has only "
-            f"{counted(comparison.fewest_videos, 'video')}, and below {FEWEST_VIDEOS} the intervals are too "
-            f"narrow to be believed. The highest number is that of {best}."
+            f"{where}, no player can be called the best: a number rests on only "
+            f"{counted(comparison.fewest_videos, 'video')} of a class, and below {FEWEST_VIDEOS} the intervals "
+            f"are too narrow to be believed. The highest number is that of {best}."
         )
     if comparison.verdict == "within the intervals":
         return (
@@ -96,6 +97,13 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
             "of another player reach as high."
         )
     return f"{where}, {comparison.best} did best: {_claim(comparison)}"
+
+
+def _few(comparison: Comparison) -> str:
+    if comparison.fewest_videos >= FEWEST_VIDEOS:
+        return ""
+    videos = counted(comparison.fewest_videos, "video")
+    return f" With only {videos} of a class, the interval is too narrow to be believed."
 
 
 def _claim(comparison: Comparison) -> str:
