@@ -103,7 +103,8 @@ def train_renderer(people: Sequence[Person], size: int, effort: float, seed: int
         return nn.functional.l1_loss(model(chosen[:, :5]), chosen[:, 5:])
 
     steps = max(round(STEPS * effort), 1)
-    fit(model, torch.cat([inputs, mouths], 1), loss, steps=steps, batch=BATCH, lr=2e-3, seed=(seed, 4))
+    both = torch.cat([inputs, mouths], 1)
+    fit(model, both, loss, steps=steps, batch=BATCH, lr=2e-3, seed=(seed, 4), mirror=False)
     return model
 
 

@@ -121,7 +121,7 @@ def prepared(path: Path, size: int) -> RgbImage:
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
 
 
-def split_pairs(people: Sequence[str], shares: tuple[float, float, float], seed: int) -> dict[Split, list[list[str]]]:
+def split_pairs(people: list[str], shares: tuple[float, float, float], seed: int) -> dict[Split, list[list[str]]]:
     """Pairs of people for each split, as the official lists have them; nobody is in two pairs.
 
     People are shuffled, then paired; the pairs are shared out. With an odd number one person is left over. Train

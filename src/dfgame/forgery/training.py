@@ -1,12 +1,14 @@
 """What the two families that learn have in common: aligned faces of all people, and a seeded loop over them."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from dfgame.forgery.align import alignment, cut
 from dfgame.forgery.clip import Clip
@@ -16,6 +18,17 @@ SIZE = 64
 """Side of the aligned faces that the networks see and make, as in the first deepfakes."""
 MOST_PHOTOGRAPHS = 4
 """Photographs of one person that the shared training uses at most."""
+
+LAST_RATE = 0.1
+"""The learning rate at the end, as a share of that at the start."""
+_ADAM: dict[str, Any] = {
+    "beta1": 0.5,
+    "beta2": 0.99,
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+    "amsgrad": False,
+    "maximize": False,
+}
 
 
 def aligned_photographs(people: Sequence[Person], size: int) -> Tensor:
@@ -56,19 +69,24 @@ def fit(
     seed: tuple[int, ...],
     mirror: bool = True,
 ) -> None:
-    """Adam with a linear decay on random batches of faces, with `mirror` flipped half of the time."""
+    """Adam with a linear decay on random batches of `faces`, (N, C, H, W), with `mirror` flipped half of the time.
+
+    It calls the function behind torch.optim.Adam: making the class imports torch's compiler, which takes seconds in
+    every process.
+    """
     rng = np.random.default_rng(seed)
     module.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(module.parameters(), lr=lr, betas=(0.5, 0.99))
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, steps)
-    for _ in range(steps):
+    weights: list[Tensor] = list(module.parameters())
+    means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    counts = [torch.zeros(()) for _ in weights]
+    for step in range(steps):
         chosen = faces[torch.from_numpy(rng.integers(len(faces), size=batch))]
         if mirror and rng.random() < 0.5:
             chosen = chosen.flip(3)
-        optimizer.zero_grad(set_to_none=True)
-        loss(chosen, rng).backward()
-        optimizer.step()
-        schedule.step()
+        gradients = list(torch.autograd.grad(loss(chosen, rng), weights))
+        rate = lr * (1 - LAST_RATE) * (1 - step / steps) + lr * LAST_RATE
+        with torch.no_grad():
+            adam(weights, gradients, means, squares, [], counts, lr=rate, **_ADAM)
 
 
 def warped(faces: Tensor, rng: np.random.Generator, strength: float = 0.04) -> Tensor:

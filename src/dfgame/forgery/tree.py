@@ -17,7 +17,8 @@ PEOPLE = "people.json"
 HIDDEN = ".forge"
 """Where the trained networks are kept for a call that goes on."""
 _CONTENT = ("original_sequences", "manipulated_sequences", "splits", "failures.json", HIDDEN, PEOPLE)
-_FREE_TO_CHANGE = ("workers", "overwrite")
+_FREE_TO_CHANGE = ("workers", "overwrite", "methods", "compressions")
+"""Settings that add to a tree without changing what is there."""
 
 
 def real_video(out: Path, compression: str, identity: str) -> Path:
