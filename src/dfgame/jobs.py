@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -51,14 +52,16 @@ def available_cores() -> int:
 
 
 def _start_worker() -> None:
+    """One thread a worker. torch takes seconds to import and not every job needs it: the variables wait for it."""
     import signal
 
     import cv2
-    import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def run_jobs(
@@ -101,9 +104,7 @@ def _outcome(future: Any) -> Any:
     if error is None:
         return future.result()
     if isinstance(error, OSError) and error.errno == 28:
-        raise UserError(
-            "the disk is full", "make room and run the same command again: it goes on where it was"
-        )
+        raise UserError("the disk is full", "make room and run the same command again: it goes on where it was")
     if isinstance(error, ProcessExpired):
         return RuntimeError(f"the worker process ended unexpectedly (exit code {error.exitcode})")
     return error
