@@ -1,0 +1,200 @@
+"""Pictures and videos in and out, against files patched and encoded by hand."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from dfgame.media import MediaError, count_frames, probe, read_frames, read_image, write_video
+
+WIDTH, HEIGHT, COUNT = 96, 64, 10
+
+
+def ramp(number: int = 0) -> np.ndarray:
+    """A smooth picture whose four corners differ, brighter with each number."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    channels = [x * 2, y * 3, (x + y) + 4 * number]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    write_video(path, [ramp(n) for n in range(COUNT)], fps=25, crf=0)
+    return path
+
+
+def rotated(path: Path, clockwise: int) -> Path:
+    """The file with the display matrix of its track header overwritten, as a phone held sideways writes it."""
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[clockwise]
+    one = 1 << 16
+    matrix = struct.pack(">9i", cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40
+    assert content[start : start + 36] == struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    content[start : start + 36] = matrix
+    turned = path.with_name(f"turned{clockwise}.mp4")
+    turned.write_bytes(content)
+    return turned
+
+
+def test_lossless_comes_back_but_for_rounding(video):
+    for number, frame in enumerate(read_frames(video)):
+        assert frame.index == number
+        assert frame.time == pytest.approx(number / 25)
+        assert np.abs(frame.image.astype(int) - ramp(number)).max() <= 2
+
+
+def test_lossy_files_are_smaller_and_near(tmp_path):
+    frames = [ramp(n) for n in range(COUNT)]
+    sizes = []
+    for crf in (0, 23, 40):
+        path = tmp_path / f"{crf}.mp4"
+        write_video(path, frames, fps=25, crf=crf)
+        sizes.append(path.stat().st_size)
+        error = np.mean([(f.image.astype(float) - ramp(f.index)) ** 2 for f in read_frames(path)])
+        assert 10 * np.log10(255**2 / error) > 30
+        assert probe(path).pixel_format == ("yuv444p" if crf == 0 else "yuv420p")
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        write_video(tmp_path / name, (ramp(n) for n in range(COUNT)), fps=25, crf=23)
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path):
+    def frames():
+        yield ramp()
+        raise RuntimeError("camera unplugged")
+
+    with pytest.raises(RuntimeError, match="unplugged"):
+        write_video(tmp_path / "clip.mp4", frames(), fps=25, crf=23)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts(video):
+    facts = probe(video)
+    assert (facts.width, facts.height, facts.rotation) == (WIDTH, HEIGHT, 0)
+    assert (facts.frames, facts.fps, facts.codec) == (COUNT, 25, "h264")
+    assert facts.duration == pytest.approx(COUNT / 25)
+
+
+@pytest.mark.parametrize("clockwise", [90, 180, 270])
+def test_rotation_is_applied(video, clockwise):
+    path = rotated(video, clockwise)
+    upright = np.rot90(ramp(), -clockwise // 90)
+    frame = next(read_frames(path))
+    assert frame.image.shape == upright.shape
+    assert np.abs(frame.image.astype(int) - upright).max() <= 2
+    facts = probe(path)
+    assert facts.rotation == clockwise
+    assert (facts.height, facts.width) == upright.shape[:2]
+
+
+def test_only_the_wanted_frames(video):
+    found = list(read_frames(video, [7, 2]))
+    assert [frame.index for frame in found] == [2, 7]
+    assert np.abs(found[1].image.astype(int) - ramp(7)).max() <= 2
+    assert list(read_frames(video, [])) == []
+
+
+def test_time_stamps_are_the_files_own(tmp_path):
+    path = tmp_path / "uneven.mkv"
+    ticks = [0, 40, 50, 400]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        for tick in ticks:
+            frame = av.VideoFrame.from_ndarray(ramp(), format="rgb24")
+            frame.pts, frame.time_base = tick, stream.codec_context.time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert [frame.time for frame in read_frames(path)] == pytest.approx([t / 1000 for t in ticks], abs=1e-3)
+
+
+def test_frames_are_counted_where_the_container_does_not_say(video, tmp_path):
+    matroska = tmp_path / "clip.mkv"
+    write_video(matroska, [ramp(n) for n in range(COUNT)], fps=25, crf=23)
+    assert probe(matroska).frames == 0
+    assert count_frames(matroska) == COUNT == count_frames(video)
+
+
+def test_a_truncated_file_gives_what_it_has_and_then_complains(tmp_path):
+    path = tmp_path / "cut.mp4"
+    noise = np.random.default_rng(0)
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for _ in range(COUNT):
+            image = noise.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 6 // 10])
+    found = []
+    with pytest.raises(MediaError, match=r"cut\.mp4: breaks off after \d+") as error:
+        for frame in read_frames(path):
+            found.append(frame.index)
+    assert 0 < len(found) < COUNT
+    assert f"after {len(found)} " in error.value.problem
+    assert "\n" not in error.value.problem
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"hello, this is text\n" * 40, "not a video"), (b"", "empty"), (None, "no such file")]
+)
+@pytest.mark.parametrize("read", [probe, count_frames, lambda path: list(read_frames(path))])
+def test_what_is_no_video_is_named_in_one_line(tmp_path, content, reason, read):
+    path = tmp_path / "film.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MediaError, match=reason) as error:
+        read(path)
+    assert error.value.problem.startswith(str(path))
+    assert "\n" not in error.value.problem
+
+
+def test_pictures_of_every_kind_come_back_as_the_same_rgb(tmp_path):
+    grey = ramp()[:, :, 0]
+    expected = np.repeat(grey[:, :, None], 3, axis=2)
+    pictures = {
+        "grey.png": Image.fromarray(grey),
+        "palette.png": Image.fromarray(grey).convert("P"),
+        "alpha.png": Image.fromarray(expected).convert("RGBA"),
+        "deep.png": Image.fromarray(grey.astype(np.uint16) * 257),
+        "deep.tiff": Image.fromarray(grey.astype(np.uint16) * 257),
+        "cmyk.tiff": Image.fromarray(expected).convert("CMYK"),
+    }
+    for name, picture in pictures.items():
+        picture.save(tmp_path / name)
+        image = read_image(tmp_path / name)
+        assert image.dtype == np.uint8
+        assert image.shape == expected.shape, name
+        assert np.abs(image.astype(int) - expected).max() <= 1, name
+
+
+@pytest.mark.parametrize(("tag", "turns"), [(3, 2), (6, 3), (8, 1)])
+def test_exif_rotation_is_applied(tmp_path, tag, turns):
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    Image.fromarray(ramp()).save(tmp_path / "phone.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "phone.png"), np.rot90(ramp(), turns))
+
+
+def test_what_is_no_picture_is_named_in_one_line(tmp_path):
+    text, cut = tmp_path / "text.jpg", tmp_path / "cut.jpg"
+    text.write_text("hello")
+    Image.fromarray(ramp()).save(cut)
+    cut.write_bytes(cut.read_bytes()[:600])
+    for path, reason in ((text, "not a picture"), (cut, "cannot be read"), (tmp_path / "none.png", "No such file")):
+        with pytest.raises(MediaError, match=reason) as error:
+            read_image(path)
+        assert error.value.problem.startswith(str(path))
+        assert "\n" not in error.value.problem
