@@ -54,9 +54,7 @@ class ForgeConfig:
             "people",
             "at least 2, so that there is a source and a target",
         )
-        _require(
-            abs(sum(self.split) - 1) < 1e-6 and min(self.split) >= 0, "split", "three shares that sum to 1"
-        )
+        _require(abs(sum(self.split) - 1) < 1e-6 and min(self.split) >= 0, "split", "three shares that sum to 1")
         _require(bool(self.methods), "methods", "at least one")
         _require(bool(self.compressions), "compressions", "at least one")
         _require(self.effort > 0, "effort", "above 0")
@@ -129,9 +127,7 @@ class BlurConfig:
         _require(self.window >= 3 and self.window % 2 == 1, "blur.window", "odd and at least 3")
         _require(self.budget > 0, "blur.budget", "above 0")
         constant = self.sigmoid and self.constraint == "clamp"
-        _require(
-            not constant, "blur.sigmoid", "used with another --blur.constraint: under clamp s would be 1"
-        )
+        _require(not constant, "blur.sigmoid", "used with another --blur.constraint: under clamp s would be 1")
 
 
 @dataclass(frozen=True)
@@ -338,6 +334,26 @@ def to_dict(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(config)))
 
 
+def to_flags(config: Any, prefix: str = "") -> list[str]:
+    """The command line's flags that give this configuration: those of its fields that differ from the defaults."""
+    flags: list[str] = []
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        default = item.default_factory() if callable(item.default_factory) else item.default
+        name = prefix + item.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            flags += to_flags(value, f"{name}.")
+        elif value != default:
+            match value:
+                case bool():
+                    flags.append(f"--{name}" if value else f"--{prefix}no-{item.name.replace('_', '-')}")
+                case tuple():
+                    flags += [f"--{name}", *map(str, value)]
+                case _:
+                    flags += [f"--{name}", str(value)]
+    return flags
+
+
 def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
     """The inverse of `to_dict` for a TrainConfig."""
     groups = {
@@ -348,9 +364,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
         "optimizer": OptimizerConfig,
     }
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return TrainConfig(
-        **{key: groups[key](**value) if key in groups else value for key, value in values.items()}
-    )
+    return TrainConfig(**{key: groups[key](**value) if key in groups else value for key, value in values.items()})
 
 
 class SettingError(ValueError):

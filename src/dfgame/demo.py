@@ -1,10 +1,12 @@
 """The whole road on real faces in a few minutes, by the same verbs that serve the real FaceForensics++."""
 
 import importlib.util
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dfgame.config import (
     AdversaryConfig,
@@ -15,6 +17,7 @@ from dfgame.config import (
     ForgeConfig,
     OptimizerConfig,
     TrainConfig,
+    to_flags,
 )
 from dfgame.evaluate import evaluate_runs
 from dfgame.extract import extract_faces
@@ -22,6 +25,8 @@ from dfgame.files import writable_folder, write_json
 from dfgame.forgery.build import build_tree
 from dfgame.jobs import console
 from dfgame.records import UserError
+from dfgame.report import Picture, write_report
+from dfgame.summary import Evaluation
 from dfgame.train import train_run
 
 EPOCHS = 4
@@ -34,8 +39,10 @@ GENERATOR_FILTERS = 16
 """The paper's generators have 64, which is for a GPU."""
 
 
-def run_demo(config: DemoConfig) -> dict[str, float]:
-    """Forge, extract, train each player, evaluate; returns each stage's seconds, also in OUT/times.json.
+def run_demo(config: DemoConfig) -> tuple[Evaluation, dict[str, float]]:
+    """Forge, extract, train each player, evaluate; returns the evaluation, and each stage's seconds.
+
+    The seconds are also in OUT/times.json.
 
     Leaves OUT/faceforensics_mini, OUT/crops, OUT/runs/GAME, OUT/results.json, OUT/report.html. What an
     interrupted demo finished is kept, and the next call goes on from there.
@@ -49,18 +56,22 @@ def run_demo(config: DemoConfig) -> dict[str, float]:
     manifest = crops / "manifest.parquet"
     seconds: dict[str, float] = {}
 
-    with _stage(f"dfgame forge {faces} {tree}", "forge", seconds):
-        build_tree(faces, tree, forge_settings(config))
-    with _stage(f"dfgame extract {tree} {crops}", "extract", seconds):
-        extract_faces(tree, crops, extract_settings(config))
+    forge, extract = forge_settings(config), extract_settings(config)
+    with _stage("forge", seconds, [faces, tree], forge):
+        build_tree(faces, tree, forge)
+    with _stage("extract", seconds, [tree, crops], extract):
+        extract_faces(tree, crops, extract)
     runs = [out / "runs" / game for game in config.games]
     for game, run in zip(config.games, runs, strict=True):
-        with _stage(f"dfgame train {manifest} {run} --game {game}", f"train {game}", seconds):
-            train_run(manifest, run, train_settings(config, game))
-    with _stage(f"dfgame evaluate {manifest} {' '.join(map(str, runs))} --out {out}", "evaluate", seconds):
-        evaluate_runs(runs, manifest, out, EvaluateConfig(seed=config.seed), pictures=_pictures(runs))
+        train = train_settings(config, game)
+        with _stage(f"train {game}", seconds, [manifest, run], train):
+            train_run(manifest, run, train)
+    evaluate = EvaluateConfig(seed=config.seed, overwrite=True)
+    with _stage("evaluate", seconds, [manifest, *runs, "--out", out], evaluate):
+        evaluation = evaluate_runs(runs, manifest, out, evaluate)
+        write_report(out, evaluation, _pictures(runs))
     write_json(out / "times.json", seconds)
-    return seconds
+    return evaluation, seconds
 
 
 def packaged_faces() -> Path:
@@ -80,9 +91,7 @@ def packaged_faces() -> Path:
 
 def forge_settings(config: DemoConfig) -> ForgeConfig:
     """What the demo forges."""
-    return ForgeConfig(
-        frames=CLIP_FRAMES, people=config.people, split=SPLIT, seed=config.seed, workers=config.workers
-    )
+    return ForgeConfig(frames=CLIP_FRAMES, people=config.people, split=SPLIT, seed=config.seed, workers=config.workers)
 
 
 def extract_settings(config: DemoConfig) -> ExtractConfig:
@@ -109,20 +118,22 @@ def train_settings(config: DemoConfig, game: str) -> TrainConfig:
 
 
 @contextmanager
-def _stage(command: str, name: str, seconds: dict[str, float]) -> Iterator[None]:
-    console.print(f"[bold]{name}[/bold]  {command}", soft_wrap=True)
+def _stage(name: str, seconds: dict[str, float], places: list[Path | str], settings: Any) -> Iterator[None]:
+    """Time a stage, and say by which command it could be run alone."""
+    command = shlex.join(["dfgame", name.split()[0], *map(str, places), *to_flags(settings)])
+    console.print(f"\n[bold]{name}[/bold]  $ {command}", soft_wrap=True)
     started = time.monotonic()
     yield
     seconds[name] = round(time.monotonic() - started, 1)
     console.print(f"{name}: {seconds[name]:.1f} s")
 
 
-def _pictures(runs: list[Path]) -> list[tuple[str, bytes]]:
+def _pictures(runs: list[Path]) -> list[Picture]:
     """The last adversarial images of each run that has an adversary, for the report."""
     found = []
     for run in runs:
         last = max((run / "pictures").glob("epoch_*.png"), default=None)
         if last is not None:
             caption = f"{run.name}: clean, adversarial, their difference (8 times), sigma (bright: 2 pixels)"
-            found.append((caption, last.read_bytes()))
+            found.append(Picture(caption, last.read_bytes()))
     return found

@@ -58,9 +58,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and exit: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = app.meta(
-            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
-        )
+        code = app.meta(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
     except KeyboardInterrupt:
         _complain("interrupted", "the same command goes on where it was")
         sys.exit(130)

@@ -21,9 +21,18 @@ def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig())
     settings: DemoConfig
         All settings.
     """
-    from dfgame.demo import run_demo
+    from rich.console import Console
 
-    seconds = run_demo(settings)
+    from dfgame.demo import run_demo
+    from dfgame.report import findings, terminal_tables
+
+    evaluation, seconds = run_demo(settings)
+    console = Console(highlight=False)
+    for table in terminal_tables(evaluation):
+        console.print(table)
+    for finding in findings(evaluation):
+        console.print(finding, markup=False)
+    print()
     for stage, taken in seconds.items():
         print(f"{stage:>20}  {taken:7.1f} s")
     print(f"{'together':>20}  {sum(seconds.values()):7.1f} s")
