@@ -1,6 +1,9 @@
 """Face detectors: one small protocol, a class a detector."""
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import cv2
@@ -25,7 +28,8 @@ class YuFace:
     """libfacedetection (Yu Shiqi and others), whose weights travel inside the package `yuface`."""
 
     def __init__(self, min_score: float = 0.6) -> None:
-        import yuface
+        with _sleeping_threads():
+            import yuface
 
         self._detect, self._min_score = yuface.detect, min_score
 
@@ -43,6 +47,23 @@ class YuFace:
             for score, box, five in zip(scores, boxes, points, strict=True)
         ]
         return sorted(faces, key=lambda face: -face.score)
+
+
+@contextmanager
+def _sleeping_threads() -> Iterator[None]:
+    """Libraries loaded inside let their OpenMP threads sleep while they wait, unless the user says otherwise.
+
+    By default they spin, which on a machine that is busy with something else makes yuface many times slower.
+    """
+    name = "OMP_WAIT_POLICY"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "passive"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def default_detector(min_score: float) -> FaceDetector:
