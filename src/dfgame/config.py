@@ -207,7 +207,7 @@ class TrainConfig:
     """Who plays against the detector."""
     methods: tuple[str, ...] = ()
     """Manipulation methods of the fakes to train on; empty is all."""
-    compressions: tuple[str, ...] = ("c23",)
+    compressions: tuple[str, ...] = ()
     """Qualities to train on; empty is all."""
     epochs: int = 120
     """Epochs."""

@@ -15,7 +15,7 @@ def train(
 
     Examples:
 
-        dfgame train crops/manifest.parquet runs/plain --game none --methods Deepfakes
+        dfgame train crops/manifest.parquet runs/plain --game none --methods Deepfakes --compressions c23
 
         dfgame train crops/manifest.parquet runs/game --game generator --adversary.moves 3 --resume
 
