@@ -20,7 +20,7 @@ RgbImage = NDArray[np.uint8]
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"})
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
 _LOSSLESS = {"qp": "0", "preset": "ultrafast"}
-_LOSSY_PRESET = "fast"
+_LOSSY = {"preset": "fast", "x264-params": "mbtree=0"}
 
 
 class MediaError(UserError):
@@ -129,10 +129,12 @@ def write_video(path: Path, frames: Iterable[RgbImage], fps: int, crf: int) -> N
     """Write H.264, whole or not at all, on one thread so that the bytes do not depend on the machine's cores.
 
     `crf` 0 is lossless in yuv444p (up to the rounding of RGB to YUV); any other is 4:2:0 with x264's preset
-    "fast", which spends some bits more than the default for twice the speed. Frames are of one, even size.
+    "fast", which spends some bits more than the default for twice the speed. Frames are of one, even size. Its
+    macroblock tree is off: where the width is no multiple of 16, that reads memory nobody wrote, and now and then
+    the same frames gave other bytes.
     """
     with atomic_path(path) as temporary, av.open(str(temporary), "w") as container:
-        options = _LOSSLESS if crf == 0 else {"crf": str(crf), "preset": _LOSSY_PRESET}
+        options = _LOSSLESS if crf == 0 else {"crf": str(crf), **_LOSSY}
         stream = container.add_stream("libx264", rate=fps, options=options | {"threads": "1"})
         stream.pix_fmt = "yuv444p" if crf == 0 else "yuv420p"
         for number, image in enumerate(frames):
