@@ -178,7 +178,7 @@ def test_refusals(manifest, tmp_path):
     train_run(manifest, run, TrainConfig(game="none", **SMALL))
     with pytest.raises(UserError, match="holds a run already"):
         train_run(manifest, run, TrainConfig(game="none", **SMALL))
-    with pytest.raises(UserError, match="other settings .--seed"):
+    with pytest.raises(UserError, match=r"other settings \(--seed"):
         train_run(manifest, run, TrainConfig(game="none", **SMALL, seed=1, resume=True))
     with pytest.raises(UserError, match="no such file"):
         train_run(tmp_path / "none.parquet", tmp_path / "other", TrainConfig(**SMALL))

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -39,10 +40,18 @@ def _launch(
     config: Annotated[Path | None, Parameter(help="Settings from a TOML file; flags win over it.")] = None,
 ) -> int | None:
     if config is not None:
-        if not config.is_file():
-            raise UserError(f"--config {config}: no such file")
+        _check_toml(config)
         app.config = (Toml(config, must_exist=True, use_commands_as_keys=False),)
     return app(tokens, exit_on_error=False, print_error=False)
+
+
+def _check_toml(path: Path) -> None:
+    try:
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"--config {path}: not a TOML file ({error})") from None
 
 
 def _terminated(_signal: int, _frame: object) -> NoReturn:

@@ -10,7 +10,7 @@ from dfgame.config import DemoConfig
 def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig()) -> int:
     """The whole road on real faces in a few minutes: forge, extract, train with each player, evaluate.
 
-    Examples:
+    For example:
 
         dfgame demo
 

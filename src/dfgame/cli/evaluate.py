@@ -20,7 +20,7 @@ def evaluate(
     Runs that differ only in their seed are averaged. Every method is measured against the real videos of the
     same quality. An interrupted evaluation goes on when called again.
 
-    Examples:
+    For example:
 
         dfgame evaluate crops/manifest.parquet runs/plain runs/game
 

@@ -16,7 +16,7 @@ def extract(
     ROOT is FaceForensics++ as its script downloads it, a tree made by `dfgame forge`, or a folder with real/ and
     fake/. A call that was interrupted goes on when it is made again.
 
-    Examples:
+    For example:
 
         dfgame extract FaceForensics++ crops --compressions c23 c40 --frames 32
 

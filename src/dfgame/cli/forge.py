@@ -15,7 +15,7 @@ def forge(faces: Path, out: Path, /, *, settings: Annotated[ForgeConfig, Paramet
     clip, and each pair of people two forgeries a method, in the official layout with masks and splits. A call that
     was interrupted goes on when it is made again.
 
-    Examples:
+    For example:
 
         dfgame forge photographs faceforensics_mini
 

@@ -13,7 +13,7 @@ def train(
 ) -> int:
     """Train a detector in the adversarial game on the crops of MANIFEST; the result is the folder RUN.
 
-    Examples:
+    For example:
 
         dfgame train crops/manifest.parquet runs/plain --game none --methods Deepfakes --compressions c23
 

@@ -1,0 +1,86 @@
+"""The command itself: help, settings files, exit codes, one line for each mistake."""
+
+import subprocess
+import sys
+
+import pytest
+
+from dfgame import __version__
+from dfgame.cli import VERBS, main
+from dfgame.config import BlurConfig, TrainConfig
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "dfgame", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([verb, "--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert "For example" in shown and f"dfgame {verb}" in shown
+
+
+def test_help_imports_neither_torch_nor_opencv():
+    script = "import sys; from dfgame.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass\n"
+    script += "sys.exit(bool({'torch', 'cv2', 'av', 'pyarrow'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "no.parquet", "run"], "no.parquet: no such file"),
+        (["train", "m", "r", "--blur.window", "4"], "--blur.window: must be odd and at least 3"),
+        (["train", "m", "r", "--blur.windw", "5"], "Did you mean --blur.window?"),
+        (["train", "m", "r", "--game", "chess"], 'Invalid value "chess" for --game'),
+        (["extract", "nowhere", "out"], "nowhere: no such folder"),
+        (["forge", "nowhere", "out"], "nowhere: no such folder"),
+        (["train", "m", "r", "--config", "no.toml"], "--config no.toml: cannot be read (No such file or directory)"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_wrong_use_is_one_or_two_lines_and_exit_2(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    shown = capsys.readouterr()
+    assert exit_.value.code == 2
+    assert said in shown.err and "Traceback" not in shown.err
+    assert len(shown.err.strip().splitlines()) <= 2
+    assert not shown.out
+
+
+def test_a_settings_file_and_flags_over_it(tmp_path, monkeypatch):
+    import dfgame.train
+
+    file = tmp_path / "settings.toml"
+    file.write_text('game = "none"\nepochs = 7\nmethods = ["FaceSwap"]\n[blur]\nwindow = 5\n')
+    taken = []
+    monkeypatch.setattr(dfgame.train, "train_run", lambda manifest, run, config: taken.append(config) or {})
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "m", "r", "--config", str(file), "--epochs", "9"])
+    assert exit_.value.code == 0
+    assert taken == [TrainConfig(game="none", epochs=9, methods=("FaceSwap",), blur=BlurConfig(window=5))]
+
+
+def test_an_unknown_key_in_a_settings_file_is_refused(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("[blur]\nwindo = 5\n")
+    result = run("train", "m", "r", "--config", file)
+    assert result.returncode == 2 and "Did you mean --blur.window?" in result.stderr
+
+
+def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("game == none")
+    result = run("train", "m", "r", "--config", file)
+    assert result.returncode == 2 and "Traceback" not in result.stderr and "settings.toml" in result.stderr
+
+
+def test_version():
+    result = run("--version")
+    assert result.returncode == 0 and result.stdout.strip() == __version__

@@ -1,0 +1,97 @@
+"""Settings: every field is documented, flags and TOML give them back, what makes no sense is refused by name."""
+
+import ast
+import dataclasses
+import inspect
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfgame import config as dfgame_config
+from dfgame.cli import app
+from dfgame.config import (
+    AdversaryConfig,
+    BlurConfig,
+    DemoConfig,
+    DetectorConfig,
+    EvaluateConfig,
+    ExtractConfig,
+    ForgeConfig,
+    SettingError,
+    TrainConfig,
+    to_flags,
+)
+
+CONFIGS = [
+    value for value in vars(dfgame_config).values() if isinstance(value, type) and dataclasses.is_dataclass(value)
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__name__)
+def test_every_setting_has_its_help_below_it(config):
+    body = ast.parse(inspect.getsource(config)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    nested = {"detector", "blur", "adversary", "augment", "optimizer"}
+    for node, after in zip(body.body, body.body[1:], strict=False):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id not in nested:
+            documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            assert documented, f"{config.__name__}.{node.target.id} has no docstring"
+
+
+def parsed(verb, config, places):
+    """What the command line makes of a configuration's own flags."""
+    _, bound, _ = app.parse_args([verb, *places, *to_flags(config)], exit_on_error=False, print_error=False)
+    return bound.arguments.get("settings", type(config)())
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.builds(
+        TrainConfig,
+        game=st.sampled_from(["none", "random-blur", "gradient", "generator"]),
+        methods=st.lists(st.sampled_from(["Deepfakes", "FaceSwap"]), unique=True).map(tuple),
+        epochs=st.integers(1, 999),
+        detector=st.builds(DetectorConfig, head=st.sampled_from(["patch", "fc"]), bn2=st.booleans()),
+        blur=st.builds(BlurConfig, window=st.sampled_from([3, 5, 7]), constraint=st.sampled_from(["free", "norm"])),
+        adversary=st.builds(AdversaryConfig, moves=st.integers(1, 9), lr=st.floats(1e-6, 1.0)),
+        seed=st.integers(0, 2**31),
+        resume=st.booleans(),
+    )
+)
+def test_a_training_configuration_survives_the_command_line(config):
+    assert parsed("train", config, ["manifest", "run"]) == config
+
+
+@pytest.mark.parametrize(
+    ("verb", "config", "places"),
+    [
+        ("forge", ForgeConfig(methods=("FaceSwap",), split=(0.5, 0.2, 0.3), overwrite=True), ["faces", "out"]),
+        ("extract", ExtractConfig(frames=8, compressions=("c23", "c40"), margin=1.5), ["root", "out"]),
+        ("evaluate", EvaluateConfig(split="val", replicates=200), ["manifest", "run"]),
+        ("demo", DemoConfig(people=6, games=("none", "gradient")), []),
+        ("train", TrainConfig(detector=DetectorConfig(pretrained=False)), ["manifest", "run"]),
+    ],
+)
+def test_every_verbs_configuration_survives_the_command_line(verb, config, places):
+    assert parsed(verb, config, places) == config
+
+
+@pytest.mark.parametrize(
+    ("make", "flag"),
+    [
+        (lambda: ForgeConfig(frames=1), "--frames"),
+        (lambda: ForgeConfig(people=1), "--people"),
+        (lambda: ForgeConfig(split=(0.5, 0.5, 0.5)), "--split"),
+        (lambda: ExtractConfig(margin=0.5), "--margin"),
+        (lambda: DetectorConfig(dropout=1.0), "--detector.dropout"),
+        (lambda: BlurConfig(window=4), "--blur.window"),
+        (lambda: BlurConfig(sigmoid=True), "--blur.sigmoid"),
+        (lambda: TrainConfig(game="gradient", blur=BlurConfig(constraint="learn-norm")), "--blur.constraint"),
+        (lambda: EvaluateConfig(replicates=1), "--replicates"),
+        (lambda: DemoConfig(rounds=1), "--rounds"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_the_flags_name(make, flag):
+    with pytest.raises(SettingError, match=flag):
+        make()
