@@ -1,5 +1,6 @@
 """Many independent jobs on all cores: progress, a crash loses one job, Ctrl-C ends at once."""
 
+import errno
 import multiprocessing
 import os
 import sys
@@ -103,7 +104,7 @@ def _outcome(future: Any) -> Any:
     error = future.exception()
     if error is None:
         return future.result()
-    if isinstance(error, OSError) and error.errno == 28:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         raise UserError("the disk is full", "make room and run the same command again: it goes on where it was")
     if isinstance(error, ProcessExpired):
         return RuntimeError(f"the worker process ended unexpectedly (exit code {error.exitcode})")

@@ -98,6 +98,8 @@ class Training:
         self._first_round = self._load_state()
         self._log = SummaryWriter(str(run / "tensorboard"), purge_step=self._first_round)
         record["data"] |= _counts(rows, self._val)
+        if len(set(self._val.column("label").to_pylist())) < 2:
+            console.print(f"{run}: no real and fake crops in the val split, so the best checkpoint is the last")
 
     def play(self) -> None:
         """Play all rounds that are left."""

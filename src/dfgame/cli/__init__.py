@@ -21,8 +21,10 @@ app = App(
     version_flags=["--version"],
     help_format="markdown",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
 )
+app.meta.suppress_keyboard_interrupt = False
 VERBS = {
     "forge": "dfgame.cli.forge:forge",
     "extract": "dfgame.cli.extract:extract",
@@ -73,7 +75,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         code = app.meta(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
     except KeyboardInterrupt:
-        _complain("interrupted", "the same command goes on where it was")
+        _complain("interrupted", "the same command goes on where it was (train: with --resume)")
         sys.exit(130)
     except UserError as error:
         _complain(error.problem, error.remedy)
