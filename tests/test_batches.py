@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dfgame.augment import Augmentation
-from dfgame.batches import RoundBatches, crop_loader, read_crop, round_loader, to_unit
+from dfgame.batches import RoundBatches, crop_loader, plainly, read_crop, round_loader, to_unit
 from dfgame.config import AugmentConfig
 from dfgame.records import UserError
 
@@ -121,3 +121,12 @@ def test_grey_and_flip_do_what_they_say():
     assert torch.equal(grey[0], grey[1]) and torch.equal(grey[1], grey[2])
     flipped = Augmentation(AugmentConfig(**{**vars(NOTHING), "flip": 1.0}))(image, 0)
     torch.testing.assert_close(flipped, image.flip(2))
+
+
+def test_a_crop_that_is_missing_is_one_line_even_from_a_loading_process(batches, tmp_path):
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    with pytest.raises(UserError) as caught:
+        list(plainly(round_loader(batches, range(2), workers=1)))
+    assert caught.value.problem.endswith("no such file") and "\n" not in caught.value.problem
+    assert caught.value.remedy

@@ -49,9 +49,7 @@ def test_equals_the_plain_formula(window, maps):
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.sampled_from(WINDOWS), st.integers(8, 30), st.integers(8, 30), st.floats(0, 1e6), st.integers(0, 2**31)
-)
+@given(st.sampled_from(WINDOWS), st.integers(8, 30), st.integers(8, 30), st.floats(0, 1e6), st.integers(0, 2**31))
 def test_any_size_and_any_precision_stay_within_the_images_range(window, height, width, strength, seed):
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand((1, 3, height, width), generator=generator)
@@ -75,9 +73,7 @@ def test_gradients(maps):
 
 def test_limits():
     images = torch.rand((2, 3, 12, 12), dtype=torch.float64)
-    box = torch.nn.functional.avg_pool2d(
-        torch.nn.functional.pad(images, (2, 2, 2, 2), mode="reflect"), 5, stride=1
-    )
+    box = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(images, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
     nothing, everything = torch.zeros((2, 1, 12, 12)).double(), torch.full((2, 1, 12, 12), 1e4).double()
     torch.testing.assert_close(pixelwise_gaussian_blur(images, nothing, 5), box)
     torch.testing.assert_close(pixelwise_gaussian_blur(images, everything, 5), images)

@@ -117,3 +117,17 @@ class TestWrongFolders:
             find_videos(tree(tmp_path, *files))
         assert str(tmp_path) in caught.value.problem
         assert "expected" in caught.value.remedy
+
+
+def test_a_plain_folder_may_have_splits(tmp_path):
+    for place in ("train/real/1.mp4", "train/fake/1.mp4", "test/real/1.mp4", "test/fake/anna/2.mp4"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    name, videos = find_videos(tmp_path)
+    assert name == "folder"
+    assert [(v.path, v.split, v.identity) for v in videos] == [
+        ("test/fake/anna/2.mp4", "test", "anna"),
+        ("test/real/1.mp4", "test", "test/1"),
+        ("train/fake/1.mp4", "train", "train/1"),
+        ("train/real/1.mp4", "train", "train/1"),
+    ]

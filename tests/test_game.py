@@ -126,9 +126,7 @@ def test_gradient_step_is_the_stated_one(detector, batch):
     assert precision.grad is not None
     expected = (precision + 10 * precision.grad).clamp_min(0)
     detector.train()
-    torch.testing.assert_close(
-        GradientBlur(blur, 1, 10.0).perturb(images, labels, detector).precision, expected
-    )
+    torch.testing.assert_close(GradientBlur(blur, 1, 10.0).perturb(images, labels, detector).precision, expected)
 
 
 def test_random_blur_has_one_sigma_an_image_within_the_constraints(detector, batch):
@@ -144,9 +142,7 @@ def test_losses_by_hand():
     logits = torch.tensor([[[0.0, math.log(3.0)]], [[0.0, math.log(3.0)]]])
     labels = torch.tensor([0, 1])
     torch.testing.assert_close(cross_entropy(logits, labels), -torch.tensor([0.25, 0.75]).log())
-    assert adversary_loss(logits, labels, "default").item() == pytest.approx(
-        (math.log(0.25) + math.log(0.75)) / 2
-    )
+    assert adversary_loss(logits, labels, "default").item() == pytest.approx((math.log(0.25) + math.log(0.75)) / 2)
     assert adversary_loss(logits, labels, "lsgan").item() == pytest.approx((0.25**2 + 0.75**2) / 2)
     assert adversary_loss(logits, labels, "wgan").item() == pytest.approx(0.0, abs=1e-6)
     with pytest.raises(ValueError, match="gan"):
@@ -156,9 +152,7 @@ def test_losses_by_hand():
 def test_cross_entropy_is_the_mean_over_an_images_patches():
     logits = torch.randn((3, 4, 2))
     labels = torch.tensor([0, 1, 1])
-    by_hand = [
-        -torch.stack([logits[i, p].log_softmax(0)[labels[i]] for p in range(4)]).mean() for i in range(3)
-    ]
+    by_hand = [-torch.stack([logits[i, p].log_softmax(0)[labels[i]] for p in range(4)]).mean() for i in range(3)]
     torch.testing.assert_close(cross_entropy(logits, labels), torch.stack(by_hand))
 
 
@@ -192,9 +186,7 @@ def test_training_lowers_the_loss(detector):
     labels = torch.tensor([0] * 4 + [1] * 4)
     optimizer = torch.optim.RAdam(detector.parameters(), lr=2e-3)
     adversary = make("gradient")
-    losses = [
-        play_round(detector, optimizer, adversary, images, labels).scalars["detector/loss"] for _ in range(12)
-    ]
+    losses = [play_round(detector, optimizer, adversary, images, labels).scalars["detector/loss"] for _ in range(12)]
     assert losses[-1] < losses[0] / 2
 
 

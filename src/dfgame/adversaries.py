@@ -132,9 +132,7 @@ class GeneratorBlur(Adversary):
         self.log_scales = nn.ParameterDict(
             {label: nn.Parameter(torch.zeros(())) for label in LABELS} if learned else {}
         )
-        self._optimizer = torch.optim.RAdam(
-            self.parameters(), lr=config.lr, weight_decay=optimizer.weight_decay
-        )
+        self._optimizer = torch.optim.RAdam(self.parameters(), lr=config.lr, weight_decay=optimizer.weight_decay)
 
     def forward(self, images: Images, labels: Labels) -> Perturbed:
         """Each image through its own class's generator."""

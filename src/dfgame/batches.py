@@ -4,9 +4,9 @@ So a run that is killed goes on exactly where it was, without any state of a sam
 do not depend on how many processes load them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ from dfgame.augment import Augmentation
 from dfgame.records import LABELS, Label, UserError
 
 PREFETCHED_BATCHES = 4
+MEND_CROPS = "extract the faces again into a new folder"
+Item = TypeVar("Item")
 
 
 class Batch(NamedTuple):
@@ -38,9 +40,7 @@ def read_crop(path: Path, size: int) -> UInt8[Tensor, "3 H W"]:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     if image is None:
         problem = "no such file" if not path.exists() else "not a picture"
-        raise UserError(
-            f"{path}: {problem}", "extract the faces again: `dfgame extract` makes what is missing"
-        )
+        raise UserError(f"{path}: {problem}", MEND_CROPS)
     if image.shape[:2] != (size, size):
         shrinks = size < max(image.shape[:2])
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
@@ -70,9 +70,7 @@ class RoundBatches(Dataset[Batch]):
     ) -> None:
         self._folder, self._batch_size, self._image_size = folder, batch_size, image_size
         self._augmentation, self._seed = augmentation, seed
-        self._videos: dict[Label, list[list[str]]] = {
-            label: _crops_by_video(table, label) for label in LABELS
-        }
+        self._videos: dict[Label, list[list[str]]] = {label: _crops_by_video(table, label) for label in LABELS}
         for label, videos in self._videos.items():
             if not videos:
                 raise UserError(
@@ -95,8 +93,7 @@ class RoundBatches(Dataset[Batch]):
     def __getitem__(self, round_number: int) -> Batch:
         drawn = self.draw(round_number)
         images = [
-            self._augmentation(read_crop(self._folder / crop, self._image_size), seed)
-            for crop, _, seed in drawn
+            self._augmentation(read_crop(self._folder / crop, self._image_size), seed) for crop, _, seed in drawn
         ]
         return Batch(to_unit(torch.stack(images)), torch.tensor([label for _, label, _ in drawn]))
 
@@ -110,6 +107,18 @@ def round_loader(batches: RoundBatches, rounds: Sequence[int], workers: int) -> 
         num_workers=workers,
         prefetch_factor=PREFETCHED_BATCHES if workers else None,
     )
+
+
+def plainly(batches: Iterable[Item]) -> Iterator[Item]:
+    """Pass batches on; what the user can mend comes out of a loading process as it went in, without its traceback.
+
+    A DataLoader puts the traceback of its process into the message; the original line is its last.
+    """
+    try:
+        yield from batches
+    except UserError as error:
+        problem = error.problem.strip().splitlines()[-1].removeprefix("dfgame.records.UserError: ")
+        raise UserError(problem, error.remedy or MEND_CROPS) from None
 
 
 class Crops(Dataset[Tensor]):
@@ -128,7 +137,7 @@ class Crops(Dataset[Tensor]):
 def crop_loader(paths: Sequence[Path], image_size: int, batch_size: int, workers: int) -> Iterator[Tensor]:
     """Batches (B, 3, H, W) of crops in [0, 1], in the order of `paths`."""
     loader = DataLoader(Crops(paths, image_size), batch_size=batch_size, num_workers=workers)
-    return (to_unit(images) for images in loader)
+    return (to_unit(images) for images in plainly(loader))
 
 
 def _crops_by_video(table: pa.Table, label: Label) -> list[list[str]]:

@@ -80,8 +80,7 @@ def pixelwise_gaussian_blur(
     numerator, denominator = images, torch.ones_like(q)
     for distance, offsets in shells(window)[1:]:
         shell = sum(
-            padded[..., reach + dy : reach + dy + height, reach + dx : reach + dx + width]
-            for dy, dx in offsets
+            padded[..., reach + dy : reach + dy + height, reach + dx : reach + dx + width] for dy, dx in offsets
         )
         weight = q**distance
         numerator = numerator + weight * shell

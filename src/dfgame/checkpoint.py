@@ -57,9 +57,7 @@ def load_detector(run: Path, checkpoint: str, device: torch.device) -> tuple[Det
     try:
         detector.load_state_dict(load_file(path))
     except (RuntimeError, OSError) as error:
-        raise UserError(
-            f"{path}: not the weights of this run's detector ({str(error).splitlines()[0]})"
-        ) from None
+        raise UserError(f"{path}: not the weights of this run's detector ({str(error).splitlines()[0]})") from None
     return detector.to(device).to(memory_format=torch.channels_last).eval(), config
 
 
@@ -90,9 +88,7 @@ def load_state(run: Path) -> dict[str, Any] | None:
 def _detector_of(config: DetectorConfig) -> Detector:
     if not timm.is_model(config.backbone):
         near = ", ".join(timm.list_models(f"*{config.backbone.split('_')[-1]}*")[:5]) or "tf_efficientnet_b5"
-        raise UserError(
-            f"--detector.backbone {config.backbone}: timm has no such model", f"for example: {near}"
-        )
+        raise UserError(f"--detector.backbone {config.backbone}: timm has no such model", f"for example: {near}")
     return Detector(config)
 
 

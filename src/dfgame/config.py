@@ -251,6 +251,8 @@ class TrainConfig:
         _at_least("state-interval", self.state_interval, 1)
         _at_least("log-interval", self.log_interval, 1)
 
+        fits = self.image_size % 4 == 0 or self.game != "generator"
+        _require(fits, "image-size", "a multiple of 4 with --game generator, whose network halves it twice")
         learned = self.blur.constraint == "learn-norm"
         _require(
             not learned or self.game == "generator",

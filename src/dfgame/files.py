@@ -1,8 +1,10 @@
 """Files written whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +20,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix, since encoders choose the container by it. A process that is killed
     leaves at most the hidden sibling `.NAME.PID.tmpSUFFIX` behind, which the next call for `path` overwrites
     or ignores.
+
+    Raises:
+        OSError: with errno ENOSPC where the disk is full, whatever the writer made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
+    except Exception as error:
+        if _is_full(error, path.parent):
+            raise OSError(errno.ENOSPC, "the disk is full", str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Whether a full disk is why a writer failed; torch and safetensors say so in exceptions of their own."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOSPC
+    return "No space left" in str(error) or shutil.disk_usage(folder).free < _HARDLY_ANY
+
+
+_HARDLY_ANY = 64 * 1024
 
 
 def write_text(path: Path, text: str) -> None:

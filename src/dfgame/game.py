@@ -46,8 +46,7 @@ def play_round(
     if adversary is not None:
         for _ in range(moves):
             scalars |= {
-                f"adversary/{name}": value
-                for name, value in adversary.update(images, labels, detector).items()
+                f"adversary/{name}": value for name, value in adversary.update(images, labels, detector).items()
             }
         perturbed = adversary.perturb(images, labels, detector)
 

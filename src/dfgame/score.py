@@ -14,17 +14,24 @@ from dfgame.config import EvaluateConfig
 from dfgame.files import read_json
 from dfgame.jobs import progress_bar
 from dfgame.models import Detector, probabilities
+from dfgame.records import UserError
 
 FAKE = 1
 """The class whose probability is the score."""
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is an accelerator where there is one, the processor otherwise."""
-    if name != "auto":
-        return torch.device(name)
+    """`auto` is an accelerator where there is one, the processor otherwise.
+
+    Raises:
+        UserError: the device that was named is not there.
+    """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return accelerator or torch.device("cpu")
+    if name == "auto":
+        return accelerator or torch.device("cpu")
+    if name != "cpu" and (accelerator is None or accelerator.type != name):
+        raise UserError(f"--device {name}: there is none on this machine", "use --device auto or cpu")
+    return torch.device(name)
 
 
 @torch.inference_mode()

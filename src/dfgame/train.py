@@ -21,7 +21,7 @@ from torch.utils.tensorboard.writer import SummaryWriter
 from dfgame import __version__
 from dfgame.adversaries import Adversary, make_adversary
 from dfgame.augment import Augmentation
-from dfgame.batches import Batch, RoundBatches, round_loader
+from dfgame.batches import Batch, RoundBatches, plainly, round_loader
 from dfgame.checkpoint import (
     RUN_FILE,
     load_state,
@@ -54,10 +54,11 @@ def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
     Raises:
         UserError: RUN holds another run, or the manifest has nothing to train on or leaks between splits.
     """
-    record = _open_run(run, manifest, config)
     table = read_manifest(manifest)
     check_leaks(table)
+    record = _open_run(run, manifest, config)
     training = Training(run, config, record, table, manifest.parent)
+    write_json(run / RUN_FILE, training.record)
     try:
         training.play()
     finally:
@@ -68,9 +69,7 @@ def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
 class Training:
     """One run of the game: what it holds between rounds, and how it goes through them."""
 
-    def __init__(
-        self, run: Path, config: TrainConfig, record: dict[str, Any], table: pa.Table, folder: Path
-    ) -> None:
+    def __init__(self, run: Path, config: TrainConfig, record: dict[str, Any], table: pa.Table, folder: Path) -> None:
         self.run, self.config, self.record = run, config, record
         rows = select(table, "train", config.methods, config.compressions)
         self._folder = folder
@@ -108,7 +107,7 @@ class Training:
             console.print(f"{self.run}: already complete, {self.config.rounds} rounds")
             return
         per_epoch = self.config.rounds_per_epoch
-        loader = round_loader(self._batches, rounds, self.config.workers)
+        loader = plainly(round_loader(self._batches, rounds, self.config.workers))
         bar = progress_bar(zip(rounds, loader, strict=True), len(rounds), f"{self.config.game}: rounds")
         started, waited = time.monotonic(), 0.0
         for number, batch in bar:
@@ -170,9 +169,7 @@ class Training:
         if len(set(labels)) < 2:
             return {}
         paths = [self._folder / path for path in self._val.column("path").to_pylist()]
-        scores = score_crops(
-            self.detector, paths, self.config.image_size, self.config.batch_size, self.config.workers
-        )
+        scores = score_crops(self.detector, paths, self.config.image_size, self.config.batch_size, self.config.workers)
         of_label = np.clip(np.where(labels == 1, scores, 1 - scores), 1e-12, 1)
         return {
             "val_auc": float(roc_auc_score(labels, scores)),
@@ -248,9 +245,7 @@ def _open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
                 "go on with the same one, or choose another folder as RUN",
             )
         return record
-    if not manifest.is_file():
-        raise UserError(f"{manifest}: no such file", "`dfgame extract` writes manifests")
-    record = {
+    return {
         "version": __version__,
         "settings": settings,
         "versions": {"python": platform.python_version()}
@@ -258,16 +253,12 @@ def _open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
         "data": {"manifest": str(manifest), "manifest_sha256": sha256(manifest)},
         "history": [],
     }
-    write_json(path, record)
-    return record
 
 
 def _optimizers(
     detector: Detector, adversary: Adversary | None, config: TrainConfig
 ) -> dict[str, torch.optim.Optimizer]:
-    own = torch.optim.RAdam(
-        detector.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay
-    )
+    own = torch.optim.RAdam(detector.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay)
     return {"detector": own} | (adversary.optimizers() if adversary is not None else {})
 
 

@@ -1,5 +1,6 @@
 """The `dfgame` command: one module a verb, imported only when that verb is called."""
 
+import errno
 import os
 import signal
 import sys
@@ -88,4 +89,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _complain(f"{error.filename}: the disk is full", "make room; the same command goes on where it was")
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)

@@ -53,9 +53,7 @@ class Generator(nn.Module):
 def _convolution(
     inputs: int, outputs: int, kernel: int, norm: Norm, stride: int = 1, activation: bool = True
 ) -> list[nn.Module]:
-    conv = nn.Conv2d(
-        inputs, outputs, kernel, stride=stride, padding=kernel // 2, padding_mode="reflect", bias=False
-    )
+    conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, padding_mode="reflect", bias=False)
     return [conv, norm(outputs), *([nn.ReLU(inplace=True)] if activation else [])]
 
 
