@@ -45,7 +45,10 @@ def _launch(
     if config is not None:
         _check_toml(config)
         app.config = (Toml(config, must_exist=True, use_commands_as_keys=False),)
-    return app(tokens, exit_on_error=False, print_error=False)
+    try:
+        return app(tokens, exit_on_error=False, print_error=False)
+    finally:
+        app.config = ()
 
 
 def _check_toml(path: Path) -> None:
