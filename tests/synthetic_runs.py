@@ -83,7 +83,8 @@ def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def write_run(folder: Path, game: str, seed: int = 0, **settings: Any) -> Path:
     """A run's folder with settings and, in place of weights, bytes that depend on them."""
-    config = to_dict(TrainConfig(game=game, methods=("Deepfakes",), seed=seed, **settings))  # type: ignore[arg-type]
+    settings = {"methods": ("Deepfakes",), "compressions": ("c23",), "seed": seed} | settings
+    config = to_dict(TrainConfig(game=game, **settings))  # type: ignore[arg-type]
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(config))
     (folder / "best.safetensors").write_bytes(json.dumps(config).encode())
