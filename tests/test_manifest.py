@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfgame.manifest import SCHEMA, check_leaks, made_by, read_manifest, select, write_manifest
+from dfgame.manifest import SCHEMA, check_choice, check_leaks, made_by, read_manifest, select, write_manifest
 from dfgame.records import UserError
 
 
@@ -103,6 +103,23 @@ class TestSelect:
     def test_methods_restrict_the_fakes_only(self):
         table = table_of(row(), fake("Deepfakes"), fake("FaceSwap"))
         assert select(table, methods=["FaceSwap"])["method"].to_pylist() == ["original", "FaceSwap"]
+
+
+class TestChoice:
+    def test_what_is_there_may_be_asked_for(self):
+        check_choice(table_of(row(), fake("FaceSwap", "c40")), ["FaceSwap"], ["c23", "c40"], Path("m.parquet"))
+
+    @pytest.mark.parametrize(
+        ("methods", "compressions", "problem", "remedy"),
+        [
+            (["FaceSwap", "Faceswap"], [], "--methods Faceswap: not in m.parquet", "it has: FaceSwap"),
+            ([], ["raw"], "--compressions raw: not in m.parquet", "it has: c23, c40"),
+        ],
+    )
+    def test_what_is_not_there_is_named(self, methods, compressions, problem, remedy):
+        with pytest.raises(UserError) as caught:
+            check_choice(table_of(row(), fake("FaceSwap", "c40")), methods, compressions, Path("m.parquet"))
+        assert (caught.value.problem, caught.value.remedy) == (problem, remedy)
 
 
 class TestLeaks:

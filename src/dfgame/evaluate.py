@@ -18,11 +18,11 @@ from dfgame import __version__
 from dfgame.config import EvaluateConfig, to_dict
 from dfgame.files import atomic_path, read_json, sha256, writable_folder, write_json
 from dfgame.jobs import console
-from dfgame.manifest import check_leaks, read_manifest, select
+from dfgame.manifest import check_choice, check_leaks, read_manifest, select
 from dfgame.measure import Scores, measure_run
 from dfgame.metrics import COVERAGE, THRESHOLD, video_means
 from dfgame.players import Entry, identify
-from dfgame.records import LABELS, ORIGINAL, UserError
+from dfgame.records import LABELS, UserError
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 
 Scorer = Callable[[Path, pa.Table, Path, EvaluateConfig], pa.Table]
@@ -97,16 +97,7 @@ def evaluate_runs(
 def _rows_of_split(manifest: Path, config: EvaluateConfig) -> pa.Table:
     table = read_manifest(manifest)
     check_leaks(table)
-    for flag, column, asked in (
-        ("methods", "method", config.methods),
-        ("compressions", "compression", config.compressions),
-    ):
-        there = sorted(set(table.column(column).to_pylist()) - {ORIGINAL})
-        missing = [name for name in asked if name not in there]
-        if missing:
-            raise UserError(
-                f"--{flag} {' '.join(missing)}: not in {manifest}", f"it has: {', '.join(there) or 'none'}"
-            )
+    check_choice(table, config.methods, config.compressions, manifest)
     rows = select(table, config.split, config.methods, config.compressions)
     if not rows.num_rows:
         there = sorted({str(split) for split in table.column("split").to_pylist()} - {"None"})

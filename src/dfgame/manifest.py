@@ -1,7 +1,7 @@
 """The table of face crops, one row a crop. Everything after extraction reads only this."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dfgame.files import atomic_path
-from dfgame.records import Split, UserError
+from dfgame.records import ORIGINAL, Split, UserError
 
 METADATA_KEY = b"dfgame"
 """Under this key the Parquet schema holds, as JSON, how the table was made."""
@@ -107,6 +107,21 @@ def select(
 
 def _column(table: pa.Table, name: str) -> NDArray[np.str_]:
     return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
+
+
+def check_choice(table: pa.Table, methods: Sequence[str], compressions: Sequence[str], source: Path) -> None:
+    """Refuse methods and qualities that the table, read from `source`, does not have.
+
+    Raises:
+        UserError: names them, and what there is.
+    """
+    for column, asked in (("method", methods), ("compression", compressions)):
+        there = sorted(set(table.column(column).to_pylist()) - {ORIGINAL})
+        missing = [name for name in asked if name not in there]
+        if missing:
+            raise UserError(
+                f"--{column}s {' '.join(missing)}: not in {source}", f"it has: {', '.join(there) or 'none'}"
+            )
 
 
 def check_leaks(table: pa.Table) -> None:
