@@ -14,7 +14,6 @@ from dfgame.metrics import (
     LEVELS,
     accuracy,
     auc_bootstrap,
-    auc_interval,
     equal_error_rate,
     interval,
     mean_roc,
@@ -110,11 +109,15 @@ def test_what_is_not_defined_is_an_error(labels, scores, reason):
             function(labels, scores)
 
 
+def auc_interval(labels, scores, videos, level, replicates=1_000, seed=0):
+    return interval(auc_bootstrap(labels, scores, videos, level, replicates, seed))
+
+
 def test_an_interval_needs_two_videos_of_each_class():
     with pytest.raises(ValueError, match="two videos of each class"):
-        auc_interval([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], ["a", "a", "b", "c"])
+        auc_interval([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], ["a", "a", "b", "c"], "video")
     with pytest.raises(ValueError, match="labelled real and fake"):
-        auc_interval([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], ["a", "b", "b", "c"])
+        auc_interval([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], ["a", "b", "b", "c"], "video")
 
 
 def test_a_video_is_its_whole_path():

@@ -36,52 +36,6 @@ class Frame:
     image: RgbImage
 
 
-@dataclass(frozen=True, slots=True)
-class VideoFacts:
-    """What a video's container says: upright size in pixels, clockwise rotation in degrees, rate, length.
-
-    `frames` and `duration` (seconds) are 0 where the container does not say.
-    """
-
-    width: int
-    height: int
-    rotation: int
-    fps: float
-    frames: int
-    duration: float
-    codec: str
-    pixel_format: str
-
-
-def probe(path: Path) -> VideoFacts:
-    """Read a video's facts; its first frame is decoded, since only that tells the rotation.
-
-    Raises:
-        MediaError: it is not a video or has no frame that can be decoded.
-    """
-    with _opened(path) as container:
-        stream = _video_stream(container, path)
-        try:
-            first = next(container.decode(stream), None)
-        except FFmpegError as error:
-            raise MediaError(f"{path}: cannot be decoded ({error.strerror})") from None
-        if first is None:
-            raise MediaError(f"{path}: a video without a frame")
-        sideways = first.rotation % 180 != 0
-        width, height = (first.height, first.width) if sideways else (first.width, first.height)
-        seconds = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        return VideoFacts(
-            width=width,
-            height=height,
-            rotation=-first.rotation % 360,
-            fps=float(stream.average_rate or 0),
-            frames=stream.frames,
-            duration=seconds,
-            codec=stream.codec_context.name,
-            pixel_format=stream.codec_context.pix_fmt or "",
-        )
-
-
 def count_frames(path: Path) -> int:
     """The number of frames: the container's word, or a count of its packets where it says nothing.
 

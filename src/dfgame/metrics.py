@@ -202,18 +202,6 @@ def auc_bootstrap(
     return auc_replicates(real, fake, real_draws, fake_draws)
 
 
-def auc_interval(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    videos: Sequence[str],
-    level: Level = "video",
-    replicates: int = 1_000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """The 95% percentile interval of `auc_bootstrap`: (low, high)."""
-    return interval(auc_bootstrap(labels, scores, videos, level, replicates, seed))
-
-
 def _resampled(
     videos: NDArray[np.str_], scores: Floats, level: Level, replicates: int, seed: int
 ) -> tuple[list[Floats], Integers]:
