@@ -1,12 +1,16 @@
 """Files written whole or not at all."""
 
 import errno
+import glob
 import hashlib
+import importlib.metadata
 import json
 import os
+import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +22,66 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; on success it takes the place of `path`, on failure it is removed.
 
     The temporary name keeps the suffix, since encoders choose the container by it. A process that is killed
-    leaves at most the hidden sibling `.NAME.PID.tmpSUFFIX` behind, which the next call for `path` overwrites
-    or ignores.
+    leaves at most the hidden sibling `.NAME.PID.tmpSUFFIX` behind, which a later call for `path` removes. The
+    bytes are on the disk before they get their name, so that a power cut leaves the old file or the new one.
 
     Raises:
         OSError: with errno ENOSPC where the disk is full, whatever the writer made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except Exception as error:
         if _is_full(error, path.parent):
             raise OSError(errno.ENOSPC, "the disk is full", str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove the temporary siblings of `path` whose writers are dead.
+
+    One that was touched within the hour may be that of a live writer on another machine that shares the disk.
+    """
+    start, end = f".{path.stem}.", f".tmp{path.suffix}"
+    for sibling in path.parent.glob(f"{glob.escape(start)}*{glob.escape(end)}"):
+        writer = sibling.name[len(start) : -len(end)]
+        with suppress(OSError):
+            if writer.isdecimal() and _is_dead(int(writer)) and time.time() - sibling.stat().st_mtime > _HOUR:
+                sibling.unlink()
+
+
+_HOUR = 3600
+
+
+def _is_dead(process: int) -> bool:
+    """Whether there is no such process; False where that cannot be asked without harm (Windows)."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        pass
+    return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's new entry on the disk, too, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _is_full(error: Exception, folder: Path) -> bool:
@@ -76,6 +123,11 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of Python and of these installed packages, to be kept beside what they made."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def writable_folder(folder: Path, flag: str = "OUT") -> Path:
