@@ -13,6 +13,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,11 +107,13 @@ def _extract(jobs: Sequence[ExtractJob], dataset: str) -> ExtractReport:
     started = time.monotonic()
     failures: dict[str, str] = {}
     new_frames = 0
-    for job, result in run_jobs(extract_video, [job for job in jobs if not _is_done(job)], config.workers, "extract"):
-        if isinstance(result, Exception):
-            failures[job.video.path] = _reason(result, root / job.video.path)
-        else:
-            new_frames += result
+    waiting = [job for job in jobs if not _is_done(job)]
+    with closing(run_jobs(extract_video, waiting, config.workers, "extract")) as outcomes:
+        for job, result in outcomes:
+            if isinstance(result, Exception):
+                failures[job.video.path] = _reason(result, root / job.video.path)
+            else:
+                new_frames += result
     tables, several = [SCHEMA.empty_table()], 0
     for job in jobs:
         record = _read_record(job)
@@ -299,7 +302,7 @@ def summary(table: pa.Table) -> list[tuple[str, str, str, int, int]]:
 def report_failures(failures: list[Failure], where: Path, shown: int = 20) -> None:
     """List the failed inputs on stderr, the first ones by name, all of them in a file."""
     for failure in failures[:shown]:
-        console.print(f"failed: {failure.path}: {failure.reason}", soft_wrap=True, markup=False)
+        console.print(f"failed: {failure.path}: {failure.reason}", soft_wrap=True)
     if failures:
         rest = f", {len(failures) - shown} not shown" if len(failures) > shown else ""
-        console.print(f"{len(failures)} failed{rest}; all are in {where}", soft_wrap=True, markup=False)
+        console.print(f"{len(failures)} failed{rest}; all are in {where}", soft_wrap=True)

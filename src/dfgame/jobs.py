@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from typing import Any, TypeVar
 
@@ -26,14 +26,22 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
-console = Console(stderr=True, highlight=False)
-"""Messages and progress go to stderr; results go to stdout. Rich honours NO_COLOR."""
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+"""Text is printed as it is: a path may hold [b] or :key:."""
+console = Console(stderr=True, **_PLAIN)
+"""Messages and progress go to stderr. Rich honours NO_COLOR."""
+stdout = Console(**_PLAIN)
+"""Results go here."""
 
 
-def progress_bar(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Pass `items` through, drawing a bar with the time left; drawn only where stderr is a terminal."""
+def progress_bar(items: Iterable[Item], total: int, what: str) -> Generator[Item, None, None]:
+    """Pass `items` through, drawing a bar with the time left; drawn only where stderr is a terminal.
+
+    Use it as `with contextlib.closing(progress_bar(...)) as bar`: a loop that ends early then ends the bar, too,
+    before anybody writes what went wrong.
+    """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -67,12 +75,13 @@ def _start_worker() -> None:
 
 def run_jobs(
     function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, what: str
-) -> Iterator[tuple[Job, Result | Exception]]:
+) -> Generator[tuple[Job, Result | Exception], None, None]:
     """Yield (job, result or the exception it ended with) for every job, in the order in which they finish.
 
     Jobs run in `workers` processes (0: one for each core) with one thread each, so that results do not
     depend on how many there are. A worker that crashes loses its own job only, which comes back as an
-    exception, and is replaced. `function` and the jobs must be picklable. A full disk stops everything.
+    exception, and is replaced. `function` and the jobs must be picklable. A full disk stops everything. A caller
+    that may leave early closes the generator, as `progress_bar`'s: that stops the workers.
 
     Raises:
         UserError: the disk is full.

@@ -21,17 +21,15 @@ def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig())
     settings: DemoConfig
         All settings.
     """
-    from rich.console import Console
-
     from dfgame.demo import run_demo
+    from dfgame.jobs import stdout
     from dfgame.report import findings, terminal_tables
 
     evaluation, seconds = run_demo(settings)
-    console = Console(highlight=False)
     for table in terminal_tables(evaluation):
-        console.print(table)
+        stdout.print(table)
     for finding in findings(evaluation):
-        console.print(finding, markup=False)
+        stdout.print(finding)
     print()
     for stage, taken in seconds.items():
         print(f"{stage:>20}  {taken:7.1f} s")

@@ -37,17 +37,15 @@ def evaluate(
     settings: EvaluateConfig
         All settings.
     """
-    from rich.console import Console
-
     from dfgame.evaluate import evaluate_runs
+    from dfgame.jobs import stdout
     from dfgame.report import findings, terminal_tables, write_report
 
     evaluation = evaluate_runs(runs, manifest, out, settings)
     page = write_report(out, evaluation)
-    console = Console(highlight=False)
     for table in terminal_tables(evaluation):
-        console.print(table)
+        stdout.print(table)
     for finding in findings(evaluation):
-        console.print(finding, markup=False)
-    console.print(f"{page}: the whole report", soft_wrap=True, markup=False)
+        stdout.print(finding)
+    stdout.print(f"{page}: the whole report", soft_wrap=True)
     return 1 if evaluation.settings["undefined"] else 0

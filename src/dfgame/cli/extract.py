@@ -31,17 +31,16 @@ def extract(
     settings: ExtractConfig
         All settings.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from dfgame.extract import FAILURES, extract_faces, report_failures, summary
-    from dfgame.jobs import console
+    from dfgame.jobs import console, stdout
 
     report = extract_faces(root, out, settings)
     shown = Table("method", "compression", "split", "videos", "crops")
     for row in summary(report.table):
         shown.add_row(*map(str, row))
-    Console().print(shown)
+    stdout.print(shown)
     speed = f", {report.new_frames / report.seconds:.0f} frames/s" if report.new_frames else ", nothing new to do"
     print(f"{report.manifest}: {report.table.num_rows} crops{speed}")
     if report.several_faces:

@@ -30,20 +30,20 @@ def forge(faces: Path, out: Path, /, *, settings: Annotated[ForgeConfig, Paramet
     settings: ForgeConfig
         All settings.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from dfgame.extract import report_failures
     from dfgame.files import read_json
     from dfgame.forgery.build import build_tree
     from dfgame.forgery.tree import PEOPLE, clips
+    from dfgame.jobs import stdout
 
     failures = build_tree(faces, out, settings)
     made = clips(out)
     shown = Table("clips", *settings.compressions)
     for method in dict.fromkeys(method for method, _ in made):
         shown.add_row(method, *(str(made.get((method, quality), 0)) for quality in settings.compressions))
-    Console().print(shown)
+    stdout.print(shown)
     people = read_json(out / PEOPLE)["people"]
     splits = [person["split"] for person in people]
     shares = ", ".join(f"{splits.count(split)} {split}" for split in ("train", "val", "test"))
