@@ -66,6 +66,35 @@ class TestReadAndWrite:
             assert str(tmp_path / name) in caught.value.problem
             assert "\n" not in caught.value.problem
 
+    def test_types_of_other_writers_are_taken_where_nothing_is_lost(self, tmp_path):
+        table = table_of(row(), fake("FaceSwap", frame=7))
+        wide = {"frame": pa.int64(), "track": pa.int64(), "left": pa.float64(), "label": pa.large_string()}
+        wide |= {"landmarks": pa.list_(pa.float64()), "method": pa.dictionary(pa.int32(), pa.string())}
+        other = pa.table({name: table[name].cast(wide.get(name, table[name].type)) for name in reversed(SCHEMA.names)})
+        pq.write_table(other.append_column("note", [["a", "b"]]), tmp_path / "m.parquet")
+        again = read_manifest(tmp_path / "m.parquet")
+        assert again.schema == SCHEMA
+        assert again.to_pylist() == table.to_pylist()
+
+    @pytest.mark.parametrize(
+        ("column", "values", "problem"),
+        [
+            ("frame", pa.array(["0", "1"]), "column frame is not int32 (it holds text)"),
+            ("frame", pa.array([0.5, 1.0]), "column frame is not int32"),
+            ("video", pa.array(["a.mp4", None]), "column video is not string (1 values are missing)"),
+            ("landmarks", pa.array([[0.5] * 10, [0.5] * 8]), "column landmarks is not"),
+            ("label", pa.array(["real", "Fake"]), "labels Fake"),
+        ],
+    )
+    def test_a_column_that_holds_something_else_is_named(self, tmp_path, column, values, problem):
+        table = table_of(row(), fake("FaceSwap"))
+        number = table.schema.get_field_index(column)
+        pq.write_table(table.set_column(number, column, values), tmp_path / "m.parquet")
+        with pytest.raises(UserError) as caught:
+            read_manifest(tmp_path / "m.parquet")
+        assert caught.value.problem.startswith(f"{tmp_path / 'm.parquet'}: {problem}")
+        assert "\n" not in caught.value.problem and caught.value.remedy
+
     def test_a_table_without_history(self):
         assert made_by(table_of(row())) == {}
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dfgame.files import atomic_path
-from dfgame.records import ORIGINAL, Split, UserError
+from dfgame.records import LABELS, ORIGINAL, Split, UserError
 
 METADATA_KEY = b"dfgame"
 """Under this key the Parquet schema holds, as JSON, how the table was made."""
@@ -62,10 +62,11 @@ def write_manifest(path: Path, table: pa.Table, made_by: dict[str, Any]) -> None
 
 
 def read_manifest(path: Path) -> pa.Table:
-    """Read a manifest.
+    """Read a manifest: SCHEMA's columns, whatever others there are.
 
     Raises:
-        UserError: the file is missing, is not Parquet, or lacks columns of a manifest.
+        UserError: the file is missing, is not Parquet, lacks columns of a manifest, or holds in one what cannot
+            be there.
     """
     remedy = "`dfgame extract` writes manifests"
     if not path.is_file():
@@ -77,7 +78,26 @@ def read_manifest(path: Path) -> pa.Table:
     missing = [name for name in SCHEMA.names if name not in table.schema.names]
     if missing:
         raise UserError(f"{path}: not a manifest, it has no column {', '.join(missing)}", remedy)
-    return table
+    columns = [_typed(table[field.name], field, path) for field in SCHEMA]
+    labels = sorted(set(table["label"].to_pylist()) - set(LABELS))
+    if labels:
+        raise UserError(f"{path}: labels {', '.join(labels)}", f"a label is one of: {', '.join(LABELS)}")
+    return pa.table(columns, schema=SCHEMA.with_metadata(table.schema.metadata))
+
+
+def _typed(column: pa.ChunkedArray, field: pa.Field, path: Path) -> pa.ChunkedArray:
+    """The column as SCHEMA has it; text is never read as numbers."""
+    try:
+        if column.type in (pa.string(), pa.large_string()) and field.type != pa.string():
+            raise pa.ArrowInvalid("it holds text")
+        if column.null_count and not field.nullable:
+            raise pa.ArrowInvalid(f"{column.null_count} values are missing")
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: column {field.name} is not {field.type} ({reason})", "`dfgame extract` writes manifests"
+        ) from None
 
 
 def made_by(table: pa.Table) -> dict[str, Any]:
