@@ -1,7 +1,9 @@
 """The command itself: help, settings files, exit codes, one line for each mistake."""
 
+import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,39 @@ def test_wrong_use_is_one_or_two_lines_and_exit_2(arguments, said, tmp_path, mon
     assert said in shown.err and "Traceback" not in shown.err
     assert len(shown.err.strip().splitlines()) <= 2
     assert not shown.out
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/locked"), "dfgame: /locked: Permission denied\n"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", Path("a")), "dfgame: a: Is a directory\n"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "b/c"), "dfgame: b/c: Not a directory\n"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "d"), "dfgame: d: No such file or directory\n"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_one_line(error, said, monkeypatch, capsys):
+    import dfgame.train
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(dfgame.train, "train_run", fails)
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "m", "r"])
+    assert (exit_.value.code, capsys.readouterr().err) == (2, said)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error", "disk"), PermissionError("no path")])
+def test_another_failure_of_the_system_keeps_its_traceback(error, monkeypatch):
+    import dfgame.train
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(dfgame.train, "train_run", fails)
+    with pytest.raises(OSError, match=str(error.args[-1])):
+        main(["train", "m", "r"])
 
 
 def test_a_settings_file_and_flags_over_it(tmp_path, monkeypatch):

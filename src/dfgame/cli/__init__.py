@@ -37,6 +37,10 @@ for verb, place in VERBS.items():
     app.command(place, name=verb)
 
 
+_OF_A_PATH = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+"""What is wrong with a path that the user gave; any other OSError is a defect and keeps its traceback."""
+
+
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -93,8 +97,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            _complain(f"{error.filename}: the disk is full", "make room; the same command goes on where it was")
+        elif isinstance(error, _OF_A_PATH) and error.filename is not None:
+            _complain(f"{error.filename}: {error.strerror}")
+        else:
             raise
-        _complain(f"{error.filename}: the disk is full", "make room; the same command goes on where it was")
         sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
