@@ -1,11 +1,13 @@
 """The demo: the whole road, and the commands it says it could be run by."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from dfgame.config import DemoConfig
+from dfgame.config import AdversaryConfig, DemoConfig, SettingError
 from dfgame.demo import extract_settings, forge_settings, packaged_faces, run_demo, train_settings
+from dfgame.forgery.build import build_tree
 from dfgame.forgery.photographs import find_photographs
 from dfgame.records import UserError
 
@@ -33,10 +35,12 @@ def test_the_packaged_faces_are_at_least_ten_photographs_of_forty_people():
     assert len(people) == 40 and all(len(photographs) >= 10 for photographs in people.values())
 
 
-def test_players_differ_in_nothing_but_the_game():
-    plain, game = (train_settings(DemoConfig(), player) for player in ("none", "generator"))
-    differing = {name for name in vars(plain) if getattr(plain, name) != getattr(game, name)}
-    assert differing == {"game"}
+def test_players_differ_in_nothing_but_the_game_and_the_generators_size():
+    plain, *others = (train_settings(DemoConfig(), game) for game in DemoConfig().games)
+    for other in others:
+        differing = {name for name in vars(plain) if getattr(plain, name) != getattr(other, name)}
+        assert differing == ({"game", "adversary"} if other.game == "generator" else {"game"})
+    assert plain.adversary == AdversaryConfig()
     assert plain.rounds == DemoConfig().rounds
 
 
@@ -50,6 +54,66 @@ def test_a_folder_without_faces_is_refused(tmp_path):
     (tmp_path / "faces").mkdir()
     with pytest.raises(UserError, match="no pictures there"):
         run_demo(DemoConfig(faces=tmp_path / "faces", out=tmp_path / "demo"))
+
+
+@pytest.fixture
+def forging(monkeypatch):
+    """Each call's tree; forging it leaves a file and is interrupted."""
+    trees = []
+
+    def build_tree(faces, tree, settings):
+        trees.append(tree)
+        tree.mkdir(exist_ok=True)
+        (tree / "people.json").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfgame.demo.build_tree", build_tree)
+    return trees
+
+
+def test_settings_that_no_stage_can_use_are_found_before_the_first(tmp_path, forging):
+    with pytest.raises(SettingError, match="batch-size"):
+        run_demo(DemoConfig(out=tmp_path / "demo", batch_size=3))
+    assert not forging and not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_demos_is_left_alone(tmp_path, forging):
+    (tmp_path / "results.json").write_text("mine")
+    with pytest.raises(UserError, match="not made by `dfgame demo`") as error:
+        run_demo(DemoConfig(out=tmp_path))
+    assert "--out" in error.value.remedy
+    assert not forging and [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_demo_goes_on_with_its_own_settings_only(tmp_path, forging):
+    config = DemoConfig(out=tmp_path / "demo", games=("none", "gradient"))
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(config)
+    with pytest.raises(UserError) as error:
+        run_demo(replace(config, rounds=8, games=("none",)))
+    changed = "--games was none gradient and is now none, --rounds was 120 and is now 8"
+    assert error.value.problem == f"{config.out}: a demo with other settings: {changed}"
+    assert len(forging) == 1
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(replace(config, workers=3))
+    assert len(forging) == 2
+
+
+def test_a_demo_that_never_began_binds_nobody(tmp_path, forging, monkeypatch):
+    with monkeypatch.context() as real, pytest.raises(UserError):
+        real.setattr("dfgame.demo.build_tree", build_tree)
+        run_demo(DemoConfig(faces=tmp_path / "nowhere", out=tmp_path / "demo"))
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(DemoConfig(out=tmp_path / "demo"))
+
+
+def test_a_stage_shows_its_command_as_it_is(tmp_path, forging, capsys):
+    out = tmp_path / "a[/b]"
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(DemoConfig(out=out))
+    said = capsys.readouterr().err
+    assert said.startswith("\nforge  $ dfgame forge ")
+    assert f"{out / 'faceforensics_mini'}" in said
 
 
 @pytest.mark.slow

@@ -1,10 +1,12 @@
 """The whole road on real faces in a few minutes, by the same verbs that serve the real FaceForensics++."""
 
 import importlib.util
+import json
 import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from dfgame.config import (
 )
 from dfgame.evaluate import evaluate_runs
 from dfgame.extract import extract_faces
-from dfgame.files import writable_folder, write_json
+from dfgame.files import read_json, writable_folder, write_json
 from dfgame.forgery.build import build_tree
 from dfgame.jobs import console
 from dfgame.records import UserError
@@ -37,6 +39,9 @@ CROPS_A_VIDEO = 6
 QUALITIES = ("c23", "c40")
 GENERATOR_FILTERS = 16
 """The paper's generators have 64, which is for a GPU."""
+MARK = "demo.json"
+"""The demo's settings; a folder with it is a demo of ours, whose results may be replaced."""
+_FREE_TO_CHANGE = {"out", "workers"}
 
 
 def run_demo(config: DemoConfig) -> tuple[Evaluation, dict[str, float]]:
@@ -48,23 +53,24 @@ def run_demo(config: DemoConfig) -> tuple[Evaluation, dict[str, float]]:
     interrupted demo finished is kept, and the next call goes on from there.
 
     Raises:
-        UserError: no faces to begin with.
+        SettingError: a stage cannot be done with these settings.
+        UserError: no faces to begin with, or OUT holds something else than a demo of these settings.
     """
     faces = config.faces or packaged_faces()
-    out = writable_folder(config.out, "--out")
+    forge, extract = forge_settings(config), extract_settings(config)
+    trainings = {game: train_settings(config, game) for game in config.games}
+    out = _claimed(config)
     tree, crops = out / "faceforensics_mini", out / "crops"
     manifest = crops / "manifest.parquet"
     seconds: dict[str, float] = {}
 
-    forge, extract = forge_settings(config), extract_settings(config)
     with _stage("forge", seconds, [faces, tree], forge):
         build_tree(faces, tree, forge)
     with _stage("extract", seconds, [tree, crops], extract):
         extract_faces(tree, crops, extract)
-    runs = [out / "runs" / game for game in config.games]
-    for game, run in zip(config.games, runs, strict=True):
-        train = train_settings(config, game)
-        with _stage(f"train {game}", seconds, [manifest, run], train):
+    runs = [out / "runs" / game for game in trainings]
+    for run, train in zip(runs, trainings.values(), strict=True):
+        with _stage(f"train {train.game}", seconds, [manifest, run], train):
             train_run(manifest, run, train)
     evaluate = EvaluateConfig(seed=config.seed, overwrite=True)
     with _stage("evaluate", seconds, [manifest, *runs, "--out", out], evaluate):
@@ -110,18 +116,47 @@ def train_settings(config: DemoConfig, game: str) -> TrainConfig:
         batch_size=config.batch_size,
         image_size=config.image_size,
         blur=BlurConfig(),
-        adversary=AdversaryConfig(filters=GENERATOR_FILTERS),
+        adversary=AdversaryConfig(filters=GENERATOR_FILTERS) if game == "generator" else AdversaryConfig(),
         optimizer=OptimizerConfig(lr=1e-3, decay_epochs=EPOCHS - 1),
         seed=config.seed,
         resume=True,
     )
 
 
+def _claimed(config: DemoConfig) -> Path:
+    """OUT, made and marked as a demo of these settings; a mark with nothing beside it binds nobody."""
+    out = writable_folder(config.out, "--out")
+    mark = out / MARK
+    settings = json.loads(json.dumps(asdict(config), default=str))
+    settings = {name: value for name, value in settings.items() if name not in _FREE_TO_CHANGE}
+    if any(path.is_file() and path != mark for path in out.rglob("*")):
+        if not mark.is_file():
+            raise UserError(f"{out}: not empty, and not made by `dfgame demo`", "choose an empty folder as --out")
+        before = read_json(mark)
+        changed = [
+            f"--{name.replace('_', '-')} was {_words(before.get(name))} and is now {_words(value)}"
+            for name, value in settings.items()
+            if before.get(name) != value
+        ]
+        if changed:
+            raise UserError(
+                f"{out}: a demo with other settings: {', '.join(changed)}",
+                "give the same ones to go on, or choose another folder as --out",
+            )
+    write_json(mark, settings)
+    return out
+
+
+def _words(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
 @contextmanager
 def _stage(name: str, seconds: dict[str, float], places: list[Path | str], settings: Any) -> Iterator[None]:
     """Time a stage, and say by which command it could be run alone."""
     command = shlex.join(["dfgame", name.split()[0], *map(str, places), *to_flags(settings)])
-    console.print(f"\n[bold]{name}[/bold]  $ {command}", soft_wrap=True)
+    console.print(f"\n{name}", style="bold", end="")
+    console.print(f"  $ {command}", soft_wrap=True)
     started = time.monotonic()
     yield
     seconds[name] = round(time.monotonic() - started, 1)
