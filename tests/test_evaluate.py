@@ -226,6 +226,24 @@ def test_identify_names_players_by_what_differs(tmp_path):
     ]
 
 
+def test_runs_of_two_manifests_are_two_players(tmp_path):
+    runs = [write_run(tmp_path / name, "none", seed) for seed, name in enumerate("abc")]
+    hashes = ["0" * 64, "f" * 64, "f" * 64]
+    infos = [{**read_run(run), "data": {"manifest_sha256": of_run}} for run, of_run in zip(runs, hashes, strict=True)]
+    players = [entry.player for entry in identify(runs, infos)]
+    assert players == ["none (manifest 00000000)", "none (manifest ffffffff)", "none (manifest ffffffff)"]
+
+
+def test_a_setting_that_an_older_run_does_not_know_is_at_its_default(tmp_path):
+    runs = [write_run(tmp_path / name, "none", seed) for seed, name in enumerate("abc")]
+    infos = [read_run(run) for run in runs]
+    del infos[0]["config"]["precision"], infos[0]["config"]["blur"]
+    assert {entry.player for entry in identify(runs, infos)} == {"none"}
+    infos[2]["config"]["precision"] = "bf16"
+    players = [entry.player for entry in identify(runs, infos)]
+    assert players == ["none (precision fp32)", "none (precision fp32)", "none (precision bf16)"]
+
+
 def test_a_seed_counted_twice_is_refused(tmp_path):
     runs = [write_run(tmp_path / "a", "none"), write_run(tmp_path / "b", "none", device="cpu")]
     with pytest.raises(UserError, match="the same seed"):

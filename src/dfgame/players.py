@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dfgame.config import TrainConfig, to_dict
 from dfgame.records import UserError
 
 NOT_THE_RECIPE = {
@@ -69,7 +70,7 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
         UserError: two runs have the same settings and the same seed.
     """
     trainings = [Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"]))) for info in infos]
-    recipes = [_recipe(info["config"]) for info in infos]
+    recipes = [_recipe_of(info) for info in infos]
     rivals: dict[tuple[str, Training], list[dict[str, str]]] = defaultdict(list)
     for info, training, recipe in zip(infos, trainings, recipes, strict=True):
         rivals[info["game"], training].append(recipe)
@@ -80,6 +81,13 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
         entries.append(Entry(path, name, player, training, info["seed"], info))
     _refuse_twins(entries)
     return entries
+
+
+def _recipe_of(info: dict[str, Any]) -> dict[str, str]:
+    """What makes a run's player: its settings, those younger than the run at their defaults, and its manifest."""
+    manifest = info.get("data", {}).get("manifest_sha256")
+    of_data = {"manifest": manifest[:8]} if manifest else {}
+    return _recipe(to_dict(TrainConfig())) | _recipe(info["config"]) | of_data
 
 
 def _recipe(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
