@@ -9,10 +9,10 @@ from dfgame.blur import (
     pixelwise_gaussian_blur,
     precision_from_raw,
     project,
-    shells,
     uniform_precision,
 )
 from dfgame.config import BlurConfig
+from dfgame.kernels import blur_kernel
 
 WINDOWS = (3, 5, 7, 9, 11, 13, 15)
 
@@ -71,6 +71,88 @@ def test_gradients(maps):
     assert torch.autograd.gradgradcheck(blur, (images, precision))
 
 
+compiled = pytest.mark.skipif(blur_kernel(3) is None, reason="no C compiler here")
+
+
+@compiled
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("maps", [1, 3])
+@pytest.mark.parametrize("size", [(8, 8), (9, 31), (40, 33)])
+def test_the_compiled_blur_and_its_gradients_are_those_of_the_plain_formula(window, maps, size):
+    torch.manual_seed(window)
+    images, slope = torch.rand((3, 3, *size), requires_grad=True), torch.randn((3, 3, *size))
+    precision = (3 * torch.rand((3, maps, *size))).requires_grad_()
+    blurred = pixelwise_gaussian_blur(images, precision, window)
+    assert blurred.grad_fn is not None and "Compiled" in blurred.grad_fn.name()
+    blurred.backward(slope)
+
+    exact = images.detach().double().requires_grad_(), precision.detach().double().requires_grad_()
+    expected = plain_formula(*exact, window)
+    expected.backward(slope.double())
+    torch.testing.assert_close(blurred.double(), expected, rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip((images, precision), exact, strict=True):
+        assert ours.grad is not None and theirs.grad is not None
+        torch.testing.assert_close(ours.grad.double(), theirs.grad, rtol=1e-4, atol=1e-5)
+
+
+@compiled
+def test_the_compiled_blurs_second_derivative():
+    def curvature(dtype):
+        torch.manual_seed(0)
+        images, precision, slope = (torch.rand((1, 3, 8, 8)).to(dtype).requires_grad_() for _ in range(3))
+        blurred = pixelwise_gaussian_blur(images, precision, 3)
+        first = torch.autograd.grad(blurred, (images, precision), slope, create_graph=True)
+        total = first[0].square().sum() + first[1].square().sum()
+        return torch.autograd.grad(total, (images, precision, slope))
+
+    for single, double in zip(curvature(torch.float32), curvature(torch.float64), strict=True):
+        torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-5)
+
+
+@compiled
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_compiled_blur_does_not_depend_on_the_threads(threads):
+    torch.manual_seed(0)
+    images, precision = torch.rand((5, 3, 16, 16)), torch.rand((5, 1, 16, 16))
+    before = torch.get_num_threads()
+    expected = pixelwise_gaussian_blur(images, precision, 5)
+    try:
+        torch.set_num_threads(threads)
+        assert torch.equal(pixelwise_gaussian_blur(images, precision, 5), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("compiler", ["", "/no/such/compiler"])
+def test_without_a_compiler_the_blur_is_the_same(compiler, monkeypatch):
+    images, precision = torch.rand((2, 3, 9, 9)), torch.rand((2, 1, 9, 9))
+    expected = pixelwise_gaussian_blur(images, precision, 5)
+    monkeypatch.setenv("CC", compiler)
+    blur_kernel.cache_clear()
+    try:
+        assert blur_kernel(5) is None
+        torch.testing.assert_close(pixelwise_gaussian_blur(images, precision, 5), expected)
+    finally:
+        blur_kernel.cache_clear()
+
+
+def test_torch_compile_takes_the_blur_whole():
+    images, precision = torch.rand((2, 3, 9, 9)), torch.rand((2, 1, 9, 9)).requires_grad_()
+    whole = torch.compile(pixelwise_gaussian_blur, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(whole(images, precision, 5), pixelwise_gaussian_blur(images, precision, 5))
+
+
+@pytest.mark.parametrize("strength", [0.0, 1e4, 1e38, float("inf")])
+def test_extreme_precisions_in_float32(strength):
+    images = torch.rand((1, 3, 9, 9))
+    precision = torch.full((1, 1, 9, 9), strength, requires_grad=True)
+    blurred = pixelwise_gaussian_blur(images, precision, 3)
+    blurred.sum().backward()
+    assert torch.isfinite(blurred).all() and precision.grad is not None and torch.isfinite(precision.grad).all()
+    if strength:
+        torch.testing.assert_close(blurred, images)
+
+
 def test_limits():
     images = torch.rand((2, 3, 12, 12), dtype=torch.float64)
     box = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(images, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
@@ -108,7 +190,7 @@ def test_memory_layout_does_not_matter():
     torch.testing.assert_close(strided, expected)
 
 
-@pytest.mark.parametrize("shape", [(2, 2, 8, 8), (1, 1, 8, 8), (2, 1, 7, 8)])
+@pytest.mark.parametrize("shape", [(2, 2, 8, 8), (1, 1, 8, 8), (2, 1, 7, 8), (2, 1, 8, 7)])
 def test_shapes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match="does not fit"):
         pixelwise_gaussian_blur(torch.rand((2, 3, 8, 8)), torch.rand(shape), 3)
@@ -117,14 +199,6 @@ def test_shapes_that_do_not_fit_are_refused(shape):
 def test_even_window_is_refused():
     with pytest.raises(ValueError, match="odd"):
         pixelwise_gaussian_blur(torch.rand((1, 3, 8, 8)), torch.rand((1, 1, 8, 8)), 4)
-
-
-def test_shells_hold_every_offset_once():
-    assert [(d, len(o)) for d, o in shells(3)] == [(0, 1), (1, 4), (2, 4)]
-    assert [(d, len(o)) for d, o in shells(5)] == [(0, 1), (1, 4), (2, 4), (4, 4), (5, 8), (8, 4)]
-    for window in WINDOWS:
-        offsets = [offset for _, group in shells(window) for offset in group]
-        assert len(offsets) == len(set(offsets)) == window**2
 
 
 RAW = torch.tensor([[-3.0, -0.5], [0.0, 2.0]]).view(1, 1, 2, 2)

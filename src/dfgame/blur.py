@@ -8,10 +8,11 @@ How this departs from the published code, and why:
 
         x'(p) = sum_d w(p,d) x(p+d) / sum_d w(p,d),    w(p,d) = exp(-|d|^2 s(p) / 2).
 
-    The published code writes out w for every offset d: K^2 maps, then K^2 products. But w depends on d only
-    through |d|^2, so all offsets at one distance share it. With q = exp(-s/2) both sums are polynomials in q
-    whose coefficients do not depend on s: the numerator's are the sums of the image shifted to all offsets at
-    one distance (its *shells*: 3 for K = 3, 6 for K = 5, 10 for K = 7), the denominator's are their counts.
+    The published code writes out w for every offset d: K^2 maps, then K^2 products. But a pixel's own Gaussian is
+    separable, w(p,(i,j)) = a_i(p) a_j(p) with a_k = exp(-k^2 s / 2). So the sums of the image over the offsets at
+    distance i in rows and j in columns are made first, from shared sums along the rows, and the denominator is
+    the square (1 + 2 (a_1 + ... + a_r))^2. Where there is a C compiler the processor's float32 blur is one pass
+    over the image that stores nothing but its result (kernels/blur.c); `_plain` is the same in tensors.
 2.  The precision s = 1/sigma^2 is the variable, not sigma: s = 0 is the box mean and s -> infinity the
     identity, both reached without a division by zero.
 3.  The budget N of the norm constraint is scaled with the image's size, so that the mean strength of the blur
@@ -20,7 +21,7 @@ How this departs from the published code, and why:
 Axes: B images, C colours (3), S maps of the precision (1 for all colours, or 3), H rows, W columns.
 """
 
-from functools import lru_cache
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,30 +29,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from dfgame.config import BlurConfig
+from dfgame.kernels import blur_kernel
 
 REFERENCE_VALUES = 256 * 256
 """Values of the map for which the budget of the norm constraint is stated."""
 LEAST_PRECISION = 1.0
 """The clamp constraint's bound: sigma is at most one pixel."""
-
-
-@lru_cache(maxsize=16)
-def shells(window: int) -> tuple[tuple[int, tuple[tuple[int, int], ...]], ...]:
-    """The offsets of a window by their squared distance from its centre, nearest first.
-
-    `shells(3)` is ((0, centre), (1, four neighbours), (2, four corners)).
-
-    Raises:
-        ValueError: the window is not an odd number of at least 1.
-    """
-    if window < 1 or window % 2 == 0:
-        raise ValueError(f"window: must be odd and positive, not {window}")
-    reach = range(-(window // 2), window // 2 + 1)
-    by_distance: dict[int, list[tuple[int, int]]] = {}
-    for dy in reach:
-        for dx in reach:
-            by_distance.setdefault(dy * dy + dx * dx, []).append((dy, dx))
-    return tuple((distance, tuple(by_distance[distance])) for distance in sorted(by_distance))
 
 
 def pixelwise_gaussian_blur(
@@ -69,23 +52,75 @@ def pixelwise_gaussian_blur(
         Differentiable, twice, in both inputs.
 
     Raises:
-        ValueError: the window is even, or the shapes do not fit each other.
+        ValueError: the window is even or larger than the images, or the shapes do not fit each other.
     """
-    batch, colours, height, width = images.shape
-    if precision.shape[1] not in (1, colours) or precision.shape[::2] != (batch, height):
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window: must be odd and positive, not {window}")
+    batch, colours, *size = images.shape
+    if precision.shape[1] not in (1, colours) or [precision.shape[0], *precision.shape[2:]] != [batch, *size]:
         raise ValueError(f"precision {tuple(precision.shape)} does not fit images {tuple(images.shape)}")
+    if window == 1:
+        return images.clone()
+    if min(size) <= window // 2:
+        raise ValueError(f"images {tuple(images.shape)} are too small for a window of {window}")
+    single = images.dtype == precision.dtype == torch.float32 and images.device.type == "cpu"
+    if single and not torch.compiler.is_compiling() and blur_kernel(window) is not None:
+        return _Compiled.apply(images, precision, window)
+    return _plain(images, precision, window)
+
+
+def _plain(images: Tensor, precision: Tensor, window: int) -> Tensor:
+    """The blur in tensors: any device, any type, any number of derivatives; torch.compile makes one loop of it."""
     reach = window // 2
+    height, width = images.shape[2:]
     padded = functional.pad(images, (reach,) * 4, mode="reflect")
     q = torch.exp(-precision / 2)
-    numerator, denominator = images, torch.ones_like(q)
-    for distance, offsets in shells(window)[1:]:
-        shell = sum(
-            padded[..., reach + dy : reach + dy + height, reach + dx : reach + dx + width] for dy, dx in offsets
-        )
-        weight = q**distance
-        numerator = numerator + weight * shell
-        denominator = denominator + len(offsets) * weight
-    return numerator / denominator
+    weights = [q ** (k * k) for k in range(1, reach + 1)]
+    along_rows = [padded[..., reach : reach + width]] + [
+        padded[..., reach - j : reach - j + width] + padded[..., reach + j : reach + j + width]
+        for j in range(1, reach + 1)
+    ]
+
+    def row(i: int) -> Tensor:
+        """Sum_j a_j V_ij: the rows at distance i, blurred along themselves by the pixel they go to."""
+        total = None
+        for weight, sums in zip([None, *weights], along_rows, strict=True):
+            both = sums[:, :, reach - i : reach - i + height]
+            both = both + sums[:, :, reach + i : reach + i + height] if i else both
+            total = both if total is None or weight is None else total + weight * both
+        assert total is not None
+        return total
+
+    numerator = row(0)
+    for i, weight in enumerate(weights, start=1):
+        numerator = numerator + weight * row(i)
+    total = 1 + 2 * sum(weights, start=torch.zeros_like(q))
+    return numerator / total.square()
+
+
+class _Compiled(torch.autograd.Function):
+    """The blur in C. A second derivative goes through `_plain`."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, precision: Tensor, window: int) -> Tensor:
+        ctx.save_for_backward(images, precision)
+        ctx.window = window
+        kernel = blur_kernel(window)
+        assert kernel is not None
+        return kernel.forward(images.contiguous(), precision.contiguous())
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        images, precision = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            blurred = _plain(images, precision, ctx.window)
+            wanted = [t for t in (images, precision) if t.requires_grad]
+            found = iter(torch.autograd.grad(blurred, wanted, slopes[0], create_graph=True))
+            return *(next(found) if t.requires_grad else None for t in (images, precision)), None  # type: ignore[return-value]
+        kernel = blur_kernel(ctx.window)
+        assert kernel is not None
+        contiguous = (t.contiguous() for t in (images, precision, slopes[0]))
+        return *kernel.backward(*contiguous, of_images=ctx.needs_input_grad[0]), None
 
 
 def scaled_budget(budget: float | Tensor, precision: Float[Tensor, "B S H W"]) -> float | Tensor:
