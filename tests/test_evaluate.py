@@ -166,6 +166,21 @@ def test_a_choice_that_is_not_there(tmp_path, manifest, config, problem, remedy)
     assert remedy in error.value.remedy
 
 
+def test_every_split_at_once(tmp_path, manifest):
+    rows = [*manifest_rows(), *(row | {"split": None} for row in manifest_rows(people=4))]
+    for row in rows:
+        if row["split"] is None:
+            row |= {"identity": f"9{row['identity']}", "video": f"more/{row['video']}"}
+            row |= {"source": row["source"] and f"9{row['source']}"}
+    path = write_rows(tmp_path / "all.parquet", rows)
+    run = write_run(tmp_path / "plain", "none")
+    evaluation = run_evaluation([run], path, tmp_path / "out", replace(CONFIG, split="all"))
+    assert evaluation.settings["counts"]["frames"] == len(rows)
+    leaking = write_rows(tmp_path / "leak.parquet", [*rows, rows[0] | {"split": "train"}])
+    with pytest.raises(UserError, match="in two splits"):
+        run_evaluation([run], leaking, tmp_path / "leak", replace(CONFIG, split="all"))
+
+
 def test_a_choice_of_methods_and_qualities_keeps_the_real_videos(tmp_path, manifest):
     config = replace(CONFIG, methods=("FaceSwap",), compressions=("c40",))
     evaluation = run_evaluation([write_run(tmp_path / "plain", "none")], manifest, tmp_path / "out", config)
@@ -184,6 +199,45 @@ def test_results_are_replaced_only_when_told(tmp_path, manifest):
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     write_report(out, run_evaluation(runs, manifest, out, replace(CONFIG, overwrite=True)))
     assert {row["game"] for row in json.loads((out / "results.json").read_text())} == {"none", "generator"}
+
+
+def test_how_it_is_computed_does_not_make_another_evaluation(tmp_path, manifest):
+    run, out = write_run(tmp_path / "plain", "none"), tmp_path / "out"
+    write_report(out, run_evaluation([run], manifest, out))
+    again = run_evaluation([run], manifest, out, replace(CONFIG, batch_size=7, workers=0, device="cpu"))
+    assert again.settings["asked"] == json.loads((out / "settings.json").read_text())["asked"]
+    with pytest.raises(UserError, match="another evaluation"):
+        run_evaluation([run], manifest, out, replace(CONFIG, seed=1))
+
+
+def test_a_missing_checkpoint_is_told_before_anything_is_scored(tmp_path, manifest):
+    runs = [write_run(tmp_path / "plain", "none"), write_run(tmp_path / "game", "generator")]
+    (runs[0] / "last.safetensors").touch()
+    (runs[1] / "epoch_005.safetensors").touch()
+
+    def never(*_):
+        raise AssertionError("scored")
+
+    with pytest.raises(UserError) as error:
+        run_evaluation(runs, manifest, tmp_path / "out", replace(CONFIG, checkpoint="last"), never)
+    assert error.value.problem == f"{runs[1] / 'last.safetensors'}: no such checkpoint"
+    assert error.value.remedy == "choose another --checkpoint; this run has: best, epoch_005"
+
+
+def test_an_unfinished_run_is_told(tmp_path, manifest, capsys):
+    runs = [write_run(tmp_path / name, "none", seed) for seed, name in enumerate(["done", "cut", "silent", "old"])]
+
+    def how_far(run):
+        info = read_run(run)
+        if run.name == "old":
+            del info["config"]["epochs"]
+        return info | {"done": {"epochs_done": 120}, "silent": {}}.get(run.name, {"epochs_done": 7})
+
+    evaluation = evaluate_runs(runs, manifest, tmp_path / "out", CONFIG, made_up_scorer(), how_far)
+    assert evaluation.settings["unfinished"] == [{"run": "cut", "done": 7, "epochs": 120}]
+    assert capsys.readouterr().err == "cut: not finished, 7 of 120 epochs\n"
+    page = write_report(tmp_path / "out", evaluation).read_text()
+    assert "Training has not finished: cut (7 of 120 epochs)." in page
 
 
 def test_an_interrupted_evaluation_goes_on(tmp_path, manifest):

@@ -248,6 +248,22 @@ def test_notes_warn_before_the_numbers(evaluation):
         assert text.index(words) < text.index("Who detects what")
 
 
+@pytest.mark.parametrize(("split", "words"), [("test", "the test split of"), ("all", "every split of")])
+def test_the_lead_names_the_split(evaluation, split, words):
+    lead = render_page(replace(evaluation, settings={**evaluation.settings, "split": split}))
+    assert f"{words} Made-up Faces" in lead
+    assert "the all split" not in lead
+
+
+def test_rows_that_no_run_was_trained_on_carry_no_warning(evaluation):
+    names = [run["run"] for run in evaluation.settings["runs"]]
+    settings = {**evaluation.settings, "split": "all", "other_manifest": names}
+    used = "every split, which training has used"
+    assert used not in render_page(replace(evaluation, settings=settings))
+    settings["other_manifest"] = names[1:]
+    assert used in render_page(replace(evaluation, settings=settings))
+
+
 def test_terminal_tables_fit_and_say_seen(evaluation):
     out = StringIO()
     console = Console(file=out, width=80)

@@ -1,12 +1,10 @@
 """Trained detectors on a manifest -> the evidence: every run on every method and quality, with intervals."""
 
 import csv
-import importlib.metadata
 import json
-import platform
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfgame import __version__
-from dfgame.config import EvaluateConfig, to_dict
-from dfgame.files import atomic_path, read_json, sha256, writable_folder, write_json
+from dfgame.config import EvaluateConfig, to_dict, to_flags
+from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder, write_json
 from dfgame.jobs import console
 from dfgame.manifest import check_choice, check_leaks, read_manifest, select
 from dfgame.measure import Scores, measure_run
@@ -34,6 +32,8 @@ RESULTS = "results.json"
 SETTINGS = "settings.json"
 SCORES = "scores"
 SCORE_COLUMNS = ("path", "video", "frame", "label", "method", "compression", "p_fake")
+NOT_ASKED = {"overwrite", "workers", "device", "batch_size"}
+"""Settings that do not change the question."""
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
@@ -60,7 +60,8 @@ def evaluate_runs(
         read_run: says what a run is; `score.run_info` if None.
 
     Raises:
-        UserError: OUT holds another evaluation, the split is empty, or somebody is in two splits.
+        UserError: OUT holds another evaluation, the split is empty, somebody is in two splits, or a run lacks the
+            checkpoint.
     """
     if scorer is None or read_run is None:
         from dfgame.score import run_info, score_run
@@ -72,6 +73,8 @@ def evaluate_runs(
     entries = identify(runs, [read_run(run) for run in runs])
     settings = _settings(entries, rows, manifest, out, config)
     _claim(out, settings["asked"], config.overwrite)
+    for run in settings["unfinished"]:
+        console.print(f"{run['run']}: not finished, {run['done']} of {run['epochs']} epochs", soft_wrap=True)
     results: list[Result] = []
     evidence: list[RunEvidence] = []
     for entry in entries:
@@ -87,7 +90,7 @@ def evaluate_runs(
         )
     if not results:
         raise UserError(
-            f"{manifest}: nothing could be measured on its {config.split} split",
+            f"{manifest}: nothing could be measured (--split {config.split})",
             f"the first reason: {settings['undefined'][0]['reason']}",
         )
     write_json(out / SETTINGS, settings)
@@ -98,14 +101,29 @@ def _rows_of_split(manifest: Path, config: EvaluateConfig) -> pa.Table:
     table = read_manifest(manifest)
     check_leaks(table)
     check_choice(table, config.methods, config.compressions, manifest)
-    rows = select(table, config.split, config.methods, config.compressions)
+    split = None if config.split == "all" else config.split
+    rows = select(table, split, config.methods, config.compressions)
     if not rows.num_rows:
         there = sorted({str(split) for split in table.column("split").to_pylist()} - {"None"})
         raise UserError(
             f"{manifest}: no rows in the split {config.split}",
             f"choose another --split; it has: {', '.join(there) or 'no splits'}",
         )
-    return rows
+    return _thinned(rows, getattr(config, "frames", 0))
+
+
+def _thinned(rows: pa.Table, frames: int) -> pa.Table:
+    """At most `frames` rows of each video, spread evenly over its frames; 0 is all of them."""
+    if not frames:
+        return rows
+    videos = np.array(rows["video"].to_pylist())
+    in_order = np.lexsort((rows["frame"].to_numpy(), videos))
+    _, starts = np.unique(videos[in_order], return_index=True)
+    kept = [
+        of_video[np.linspace(0, len(of_video) - 1, min(frames, len(of_video))).round().astype(int)]
+        for of_video in np.split(in_order, starts[1:])
+    ]
+    return rows.take(np.sort(np.concatenate(kept)))
 
 
 def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
@@ -127,15 +145,14 @@ def _settings(
     """What was asked, of whom and of how much data: all of it in settings.json."""
     asked = {
         "version": __version__,
-        "config": {key: value for key, value in to_dict(config).items() if key != "overwrite"},
+        "config": {key: value for key, value in to_dict(config).items() if key not in NOT_ASKED},
         "manifest_sha256": sha256(manifest),
         "weights_sha256": {entry.name: _weights_hash(entry.path, config.checkpoint) for entry in entries},
     }
     return {
         "asked": asked,
         "command": _command(entries, manifest, out, config),
-        "versions": {"dfgame": __version__, "python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
+        "versions": {"dfgame": __version__} | versions(RECORDED_VERSIONS),
         "manifest": str(manifest),
         "datasets": sorted(set(rows.column("dataset").to_pylist())),
         "split": config.split,
@@ -148,6 +165,7 @@ def _settings(
         ],
         "seeds": len({entry.seed for entry in entries}),
         "other_manifest": _trained_elsewhere(entries, asked["manifest_sha256"]),
+        "unfinished": _unfinished(entries),
         "undefined": [],
     }
 
@@ -174,19 +192,25 @@ def _trained_elsewhere(entries: list[Entry], manifest_hash: str) -> list[str]:
 def _command(entries: list[Entry], manifest: Path, out: Path, config: EvaluateConfig) -> str:
     """The command line that gives these results."""
     words = ["dfgame", "evaluate", str(manifest), *(str(entry.path) for entry in entries), "--out", str(out)]
-    default = EvaluateConfig()
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if value == getattr(default, item.name) or item.name == "overwrite":
-            continue
-        values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{item.name.replace('_', '-')}", *map(str, values)]
-    return shlex.join(words)
+    return shlex.join([*words, *to_flags(replace(config, overwrite=False))])
 
 
-def _weights_hash(run: Path, checkpoint: str) -> str | None:
+def _unfinished(entries: list[Entry]) -> list[dict[str, Any]]:
+    """The runs known to have trained fewer epochs than they were to."""
+    found = []
+    for entry in entries:
+        done, epochs = entry.info.get("epochs_done"), entry.info["config"].get("epochs")
+        if done is not None and epochs is not None and done < epochs:
+            found.append({"run": entry.name, "done": done, "epochs": epochs})
+    return found
+
+
+def _weights_hash(run: Path, checkpoint: str) -> str:
     path = run / f"{checkpoint}.safetensors"
-    return sha256(path) if path.is_file() else None
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in run.glob("*.safetensors"))) or "none"
+        raise UserError(f"{path}: no such checkpoint", f"choose another --checkpoint; this run has: {there}")
+    return sha256(path)
 
 
 def _scored(
@@ -200,15 +224,15 @@ def _scored(
 ) -> pa.Table:
     """The rows with their scores: kept ones of the same weights and rows, or new ones, which are kept."""
     path = scores / f"{entry.name}.frames.parquet"
-    weights = settings["asked"]["weights_sha256"][entry.name]
+    asked = settings["asked"]
     origin = {
-        "weights_sha256": weights,
-        "manifest_sha256": settings["asked"]["manifest_sha256"],
-        "rows": [config.split, *config.methods, *config.compressions],
+        "weights_sha256": asked["weights_sha256"][entry.name],
+        "manifest_sha256": asked["manifest_sha256"],
+        "rows": {name: asked["config"].get(name) for name in ("split", "methods", "compressions", "frames")},
         "version": __version__,
     }
-    if weights is not None and _origin(path) == origin:
-        console.print(f"{entry.name}: scores of the same weights and rows are there already: {path}")
+    if _origin(path) == origin:
+        console.print(f"{entry.name}: scores of the same weights and rows are there already: {path}", soft_wrap=True)
         return pq.read_table(path)
     table = scorer(entry.path, rows, folder, config).select(SCORE_COLUMNS)
     with atomic_path(path) as temporary:

@@ -42,6 +42,11 @@ def dataset_words(settings: dict[str, Any]) -> str:
     return listed(settings["datasets"])
 
 
+def split_words(split: str) -> str:
+    """`the test split`, `every split`."""
+    return "every split" if split == "all" else f"the {split} split"
+
+
 def setting(evaluation: Evaluation) -> str:
     """What was trained on, tested on, and on how much."""
     trainings = list(dict.fromkeys(player.training for player in evaluation.players))
@@ -51,7 +56,7 @@ def setting(evaluation: Evaluation) -> str:
     counts, settings = evaluation.settings["counts"], evaluation.settings
     return (
         f"Trained on {'; '.join(map(training_words, trainings))}. "
-        f"Tested on {methods} at {qualities}: the {settings['split']} split of {dataset_words(settings)}, "
+        f"Tested on {methods} at {qualities}: {split_words(settings['split'])} of {dataset_words(settings)}, "
         f"{counted(counts['real_videos'], 'real video')} and {counted(counts['fake_videos'], 'fake video')} "
         f"of {counted(counts['identities'], 'person', 'people')} (a clip counts once at each compression), "
         f"{seeds_words(evaluation.players)}."
@@ -124,9 +129,9 @@ def notes(evaluation: Evaluation) -> list[str]:
     """What a reader must know before believing the numbers; most evaluations have none of it."""
     settings = evaluation.settings
     said = []
-    if settings["split"] != "test":
+    if settings["split"] != "test" and len(settings["other_manifest"]) < len(settings["runs"]):
         said.append(
-            f"These are scores on the {settings['split']} split, which training has used: they do not show how "
+            f"These are scores on {split_words(settings['split'])}, which training has used: they do not show how "
             "well the detectors do on people they have not seen."
         )
     if settings["other_manifest"]:
@@ -134,6 +139,9 @@ def notes(evaluation: Evaluation) -> list[str]:
             f"Trained on another manifest: {listed(settings['other_manifest'])}. Whether its people are also "
             "among those tested here could not be checked."
         )
+    if settings["unfinished"]:
+        runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]
+        said.append(f"Training has not finished: {listed(runs)}.")
     said += [
         f"Left out: {cell['run']} on {cell['method']} at {cell['compression']} ({cell['reason']})."
         for cell in settings["undefined"]
