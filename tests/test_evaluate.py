@@ -242,7 +242,7 @@ def test_an_unfinished_run_is_told(tmp_path, manifest, capsys):
 
 def test_an_interrupted_evaluation_goes_on(tmp_path, manifest):
     runs = [write_run(tmp_path / "plain", "none"), write_run(tmp_path / "game", "generator")]
-    out, scored = tmp_path / "out", []
+    out, scored = tmp_path / "method=all", []
     scorer = made_up_scorer()
 
     def interrupted(run, table, folder, config):

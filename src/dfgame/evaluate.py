@@ -233,11 +233,11 @@ def _scored(
     }
     if _origin(path) == origin:
         console.print(f"{entry.name}: scores of the same weights and rows are there already: {path}", soft_wrap=True)
-        return pq.read_table(path)
+        return pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
     table = scorer(entry.path, rows, folder, config).select(SCORE_COLUMNS)
-    with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({b"dfgame": json.dumps(origin).encode()}), temporary)
     _write_video_scores(scores / f"{entry.name}.videos.csv", table)
+    with atomic_path(path) as temporary:  # comes last: once it is there, the other is
+        pq.write_table(table.replace_schema_metadata({b"dfgame": json.dumps(origin).encode()}), temporary)
     return table
 
 
