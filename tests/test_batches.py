@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from dfgame.augment import Augmentation
+from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import RoundBatches, crop_loader, plainly, read_crop, round_loader, to_unit
 from dfgame.config import AugmentConfig
+from dfgame.models import class_names
 from dfgame.records import UserError
 
 NOTHING = AugmentConfig(jpeg=0, noise=0, flip=0, colour=0, grey=0, geometry=0)
@@ -23,7 +24,7 @@ def crops_of(folder, videos):
         for frame in range(frames):
             path = f"{video}_{frame}.png"
             cv2.imwrite(str(folder / path), np.full((32, 32, 3), 10 * number, np.uint8))
-            rows.append({"path": path, "video": video, "label": label})
+            rows.append({"path": path, "video": video, "label": label, "method": "FaceSwap"})
     return pa.Table.from_pylist(rows)
 
 
@@ -130,3 +131,61 @@ def test_a_crop_that_is_missing_is_one_line_even_from_a_loading_process(batches,
         list(plainly(round_loader(batches, range(2), workers=1)))
     assert caught.value.problem.endswith("no such file") and "\n" not in caught.value.problem
     assert caught.value.remedy
+
+
+def walking(folder, **others):
+    table = crops_of(folder, [("a", "real", 1), ("b", "real", 3), ("c", "fake", 6)])
+    settings = {"batch_size": 4, "image_size": 32, "augmentation": Augmentation(NOTHING), "seed": 0}
+    return RoundBatches(table, folder, **(settings | others))
+
+
+def test_frame_sampling_walks_the_list_without_repeats(tmp_path):
+    batches = walking(tmp_path, sampling="frame")
+    walks = [[crop for k in rounds for crop, label, _ in batches.draw(k) if label == 0] for rounds in ((0, 1), (2, 3))]
+    assert [sorted(walk) for walk in walks] == [["a_0.png", "b_0.png", "b_1.png", "b_2.png"]] * 2
+    assert walks[0] != walks[1]
+    assert batches.draw(1) == walking(tmp_path, sampling="frame").draw(1)
+
+
+def test_shards_share_out_a_batch_without_overlap_and_each_is_half_real(tmp_path):
+    whole = walking(tmp_path, batch_size=8)
+    shards = [walking(tmp_path, batch_size=8, shard=(k, 2)) for k in range(2)]
+    for number in range(3):
+        parts = [shard[number] for shard in shards]
+        assert [part.labels.tolist() for part in parts] == [[0, 0, 1, 1]] * 2
+        together = torch.stack([part.images for part in parts], dim=1).flatten(0, 1)
+        torch.testing.assert_close(together, whole[number].images)
+
+
+def test_five_classes_are_the_methods(tmp_path):
+    table = crops_of(tmp_path, [("a", "real", 1), ("c", "fake", 1)])
+    settings = {"batch_size": 2, "image_size": 32, "augmentation": Augmentation(NOTHING), "seed": 0}
+    batches = RoundBatches(table, tmp_path, **settings, classes=class_names(True))
+    assert batches[0].labels.tolist() == [0, 3]
+    with pytest.raises(UserError, match="FaceSwap has no class"):
+        RoundBatches(table, tmp_path, **settings, classes=("real", "Deepfakes"))
+
+
+@pytest.mark.parametrize(("before", "changed"), [("none", set()), ("light", {"flip", "colour"})])
+def test_what_is_done_before_the_adversary(before, changed):
+    image = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for name in ("jpeg", "noise", "flip", "colour", "grey", "geometry"):
+        only = Augmentation(AugmentConfig(**{**vars(NOTHING), name: 1.0, "before": before}))
+        assert torch.equal(only(image, seed=1), image) == (name not in changed)
+
+
+def test_diff_augment_does_its_three_things_at_their_rates():
+    images = torch.rand((600, 3, 16, 16)) * 0.8 + 0.1
+    torch.manual_seed(0)
+    augmented = diff_augment(images)
+    assert augmented.shape == images.shape and augmented.min() >= 0 and augmented.max() <= 1
+    untouched = sum(torch.equal(a, b) for a, b in zip(images, augmented, strict=True)) / 600
+    assert untouched == pytest.approx(0.3 * (0.5 + 0.5 / 25) * 0.5, abs=0.04)
+    torch.manual_seed(0)
+    assert torch.equal(diff_augment(images), augmented)
+
+
+def test_diff_augment_is_differentiable():
+    images = torch.rand((8, 3, 16, 16), requires_grad=True)
+    diff_augment(images).sum().backward()
+    assert images.grad is not None and images.grad.abs().sum() > 0

@@ -11,15 +11,22 @@ from hypothesis import strategies as st
 from dfgame import config as dfgame_config
 from dfgame.cli import app
 from dfgame.config import (
+    AdditiveConfig,
     AdversaryConfig,
+    AugmentConfig,
     BlurConfig,
     DemoConfig,
     DetectorConfig,
     EvaluateConfig,
     ExtractConfig,
+    FlowConfig,
     ForgeConfig,
+    KernelConfig,
+    OptimizerConfig,
+    ResidualConfig,
     SettingError,
     TrainConfig,
+    idle_settings,
     to_flags,
 )
 
@@ -32,7 +39,7 @@ CONFIGS = [
 def test_every_setting_has_its_help_below_it(config):
     body = ast.parse(inspect.getsource(config)).body[0]
     assert isinstance(body, ast.ClassDef)
-    nested = {"detector", "blur", "adversary", "augment", "optimizer"}
+    nested = {item.name for item in dataclasses.fields(config) if callable(item.default_factory)}
     for node, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id not in nested:
             documented = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
@@ -49,7 +56,6 @@ def parsed(verb, config, places):
 @given(
     st.builds(
         TrainConfig,
-        game=st.sampled_from(["none", "random-blur", "gradient", "generator"]),
         methods=st.lists(st.sampled_from(["Deepfakes", "FaceSwap"]), unique=True).map(tuple),
         epochs=st.integers(1, 999),
         detector=st.builds(DetectorConfig, head=st.sampled_from(["patch", "fc"]), bn2=st.booleans()),
@@ -61,6 +67,49 @@ def parsed(verb, config, places):
 )
 def test_a_training_configuration_survives_the_command_line(config):
     assert parsed("train", config, ["manifest", "run"]) == config
+
+
+IDLE = [
+    ("detector.weights", {"detector": DetectorConfig(pretrained=False, weights="a.safetensors")}),
+    ("detector.stride", {"detector": DetectorConfig(head="fc", stride=1)}),
+    ("detector.dropout", {"detector": DetectorConfig(dropout=0.1)}),
+    ("detector.bn2", {"game": "none", "detector": DetectorConfig(bn2=True)}),
+    ("adversary.perturbation", {"game": "random-blur", "adversary": AdversaryConfig(perturbation="flow")}),
+    ("adversary.attacks", {"game": "none", "adversary": AdversaryConfig(attacks="fake")}),
+    ("adversary.shuffled", {"game": "random-blur", "adversary": AdversaryConfig(shuffled=True)}),
+    ("adversary.moves", {"game": "random-blur", "adversary": AdversaryConfig(moves=3)}),
+    ("adversary.step", {"game": "generator", "adversary": AdversaryConfig(step=1.0)}),
+    ("adversary.step", {"game": "gradient", "adversary": AdversaryConfig(perturbation="additive", step=1.0)}),
+    ("adversary.loss", {"game": "gradient", "adversary": AdversaryConfig(loss="wgan")}),
+    ("adversary.filters", {"game": "gradient", "adversary": AdversaryConfig(filters=8)}),
+    ("adversary.blocks", {"game": "gradient", "adversary": AdversaryConfig(blocks=1)}),
+    ("adversary.norm", {"game": "gradient", "adversary": AdversaryConfig(norm="in")}),
+    ("adversary.lr", {"game": "gradient", "adversary": AdversaryConfig(lr=1.0)}),
+    ("adversary.weights", {"game": "gradient", "adversary": AdversaryConfig(weights="a")}),
+    ("blur.window", {"game": "none", "blur": BlurConfig(window=5)}),
+    ("blur.window", {"adversary": AdversaryConfig(perturbation="kernel"), "blur": BlurConfig(window=5)}),
+    ("blur.budget", {"blur": BlurConfig(budget=50.0)}),
+    ("blur.sigmoid", {"game": "gradient", "blur": BlurConfig(constraint="free", sigmoid=True)}),
+    ("kernel.window", {"kernel": KernelConfig(window=5)}),
+    ("flow.tanh", {"flow": FlowConfig(tanh=True)}),
+    ("residual.replace", {"residual": ResidualConfig(replace=True)}),
+    ("additive.budget", {"additive": AdditiveConfig(budget=0.1)}),
+    ("additive.step", {"adversary": AdversaryConfig(perturbation="additive"), "additive": AdditiveConfig(step=0.1)}),
+    ("augment.flip", {"augment": AugmentConfig(before="none", flip=0.1)}),
+    ("augment.jpeg", {"augment": AugmentConfig(before="light", jpeg=0.1)}),
+    ("segment-length", {"segment_length": 3}),
+]
+
+
+@pytest.mark.parametrize(("flag", "changed"), IDLE)
+def test_a_setting_that_changes_nothing_is_refused_by_name(flag, changed):
+    with pytest.raises(SettingError, match=f"--{flag}: changes nothing here, it needs "):
+        TrainConfig(**changed)
+
+
+def test_no_game_needs_more_than_its_name():
+    for game in ("none", "random-blur", "gradient", "generator"):
+        assert not idle_settings(TrainConfig(game=game))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +137,11 @@ def test_every_verbs_configuration_survives_the_command_line(verb, config, place
         (lambda: BlurConfig(window=4), "--blur.window"),
         (lambda: BlurConfig(sigmoid=True), "--blur.sigmoid"),
         (lambda: TrainConfig(game="gradient", blur=BlurConfig(constraint="learn-norm")), "--blur.constraint"),
+        (lambda: TrainConfig(game="gradient", adversary=AdversaryConfig(perturbation="residual")), "--adversary.pert"),
+        (lambda: TrainConfig(batch_size=8, accumulate=3), "--accumulate"),
+        (lambda: TrainConfig(seed=-1), "--seed"),
+        (lambda: TrainConfig(workers=-1), "--workers"),
+        (lambda: OptimizerConfig(decay_factor=0.0), "--optimizer.decay-factor"),
         (lambda: EvaluateConfig(replicates=1), "--replicates"),
         (lambda: DemoConfig(rounds=1), "--rounds"),
     ],

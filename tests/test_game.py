@@ -6,27 +6,33 @@ import pytest
 import torch
 
 from dfgame.adversaries import (
-    GeneratorBlur,
-    GradientBlur,
-    RandomBlur,
+    GeneratorAdversary,
     adversary_loss,
+    at_random_pixels,
     cross_entropy,
     frozen,
     make_adversary,
 )
+from dfgame.augment import diff_augment
 from dfgame.blur import pixelwise_gaussian_blur, sigma
-from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, OptimizerConfig
+from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, TrainConfig
 from dfgame.game import play_round
 from dfgame.models import Detector
 
 GAMES = ("none", "random-blur", "gradient", "generator")
-SMALL = AdversaryConfig(filters=4, blocks=1)
+MOVES = [
+    (game, kind)
+    for game in ("gradient", "generator")
+    for kind in ("blur", "kernel", "flow", "residual", "additive")
+    if (game, kind) != ("gradient", "residual")
+]
+"""Every kind of perturbation in every game that it is for."""
 
 
 @pytest.fixture
 def detector():
     torch.manual_seed(0)
-    return Detector(DetectorConfig(pretrained=False))
+    return Detector(DetectorConfig(backbone="test_efficientnet", pretrained=False))
 
 
 @pytest.fixture
@@ -35,11 +41,17 @@ def batch():
     return torch.rand((4, 3, 64, 64)), torch.tensor([0, 0, 1, 1])
 
 
-def make(game, **blur):
+def make(game, *, adversary=None, **blur):
     torch.manual_seed(2)
-    adversary = make_adversary(game, BlurConfig(**blur), SMALL, OptimizerConfig())
-    assert adversary is not None
-    return adversary
+    small = {"filters": 4, "blocks": 1} if game == "generator" else {}
+    config = TrainConfig(game=game, blur=BlurConfig(**blur), adversary=AdversaryConfig(**small, **(adversary or {})))
+    made = make_adversary(config)
+    assert made is not None
+    return made
+
+
+def loss_of(detector, images, labels):
+    return cross_entropy(detector.eval()(images), labels).sum().item()
 
 
 def weights_of(module):
@@ -57,10 +69,10 @@ def test_adversarial_images_are_images_and_detached(game, constraint, maps, dete
     images, labels = batch
     perturbed = make(game, constraint=constraint, channels=maps).perturb(images, labels, detector)
     assert perturbed.images.shape == images.shape
-    assert not perturbed.images.requires_grad and not perturbed.precision.requires_grad
+    assert not perturbed.images.requires_grad and not perturbed.maps.requires_grad
     assert perturbed.images.min() >= 0 and perturbed.images.max() <= 1
-    assert perturbed.precision.shape == (4, maps, 64, 64)
-    assert (perturbed.precision >= (1 if constraint == "clamp" else 0)).all()
+    assert perturbed.maps.shape == (4, maps, 64, 64)
+    assert (perturbed.maps >= (1 if constraint == "clamp" else 0)).all()
     assert not torch.equal(perturbed.images, images)
 
 
@@ -70,7 +82,7 @@ def test_the_adversarys_move_leaves_the_detector_as_it_was(game, detector, batch
     detector.train()
     before = weights_of(detector)
     adversary = make(game)
-    adversary.update(images, labels, detector)
+    adversary.update([(images, labels)], detector)
     adversary.perturb(images, labels, detector)
     assert not changed(before, detector)
     assert detector.training
@@ -89,7 +101,7 @@ def test_generators_learn_to_raise_the_detectors_loss(detector, batch):
     adversary = make("generator", constraint="free", window=7)
     before = cross_entropy(detector.eval()(adversary.perturb(images, labels, detector).images), labels).mean()
     for _ in range(30):
-        adversary.update(images, labels, detector)
+        adversary.update([(images, labels)], detector)
     after = cross_entropy(detector.eval()(adversary.perturb(images, labels, detector).images), labels).mean()
     assert after > before
 
@@ -97,28 +109,32 @@ def test_generators_learn_to_raise_the_detectors_loss(detector, batch):
 def test_each_generator_answers_for_its_own_class(batch):
     images, labels = batch
     adversary = make("generator")
-    assert isinstance(adversary, GeneratorBlur)
+    assert isinstance(adversary, GeneratorAdversary)
     adversary.eval()
-    real = adversary(images, torch.zeros(4, dtype=torch.long)).precision
-    fake = adversary(images, torch.ones(4, dtype=torch.long)).precision
-    mixed = adversary(images, labels).precision
+    real = adversary(images, torch.zeros(4, dtype=torch.long))
+    fake = adversary(images, torch.ones(4, dtype=torch.long))
+    mixed = adversary(images, labels)
     torch.testing.assert_close(mixed, torch.cat([real[:2], fake[2:]]))
     assert not torch.equal(real, fake)
 
 
 def test_gradient_steps_raise_the_detectors_loss(detector, batch):
     images, labels = batch
-    blur = BlurConfig(constraint="norm", window=7)
-    losses = []
-    for moves in (0, 1, 5):
-        perturbed = GradientBlur(blur, moves, step=300.0).perturb(images, labels, detector)
-        losses.append(cross_entropy(detector.eval()(perturbed.images), labels).sum().item())
+    adversaries = [
+        make("random-blur", constraint="norm", window=7),
+        *(
+            make("gradient", constraint="norm", window=7, adversary={"moves": moves, "step": 300.0})
+            for moves in (1, 5)
+        ),
+    ]
+    start = adversaries[0].perturbation.apply(images, adversaries[0].perturbation.start(images))
+    losses = [loss_of(detector, start, labels)]
+    losses += [loss_of(detector, a.perturb(images, labels, detector).images, labels) for a in adversaries[1:]]
     assert losses[0] < losses[1] < losses[2]
 
 
 def test_gradient_step_is_the_stated_one(detector, batch):
     images, labels = batch
-    blur = BlurConfig(constraint="free")
     precision = torch.ones((4, 1, 64, 64), requires_grad=True)
     detector.eval()
     loss = cross_entropy(detector(pixelwise_gaussian_blur(images, precision, 3)), labels).sum()
@@ -126,14 +142,15 @@ def test_gradient_step_is_the_stated_one(detector, batch):
     assert precision.grad is not None
     expected = (precision + 10 * precision.grad).clamp_min(0)
     detector.train()
-    torch.testing.assert_close(GradientBlur(blur, 1, 10.0).perturb(images, labels, detector).precision, expected)
+    found = make("gradient", constraint="free").perturb(images, labels, detector).maps
+    torch.testing.assert_close(found, expected)
 
 
 def test_random_blur_has_one_sigma_an_image_within_the_constraints(detector, batch):
     images, labels = batch
     torch.manual_seed(0)
     many = images.repeat(64, 1, 1, 1)
-    drawn = sigma(RandomBlur(BlurConfig()).perturb(many, labels.repeat(64), detector).precision)
+    drawn = sigma(make("random-blur").perturb(many, labels.repeat(64), detector).maps)
     assert (drawn == drawn[:, :, :1, :1]).all()
     assert drawn.max() <= 1 and drawn.max() > 0.9 and drawn.min() < 0.1
 
@@ -179,14 +196,14 @@ def test_the_detectors_batch_holds_clean_and_adversarial_images(detector, batch)
 
 
 def test_training_lowers_the_loss(detector):
-    """Fakes with a checkerboard, reals without: twelve rounds of the gradient game tell them apart."""
+    """Fakes with a checkerboard, reals without: twenty rounds of the gradient game tell them apart."""
     torch.manual_seed(3)
     images = torch.rand((8, 3, 64, 64)) * 0.2 + 0.4
     images[4:, :, ::2, ::2] += 0.3
     labels = torch.tensor([0] * 4 + [1] * 4)
     optimizer = torch.optim.RAdam(detector.parameters(), lr=2e-3)
     adversary = make("gradient")
-    losses = [play_round(detector, optimizer, adversary, images, labels).scalars["detector/loss"] for _ in range(12)]
+    losses = [play_round(detector, optimizer, adversary, images, labels).scalars["detector/loss"] for _ in range(20)]
     assert losses[-1] < losses[0] / 2
 
 
@@ -197,3 +214,112 @@ def test_class_weights_change_the_loss(detector, batch):
         "detector/loss"
     ]
     assert plain != pytest.approx(weighted)
+
+
+@pytest.mark.parametrize(("game", "kind"), MOVES)
+def test_every_move_raises_the_detectors_loss_and_keeps_images_images(game, kind, detector, batch):
+    images, labels = batch
+    settings = {"perturbation": kind} | ({"moves": 3} if game == "gradient" else {})
+    if game == "gradient" and kind != "additive":
+        settings["step"] = 300.0
+    adversary = make(game, adversary=settings)
+    unmoved = adversary.perturbation.apply(images, adversary.perturbation.start(images))
+    before = loss_of(detector, unmoved, labels)
+    if game == "generator":
+        before = loss_of(detector, adversary.perturb(images, labels, detector).images, labels)
+        for _ in range(30):
+            adversary.update([(images, labels)], detector)
+    perturbed = adversary.perturb(images, labels, detector)
+    assert loss_of(detector, perturbed.images, labels) > before
+    assert perturbed.images.min() >= -1e-6 and perturbed.images.max() <= 1 + 1e-6
+    strength = adversary.perturbation.strength(perturbed.maps)
+    assert strength.shape == (4, 1, 64, 64) and (strength >= 0).all()
+
+
+@pytest.mark.parametrize("game", ["random-blur", "gradient", "generator"])
+@pytest.mark.parametrize("side", ["real", "fake"])
+def test_only_the_attacked_side_changes(game, side, detector, batch):
+    images, labels = batch
+    perturbed = make(game, adversary={"attacks": side}).perturb(images, labels, detector).images
+    unchanged = [torch.equal(a, b) for a, b in zip(images, perturbed, strict=True)]
+    assert unchanged == [side == "fake"] * 2 + [side == "real"] * 2
+
+
+def test_a_shuffled_map_has_the_same_strengths_elsewhere(detector, batch):
+    images, labels = batch
+    plain = make("generator", constraint="free").perturb(images, labels, detector).maps
+    shuffled = make("generator", constraint="free", adversary={"shuffled": True})
+    moved = at_random_pixels(plain)
+    assert not torch.equal(moved, plain)
+    torch.testing.assert_close(moved.flatten(1).sort()[0], plain.flatten(1).sort()[0])
+    torch.manual_seed(0)
+    first = shuffled.perturb(images, labels, detector).images
+    assert not torch.equal(first, shuffled.perturb(images, labels, detector).images)
+
+
+def test_shuffling_keeps_the_numbers_of_a_pixel_together():
+    maps = torch.arange(12.0).view(1, 1, 3, 4).repeat(1, 2, 1, 1)
+    moved = at_random_pixels(maps)
+    assert torch.equal(moved[:, 0], moved[:, 1])
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_parts_add_up_to_the_whole(game, batch):
+    """Where no BatchNorm looks across images, a round in parts is the round in one."""
+    torch.manual_seed(1)
+    images, labels = torch.rand((8, 3, 64, 64)), torch.tensor([0] * 4 + [1] * 4)
+
+    def after(parts):
+        torch.manual_seed(0)
+        detector = Detector(DetectorConfig(backbone="test_efficientnet_gn", pretrained=False))
+        adversary = None
+        if game != "none":
+            settings = {"norm": "in", "lr": 1e-2} if game == "generator" else {}
+            adversary = make(game, adversary=settings)
+        optimizer = torch.optim.SGD(detector.parameters(), lr=0.1)
+        torch.manual_seed(5)
+        played = play_round(detector, optimizer, adversary, images, labels, parts=parts)
+        return detector, played
+
+    (whole, played), (in_parts, played_in_parts) = after(1), after(2)
+    if game != "random-blur":
+        for name, value in whole.state_dict().items():
+            torch.testing.assert_close(in_parts.state_dict()[name], value, rtol=1e-3, atol=2e-5)
+        assert played_in_parts.scalars == pytest.approx(played.scalars, rel=1e-3)
+    if played.perturbed is not None and game == "gradient":
+        assert played_in_parts.perturbed is not None
+        torch.testing.assert_close(played_in_parts.perturbed.images, played.perturbed.images, rtol=1e-3, atol=1e-4)
+
+
+def test_permuting_changes_the_order_that_the_detector_sees_and_nothing_else(detector, batch):
+    seen = []
+    detector.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    optimizer = torch.optim.SGD(detector.parameters(), lr=0)
+    plain = play_round(detector, optimizer, None, *batch).scalars
+    permuted = play_round(detector, optimizer, None, *batch, permute=True).scalars
+    assert not torch.equal(*seen)
+    key = torch.stack([image.sum() for image in seen[0]]).sort()[0]
+    torch.testing.assert_close(torch.stack([image.sum() for image in seen[1]]).sort()[0], key)
+    assert permuted == pytest.approx(plain, rel=1e-4)
+
+
+def test_augmentation_after_the_adversary_acts_on_clean_and_adversarial_images(detector, batch):
+    seen = []
+    detector.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    optimizer = torch.optim.SGD(detector.parameters(), lr=0)
+    adversary = make("random-blur")
+    for after in (None, diff_augment):
+        torch.manual_seed(0)
+        play_round(detector, optimizer, adversary, *batch, augment_after=after)
+    changed = [not torch.equal(a, b) for a, b in zip(*seen, strict=True)]
+    assert any(changed[:4]) and any(changed[4:])
+
+
+def test_five_classes(batch):
+    torch.manual_seed(0)
+    detector = Detector(DetectorConfig(backbone="test_efficientnet", pretrained=False, multi=True))
+    images, labels = batch[0], torch.tensor([0, 0, 2, 4])
+    for game in GAMES[1:]:
+        played = play_round(detector, torch.optim.RAdam(detector.parameters(), lr=1e-3), make(game), images, labels)
+        assert math.isfinite(played.scalars["detector/loss"])
+    assert detector(images).shape[2] == 5

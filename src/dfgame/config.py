@@ -6,6 +6,7 @@ and of the settings saved with every result. The string below a field is its hel
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from typing import Any, Literal
 from dfgame.records import METHODS
 
 Game = Literal["none", "random-blur", "gradient", "generator"]
+Perturbation = Literal["blur", "kernel", "flow", "residual", "additive"]
+"""The adversary's moves: each is the module of that name in perturb/."""
+Device = Literal["auto", "cpu", "cuda", "mps"]
 Compression = Literal["raw", "c23", "c40"]
 Method = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 
@@ -58,6 +62,8 @@ class ForgeConfig:
         _require(bool(self.methods), "methods", "at least one")
         _require(bool(self.compressions), "compressions", "at least one")
         _require(self.effort > 0, "effort", "above 0")
+        _at_least("seed", self.seed, 0)
+        _at_least("workers", self.workers, 0)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class ExtractConfig:
         _at_least("size", self.size, 16)
         _require(1 <= self.margin <= 4, "margin", "between 1 and 4")
         _require(0 < self.min_score <= 1, "min-score", "above 0 and at most 1")
+        _at_least("workers", self.workers, 0)
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ class DetectorConfig:
     """Any timm backbone by name; the paper's are tf_efficientnet_b3, b5 and b7."""
     pretrained: bool = True
     """Start from ImageNet weights: packaged ones for tf_efficientnet_lite0, timm's own otherwise."""
+    weights: str = ""
+    """Start from these instead: a .safetensors file of a run, or a timm name, as tf_efficientnet_b5.ap_in1k."""
     head: Literal["patch", "fc"] = "patch"
     """patch: a prediction for each patch, averaged after the softmax; fc: pooling, dropout, linear."""
     stride: int = 2
@@ -102,6 +111,8 @@ class DetectorConfig:
     """Dropout before the fc head's linear layer."""
     bn2: bool = False
     """Adversarial images go through BatchNorm statistics of their own (AdvProp's auxiliary BN)."""
+    multi: bool = False
+    """Five classes instead of two: real, and each of the four manipulation methods."""
 
     def __post_init__(self) -> None:
         _at_least("detector.stride", self.stride, 1)
@@ -131,15 +142,74 @@ class BlurConfig:
 
 
 @dataclass(frozen=True)
+class KernelConfig:
+    """The general kernel: a weight of its own for each pixel of the window, no Gaussian."""
+
+    window: int = 3
+    """Side of the window in pixels, odd."""
+    channels: Literal[1, 3] = 1
+    """One kernel for the three colours, or one each."""
+
+    def __post_init__(self) -> None:
+        _require(self.window >= 3 and self.window % 2 == 1, "kernel.window", "odd and at least 3")
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """A field of displacements: pixels are fetched from a little way off."""
+
+    budget: float = 2.0
+    """Root mean square of an image's displacements in pixels, at most; with tanh, of each component."""
+    tanh: bool = False
+    """Bound each displacement by tanh instead of scaling the field down to its budget."""
+
+    def __post_init__(self) -> None:
+        _require(self.budget > 0, "flow.budget", "above 0")
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """A generator that draws what is added to the image."""
+
+    bound: float = 0.0
+    """Largest change of a pixel, in [0, 1]; 0 sets no bound."""
+    replace: bool = False
+    """The generator draws the whole image instead of what is added to it."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.bound <= 1, "residual.bound", "from 0 to 1")
+
+
+@dataclass(frozen=True)
+class AdditiveConfig:
+    """Classical adversarial noise."""
+
+    budget: float = 1 / 255
+    """Largest change of a pixel, in [0, 1], in the gradient game; its root mean square in the generator game."""
+    step: float = 1 / 255
+    """Size of a sign step of the gradient game."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.budget <= 1, "additive.budget", "above 0 and at most 1")
+        _require(0 < self.step <= 1, "additive.step", "above 0 and at most 1")
+
+
+@dataclass(frozen=True)
 class AdversaryConfig:
     """The player that makes images harder without changing their label."""
 
-    loss: Literal["default", "lsgan", "wgan"] = "default"
-    """What the generators minimise."""
+    perturbation: Perturbation = "blur"
+    """The move: pixel-wise Gaussian blur, or another kind for comparison."""
+    attacks: Literal["both", "real", "fake"] = "both"
+    """The images to attack; the others stand unchanged among the adversarial ones."""
+    shuffled: bool = False
+    """Move the adversary's map to random pixels: its strength without its choice of place, an ablation."""
     moves: int = 1
     """Moves of the adversary for each move of the detector (the reference's g_per_d)."""
     step: float = 10.0
-    """Step of the gradient adversary along dCE/ds."""
+    """Step of the gradient adversary along the slope of the cross-entropy."""
+    loss: Literal["default", "lsgan", "wgan"] = "default"
+    """What the generators minimise."""
     filters: int = 64
     """Filters of the generator's first convolution."""
     blocks: int = 3
@@ -148,18 +218,23 @@ class AdversaryConfig:
     """The generator's normalisation: batch or instance."""
     lr: float = 2e-3
     """Learning rate of the generators."""
+    weights: str = ""
+    """Start the generators from this adversary.safetensors of an earlier run."""
 
     def __post_init__(self) -> None:
         _at_least("adversary.moves", self.moves, 1)
         _at_least("adversary.filters", self.filters, 1)
         _at_least("adversary.blocks", self.blocks, 0)
+        _require(self.step > 0, "adversary.step", "above 0")
         _require(self.lr > 0, "adversary.lr", "above 0")
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """The paper's augmentation of the training images; each is the probability that it is applied."""
+    """The paper's augmentation of the training images; most are probabilities that it is applied."""
 
+    before: Literal["none", "light", "full"] = "full"
+    """Of the clean image, before the adversary: nothing, flip and colour only, or all that follows."""
     jpeg: float = 0.5
     """JPEG at a quality from 60 to 100."""
     noise: float = 0.1
@@ -172,18 +247,26 @@ class AugmentConfig:
     """Greyscale."""
     geometry: float = 0.5
     """Shift, scale and rotate."""
+    after: bool = False
+    """DiffAugment (colour, translation, cut-out) of clean and adversarial images after the adversary's move."""
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):
-            _require(0 <= getattr(self, item.name) <= 1, f"augment.{item.name}", "a probability, from 0 to 1")
+            value = getattr(self, item.name)
+            if item.type == "float" or item.type is float:
+                _require(0 <= value <= 1, f"augment.{item.name}", "a probability, from 0 to 1")
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """RAdam with a step decay, for both players."""
+    """The optimiser of both players, with a step decay."""
 
+    kind: Literal["radam", "sgd"] = "radam"
+    """RAdam, or stochastic gradient descent with momentum."""
     lr: float = 5e-4
     """Learning rate of the detector."""
+    momentum: float = 0.9
+    """Momentum of SGD; RAdam's first beta."""
     weight_decay: float = 5e-4
     """Weight decay of both players."""
     decay_factor: float = 0.1
@@ -195,7 +278,9 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         _require(self.lr > 0, "optimizer.lr", "above 0")
+        _require(0 <= self.momentum < 1, "optimizer.momentum", "at least 0 and below 1")
         _require(self.weight_decay >= 0, "optimizer.weight-decay", "at least 0")
+        _require(0 < self.decay_factor <= 1, "optimizer.decay-factor", "above 0 and at most 1")
         _at_least("optimizer.decay-epochs", self.decay_epochs, 1)
 
 
@@ -217,9 +302,17 @@ class TrainConfig:
     """Clean images a round, half real and half fake; the adversary's are added to them."""
     image_size: int = 256
     """Side of the detector's input in pixels; crops are brought to it."""
+    sampling: Literal["video", "frame"] = "video"
+    """video: a random frame of a random video; frame: a random frame, so that long videos count more."""
+    permute: bool = False
+    """Shuffle the detector's batch, whose order is clean real, clean fake, adversarial real, adversarial fake."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
-    blur: BlurConfig = field(default_factory=BlurConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    blur: BlurConfig = field(default_factory=BlurConfig)
+    kernel: KernelConfig = field(default_factory=KernelConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+    residual: ResidualConfig = field(default_factory=ResidualConfig)
+    additive: AdditiveConfig = field(default_factory=AdditiveConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     snapshot_interval: int = 5
@@ -228,13 +321,27 @@ class TrainConfig:
     """Rounds between saves of the state from which a killed run goes on; every epoch's end is one, too."""
     log_interval: int = 50
     """Rounds between scalars in TensorBoard; pictures come with every epoch."""
+    hist_interval: int = 500
+    """Rounds between histograms of the adversary's maps and the weights in TensorBoard."""
     val_images: int = 2_000
     """Images of the val split to score after each epoch, at most; 0 is all."""
+    val_level: Literal["frame", "video"] = "frame"
+    """What the best checkpoint is chosen by: the AUC over frames, or over videos, each the mean of its frames."""
+    segment_length: int = 5
+    """Frames of a video to average, with `--val-level video`."""
     workers: int = 1
     """Processes that load and augment images; 0 loads in the training process."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 is mixed precision."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    channels_last: bool = True
+    """Keep images and weights with the colours innermost, which convolutions prefer."""
+    accumulate: int = 1
+    """Play each round in this many parts and step once, to save memory; BatchNorm sees a part at a time."""
+    compile: bool = False
+    """Compile the players with torch.compile: minutes at the start, for faster rounds."""
+    sync_bn: bool = False
+    """BatchNorm statistics over all processes, where several train together."""
+    device: Device = "auto"
     """Where to compute; auto takes an accelerator if there is one."""
     seed: int = 0
     """Seed of weights, batches, augmentation and adversary."""
@@ -242,23 +349,24 @@ class TrainConfig:
     """Go on from the run's last checkpoint, if it has one."""
 
     def __post_init__(self) -> None:
-        _at_least("epochs", self.epochs, 1)
-        _at_least("batch-size", self.batch_size, 2)
+        for name, least in _LEAST.items():
+            _at_least(name.replace("_", "-"), getattr(self, name), least)
         _require(self.batch_size % 2 == 0, "batch-size", "even: half of a batch is real and half is fake")
+        parts = self.batch_size // 2 % self.accumulate == 0
+        _require(parts, "accumulate", "a divisor of half the batch size")
         _require(self.epoch_pairs * 2 >= self.batch_size, "epoch-pairs", "at least half the batch size")
-        _at_least("image-size", self.image_size, 32)
-        _at_least("snapshot-interval", self.snapshot_interval, 1)
-        _at_least("state-interval", self.state_interval, 1)
-        _at_least("log-interval", self.log_interval, 1)
-
         fits = self.image_size % 4 == 0 or self.game != "generator"
         _require(fits, "image-size", "a multiple of 4 with --game generator, whose network halves it twice")
+        draws = self.adversary.perturbation != "residual" or self.game == "generator"
+        _require(draws, "adversary.perturbation residual", "used with --game generator: nobody else draws one")
         learned = self.blur.constraint == "learn-norm"
         _require(
             not learned or self.game == "generator",
             "blur.constraint learn-norm",
             "used with --game generator: nobody else learns",
         )
+        for name, needs in idle_settings(self):
+            raise SettingError(f"--{name}: changes nothing here, it needs {needs}")
 
     @property
     def rounds_per_epoch(self) -> int:
@@ -271,25 +379,124 @@ class TrainConfig:
         return self.epochs * self.rounds_per_epoch
 
 
+_LEAST = {
+    "epochs": 1,
+    "batch_size": 2,
+    "image_size": 32,
+    "snapshot_interval": 1,
+    "state_interval": 1,
+    "log_interval": 1,
+    "hist_interval": 1,
+    "val_images": 0,
+    "segment_length": 1,
+    "workers": 0,
+    "accumulate": 1,
+    "seed": 0,
+}
+
+HOUSEKEEPING = frozenset(
+    {
+        "resume",
+        "workers",
+        "device",
+        "log_interval",
+        "hist_interval",
+        "state_interval",
+        "snapshot_interval",
+    }
+)
+"""Training settings that do not change what is learned: a run may go on with others, and they make no other player."""
+
+_Works = Callable[[TrainConfig], bool]
+_PLAYED: tuple[_Works, str] = (lambda c: c.game != "none", "a --game with an adversary")
+_MOVES: tuple[_Works, str] = (lambda c: c.game in ("gradient", "generator"), "--game gradient or generator")
+_DRAWS: tuple[_Works, str] = (lambda c: c.game == "generator", "--game generator")
+_LIGHT: tuple[_Works, str] = (lambda c: c.augment.before != "none", "--augment.before light or full")
+_FULL: tuple[_Works, str] = (lambda c: c.augment.before == "full", "--augment.before full")
+_NEEDS: tuple[tuple[str, _Works, str], ...] = (
+    ("detector.weights", lambda c: c.detector.pretrained, "--detector.pretrained"),
+    ("detector.stride", lambda c: c.detector.head == "patch", "--detector.head patch"),
+    ("detector.dropout", lambda c: c.detector.head == "fc", "--detector.head fc"),
+    ("detector.bn2", *_PLAYED),
+    ("adversary.attacks", *_PLAYED),
+    *((f"adversary.{name}", *_MOVES) for name in ("perturbation", "shuffled", "moves")),
+    (
+        "adversary.step",
+        lambda c: c.game == "gradient" and c.adversary.perturbation != "additive",
+        "--game gradient (the step of additive noise is --additive.step)",
+    ),
+    *((f"adversary.{name}", *_DRAWS) for name in ("loss", "filters", "blocks", "norm", "lr", "weights")),
+    (
+        "blur",
+        lambda c: c.game != "none" and c.adversary.perturbation == "blur",
+        "an adversary that blurs: a --game other than none, and --adversary.perturbation blur",
+    ),
+    ("blur.budget", lambda c: c.blur.constraint in ("norm", "learn-norm"), "--blur.constraint norm or learn-norm"),
+    ("blur.sigmoid", *_DRAWS),
+    ("kernel", lambda c: c.adversary.perturbation == "kernel", "--adversary.perturbation kernel"),
+    ("flow", lambda c: c.adversary.perturbation == "flow", "--adversary.perturbation flow"),
+    ("residual", lambda c: c.adversary.perturbation == "residual", "--adversary.perturbation residual"),
+    ("additive", lambda c: c.adversary.perturbation == "additive", "--adversary.perturbation additive"),
+    ("additive.step", lambda c: c.game == "gradient", "--game gradient"),
+    *((f"augment.{name}", *_LIGHT) for name in ("flip", "colour")),
+    *((f"augment.{name}", *_FULL) for name in ("jpeg", "noise", "grey", "geometry")),
+    ("segment_length", lambda c: c.val_level == "video", "--val-level video"),
+)
+"""Settings, or groups of them, that only work together with others: (name, when it works, what it needs)."""
+
+
+def idle_settings(config: TrainConfig) -> list[tuple[str, str]]:
+    """The settings that were changed from their defaults and can have no effect here: (flag, what it needs)."""
+    defaults = {
+        key: value for item in dataclasses.fields(config) for key, value in _flat_field(item.name, _default(item))
+    }
+    changed = [key for key, value in flat(config).items() if value != defaults[key]]
+    return [
+        (key.replace("_", "-"), needs)
+        for name, works, needs in _NEEDS
+        for key in changed
+        if (key == name or key.startswith(f"{name}.")) and not works(config)
+    ]
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """A configuration's values by dotted name: `blur.window`."""
+    return dict(
+        pair for item in dataclasses.fields(config) for pair in _flat_field(item.name, getattr(config, item.name))
+    )
+
+
+def _flat_field(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not dataclasses.is_dataclass(value):
+        return [(name, value)]
+    return [(f"{name}.{key}", inner) for key, inner in flat(value).items()]
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    return item.default_factory() if callable(item.default_factory) else item.default
+
+
 @dataclass(frozen=True)
 class EvaluateConfig:
     """Trained detectors on a manifest -> tables, intervals, curves."""
 
-    split: Literal["train", "val", "test"] = "test"
-    """The split to report."""
+    split: Literal["train", "val", "test", "all"] = "test"
+    """The split to report; all is for data without splits, on which nothing was trained."""
     checkpoint: str = "best"
     """`best`, `last` or `epoch_005`."""
     methods: tuple[str, ...] = ()
     """Manipulation methods to test on; empty is all that are there."""
     compressions: tuple[str, ...] = ()
     """Qualities to test on; empty is all that are there."""
+    frames: int = 0
+    """Frames of a video whose mean is its score, spread evenly over it; 0 is all."""
     replicates: int = 1_000
     """Bootstrap replicates over videos behind each 95% interval."""
     batch_size: int = 32
     """Images at a time."""
     workers: int = 1
     """Processes that load images."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: Device = "auto"
     """Where to compute."""
     seed: int = 0
     """Seed of the bootstrap."""
@@ -297,8 +504,11 @@ class EvaluateConfig:
     """Replace another evaluation's results in OUT, instead of refusing."""
 
     def __post_init__(self) -> None:
+        _at_least("frames", self.frames, 0)
         _at_least("replicates", self.replicates, 100)
         _at_least("batch-size", self.batch_size, 1)
+        _at_least("workers", self.workers, 0)
+        _at_least("seed", self.seed, 0)
 
 
 @dataclass(frozen=True)
@@ -329,6 +539,9 @@ class DemoConfig:
     def __post_init__(self) -> None:
         _require(bool(self.games), "games", "at least one")
         _at_least("rounds", self.rounds, 4)
+        _at_least("people", self.people, 0)
+        _at_least("seed", self.seed, 0)
+        _at_least("workers", self.workers, 0)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -341,11 +554,10 @@ def to_flags(config: Any, prefix: str = "") -> list[str]:
     flags: list[str] = []
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
-        default = item.default_factory() if callable(item.default_factory) else item.default
         name = prefix + item.name.replace("_", "-")
         if dataclasses.is_dataclass(value):
             flags += to_flags(value, f"{name}.")
-        elif value != default:
+        elif value != _default(item):
             match value:
                 case bool():
                     flags.append(f"--{name}" if value else f"--{prefix}no-{item.name.replace('_', '-')}")
@@ -359,11 +571,7 @@ def to_flags(config: Any, prefix: str = "") -> list[str]:
 def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
     """The inverse of `to_dict` for a TrainConfig."""
     groups = {
-        "detector": DetectorConfig,
-        "blur": BlurConfig,
-        "adversary": AdversaryConfig,
-        "augment": AugmentConfig,
-        "optimizer": OptimizerConfig,
+        item.name: item.default_factory for item in dataclasses.fields(TrainConfig) if callable(item.default_factory)
     }
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return TrainConfig(**{key: groups[key](**value) if key in groups else value for key, value in values.items()})

@@ -125,6 +125,20 @@ def select(
     return table.filter(pa.array(keep))
 
 
+def evenly(table: pa.Table, frames: int) -> pa.Table:
+    """At most `frames` rows of each video, spread evenly over its frames; 0 is all of them."""
+    if not frames:
+        return table
+    videos = np.array(table["video"].to_pylist(), np.str_)
+    in_order = np.lexsort((table["frame"].to_numpy(), videos))
+    _, starts = np.unique(videos[in_order], return_index=True)
+    kept = [
+        of_video[np.linspace(0, len(of_video) - 1, min(frames, len(of_video))).round().astype(int)]
+        for of_video in np.split(in_order, starts[1:])
+    ]
+    return table.take(np.sort(np.concatenate(kept)))
+
+
 def _column(table: pa.Table, name: str) -> NDArray[np.str_]:
     return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
 

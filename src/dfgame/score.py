@@ -1,5 +1,6 @@
 """A detector over face crops. Validation in training and an evaluation are the same numbers."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from dfgame.batches import crop_loader
-from dfgame.checkpoint import RUN_FILE, load_detector
+from dfgame.checkpoint import load_detector, read_record
 from dfgame.config import EvaluateConfig
-from dfgame.files import read_json
 from dfgame.jobs import progress_bar
-from dfgame.models import Detector, probabilities
+from dfgame.models import Detector, probability_of_fake
 from dfgame.records import UserError
-
-FAKE = 1
-"""The class whose probability is the score."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -43,9 +40,10 @@ def score_crops(
     device = next(detector.parameters()).device
     scores = []
     batches = crop_loader(paths, image_size, batch_size, workers)
-    for images in progress_bar(batches, -(-len(paths) // batch_size), "scoring"):
-        images = images.to(device, memory_format=torch.channels_last)
-        scores.append(probabilities(detector(images))[:, FAKE].double().cpu().numpy())
+    with contextlib.closing(progress_bar(batches, -(-len(paths) // batch_size), "scoring")) as bar:
+        for images in bar:
+            images = images.to(device, memory_format=torch.channels_last)
+            scores.append(probability_of_fake(detector(images)).cpu().double().numpy())
     return np.concatenate(scores) if scores else np.empty(0)
 
 
@@ -62,7 +60,7 @@ def score_run(run: Path, table: pa.Table, folder: Path, config: EvaluateConfig) 
 
 def run_info(run: Path) -> dict[str, Any]:
     """What a run was trained on: name, game, methods and compressions (empty: all), seed, config, version."""
-    record = read_json(run / RUN_FILE)
+    record = read_record(run)
     settings = record["settings"]
     return {
         "name": run.name,
@@ -74,4 +72,5 @@ def run_info(run: Path) -> dict[str, Any]:
         "version": record["version"],
         "data": record["data"],
         "best_epoch": record.get("best_epoch"),
+        "epochs_done": len(record["history"]),
     }

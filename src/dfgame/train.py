@@ -1,64 +1,65 @@
 """The loop around rounds: schedule, validation, logs, checkpoints, resume.
 
-Everything random in round k follows from (seed, k): batch, augmentation, dropout and the adversary's dice.
-A run that is killed and resumed is therefore the run that was not killed.
+Everything random in round k follows from (seed, k): batch, augmentation, dropout and the adversary's dice. A run
+that is killed and resumed is therefore the run that was not killed, on the processor bit for bit.
 """
 
-import importlib.metadata
-import platform
+import contextlib
+import math
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
-from torch.utils.tensorboard.writer import SummaryWriter
+from torch import Tensor, nn
 
-from dfgame import __version__
-from dfgame.adversaries import Adversary, make_adversary
-from dfgame.augment import Augmentation
+from dfgame.adversaries import Adversary, make_adversary, make_optimizer
+from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import Batch, RoundBatches, plainly, round_loader
 from dfgame.checkpoint import (
+    ADVERSARY_FILE,
     RUN_FILE,
     load_state,
+    load_weights,
     new_detector,
+    open_run,
     save_state,
     save_weights,
     weights_path,
 )
-from dfgame.config import TrainConfig, to_dict
-from dfgame.files import atomic_path, read_json, sha256, writable_folder, write_json
+from dfgame.config import TrainConfig
+from dfgame.curves import Curves
+from dfgame.files import write_json
 from dfgame.game import Round, play_round
 from dfgame.jobs import console, progress_bar
-from dfgame.manifest import check_leaks, read_manifest, select
-from dfgame.models import Detector
-from dfgame.pictures import adversarial_grid
+from dfgame.manifest import check_choice, check_leaks, evenly, read_manifest, select
+from dfgame.metrics import video_means
+from dfgame.models import Detector, class_names, share_batch_norms
+from dfgame.processes import Processes
 from dfgame.records import LABELS, UserError
 from dfgame.score import pick_device, score_crops
-
-RECORDED_VERSIONS = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless")
-FREE_TO_CHANGE = {"resume", "workers", "log_interval", "device"}
-"""Settings that may differ between a run and its resumption: none of them changes the result's recipe."""
 
 
 def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
     """Train a detector on a manifest's train split; returns the record that is also RUN/run.json.
 
-    The best checkpoint is the one with the highest frame-level AUC on the val split, at the methods and
-    qualities trained on. The test split is never read.
+    The best checkpoint is the one with the highest AUC on the val split, of frames or of videos (`val_level`), at the
+    methods and qualities trained on. The test split is never read. Started by `accelerate launch` or torchrun, all
+    processes train the one detector.
 
     Raises:
         UserError: RUN holds another run, or the manifest has nothing to train on or leaks between splits.
     """
+    processes = Processes(pick_device(config.device))
     table = read_manifest(manifest)
     check_leaks(table)
-    record = _open_run(run, manifest, config)
-    training = Training(run, config, record, table, manifest.parent)
-    write_json(run / RUN_FILE, training.record)
+    check_choice(table, config.methods, config.compressions, manifest)
+    record = processes.first(lambda: open_run(run, manifest, config))
+    training = Training(run, config, record, table, manifest.parent, processes)
     try:
         training.play()
     finally:
@@ -69,11 +70,20 @@ def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
 class Training:
     """One run of the game: what it holds between rounds, and how it goes through them."""
 
-    def __init__(self, run: Path, config: TrainConfig, record: dict[str, Any], table: pa.Table, folder: Path) -> None:
+    def __init__(
+        self,
+        run: Path,
+        config: TrainConfig,
+        record: dict[str, Any],
+        table: pa.Table,
+        folder: Path,
+        processes: Processes,
+    ) -> None:
         self.run, self.config, self.record = run, config, record
+        self._processes, self._folder = processes, folder
+        _check_shares(config, processes.count)
         rows = select(table, "train", config.methods, config.compressions)
-        self._folder = folder
-        self._val = _thinned(select(table, "val", config.methods, config.compressions), config)
+        self._val = _val_rows(select(table, "val", config.methods, config.compressions), config)
         self._batches = RoundBatches(
             rows,
             folder,
@@ -81,117 +91,188 @@ class Training:
             image_size=config.image_size,
             augmentation=Augmentation(config.augment),
             seed=config.seed,
+            classes=class_names(config.detector.multi),
+            sampling=config.sampling,
+            shard=(processes.index, processes.count),
         )
-        self._device = pick_device(config.device)
+        self._layout = torch.channels_last if config.channels_last else torch.contiguous_format
         torch.manual_seed(config.seed)
-        self.detector = new_detector(config.detector).to(self._device).to(memory_format=torch.channels_last)
-        self.adversary = make_adversary(config.game, config.blur, config.adversary, config.optimizer)
+        self.detector = self._placed(new_detector(config.detector))
+        if config.detector.bn2 and not self.detector.has_auxiliary_norms:
+            raise UserError(
+                f"--detector.bn2: {config.detector.backbone} has no BatchNorm to split", "leave out --detector.bn2"
+            )
+        self.adversary = make_adversary(config)
         if self.adversary is not None:
-            self.adversary.to(self._device).to(memory_format=torch.channels_last)
+            if config.adversary.weights:
+                load_weights(Path(config.adversary.weights), self.adversary)
+            self._placed(self.adversary)
         self.optimizers = _optimizers(self.detector, self.adversary, config)
+        for optimizer in self.optimizers.values():
+            processes.average_gradients(optimizer)
         self._schedules = [
             torch.optim.lr_scheduler.StepLR(o, config.optimizer.decay_epochs, config.optimizer.decay_factor)
             for o in self.optimizers.values()
         ]
-        self._class_weights = _class_weights(rows).to(self._device) if config.optimizer.weighted else None
+        weights = _class_weights(rows, class_names(config.detector.multi)) if config.optimizer.weighted else None
+        self._class_weights = weights.to(processes.device) if weights is not None else None
         self._first_round = self._load_state()
-        self._log = SummaryWriter(str(run / "tensorboard"), purge_step=self._first_round)
-        record["data"] |= _counts(rows, self._val)
+        self._curves: Curves | None = None
+        record["data"] |= _counts(rows, self._val) | {"processes": processes.count}
+        self._say_what_is_odd()
+
+    def _placed(self, module: Any) -> Any:
+        """On the device, in the memory layout that was asked for, compiled and sharing statistics if asked for."""
+        module.to(self._processes.device, memory_format=self._layout)
+        if self.config.sync_bn:
+            share_batch_norms(module)
+        if self.config.compile:
+            networks = (
+                [module.backbone] if isinstance(module, Detector) else getattr(module, "generators", {}).values()
+            )
+            for network in networks:
+                network.compile()
+        return module
+
+    def _say_what_is_odd(self) -> None:
         if len(set(self._val.column("label").to_pylist())) < 2:
-            console.print(f"{run}: no real and fake crops in the val split, so the best checkpoint is the last")
+            self._say("no real and fake crops in the val split, so the best checkpoint is the last")
+        if self.config.sync_bn and self._processes.count == 1:
+            self._say("--sync-bn changes nothing: there is one process")
+
+    def _say(self, what: str) -> None:
+        if self._processes.is_main:
+            console.print(f"{self.run}: {what}")
 
     def play(self) -> None:
         """Play all rounds that are left."""
         rounds = range(self._first_round, self.config.rounds)
         if not rounds:
-            console.print(f"{self.run}: already complete, {self.config.rounds} rounds")
+            self._say(f"already complete, {self.config.rounds} rounds")
             return
-        per_epoch = self.config.rounds_per_epoch
-        loader = plainly(round_loader(self._batches, rounds, self.config.workers))
-        bar = progress_bar(zip(rounds, loader, strict=True), len(rounds), f"{self.config.game}: rounds")
-        started, waited = time.monotonic(), 0.0
-        for number, batch in bar:
-            played = self._round(number, batch)
-            if number % self.config.log_interval == 0:
-                self._log_scalars(played, number)
-            if (number + 1) % per_epoch == 0:
-                before = time.monotonic()
-                self._end_epoch((number + 1) // per_epoch, batch, played)
-                waited += time.monotonic() - before
-            elif (number + 1) % self.config.state_interval == 0:
-                self._save_state(number + 1)
-        seconds = time.monotonic() - started - waited
-        self.record["images_per_second"] = round(len(rounds) * self.config.batch_size / seconds, 2)
-        write_json(self.run / RUN_FILE, self.record)
+        if self._processes.is_main:
+            write_json(self.run / RUN_FILE, self.record)
+            self._curves = Curves(self.run, self._first_round)
+        clock = _Clock()
+        loader = clock.waits(plainly(round_loader(self._batches, rounds, self.config.workers)))
+        with contextlib.closing(self._bar(zip(rounds, loader, strict=True), len(rounds))) as bar:
+            for number, batch in bar:
+                self._play_one(number, batch, clock)
+        self.record["images_per_second"] = round(len(rounds) * self.config.batch_size / clock.playing(), 2)
+        self.record["waited_for_data"] = round(clock.waited / clock.playing(), 4)
+        if self._processes.is_main:
+            write_json(self.run / RUN_FILE, self.record)
 
     def close(self) -> None:
         """Flush the logs."""
-        self._log.close()
+        if self._curves is not None:
+            self._curves.close()
+
+    def _bar(self, items: Iterable[Any], total: int) -> Any:
+        if not self._processes.is_main:
+            return (item for item in items)
+        return progress_bar(items, total, f"{self.config.game}: rounds")
+
+    def _play_one(self, number: int, batch: Batch, clock: "_Clock") -> None:
+        """One round, and what is due after it."""
+        played = self._round(number, batch)
+        if not all(math.isfinite(value) for value in played.scalars.values()):
+            raise UserError(
+                f"{self.run}: the loss is no longer a number in round {number:,}",
+                "try a lower --optimizer.lr; what was saved before is untouched",
+            )
+        is_logged, ends_epoch = (
+            number % self.config.log_interval == 0,
+            (number + 1) % self.config.rounds_per_epoch == 0,
+        )
+        if is_logged or ends_epoch:
+            played = played._replace(scalars=self._processes.mean(played.scalars))
+        if self._curves is not None and is_logged:
+            rates = {f"lr/{name}": o.param_groups[0]["lr"] for name, o in self.optimizers.items()}
+            self._curves.scalars(played.scalars | rates, number)
+        if self._curves is not None and number % self.config.hist_interval == 0:
+            players = {"detector": self.detector, "adversary": self.adversary}
+            self._curves.histograms(played, players, number)
+        if ends_epoch:
+            with clock.stopped():
+                self._end_epoch((number + 1) // self.config.rounds_per_epoch, batch, played)
+        elif (number + 1) % self.config.state_interval == 0:
+            self._save_state(number + 1)
 
     def _round(self, number: int, batch: Batch) -> Round:
-        torch.manual_seed(_round_seed(self.config.seed, number))
-        images = batch.images.to(self._device, memory_format=torch.channels_last)
+        torch.manual_seed(_round_seed(self.config.seed, number, self._processes.index))
+        device = self._processes.device
+        images = batch.images.to(device).contiguous(memory_format=self._layout)
         bf16 = self.config.precision == "bf16"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
+        # Without the cache of cast weights: they change within a round, at each of the adversary's moves.
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False):
             return play_round(
                 self.detector,
                 self.optimizers["detector"],
                 self.adversary,
                 images,
-                batch.labels.to(self._device),
+                batch.labels.to(device),
                 moves=self.config.adversary.moves,
+                parts=self.config.accumulate,
+                permute=self.config.permute,
+                augment_after=diff_augment if self.config.augment.after else None,
                 class_weights=self._class_weights,
             )
 
     def _end_epoch(self, epoch: int, batch: Batch, played: Round) -> None:
         for schedule in self._schedules:
             schedule.step()
+        self._processes.same_buffers(self.detector)
+        if self.adversary is not None:
+            self._processes.same_buffers(self.adversary)
         entry = {"epoch": epoch, **played.scalars, **self._validate()}
         self.record["history"].append(entry)
         score = entry.get("val_auc", float(epoch))
         is_best = score > self.record.get("best_score", float("-inf"))
         if is_best:
             self.record |= {"best_score": score, "best_epoch": epoch}
-            save_weights(weights_path(self.run, "best"), self.detector)
-        save_weights(weights_path(self.run, "last"), self.detector)
-        if epoch % self.config.snapshot_interval == 0:
-            save_weights(weights_path(self.run, f"epoch_{epoch:03d}"), self.detector)
-        for name in ("val_auc", "val_loss"):
-            if name in entry:
-                self._log.add_scalar(name, entry[name], epoch * self.config.rounds_per_epoch)
-        self._log_pictures(epoch, batch, played)
-        self._save_state(epoch * self.config.rounds_per_epoch)
+        if not self._processes.is_main:
+            return
+        names = ["last"]
+        names += ["best"] if is_best else []
+        names += [f"epoch_{epoch:03d}"] if epoch % self.config.snapshot_interval == 0 else []
+        for name in names:
+            save_weights(weights_path(self.run, name), self.detector)
+        if self.config.game == "generator" and self.adversary is not None:
+            save_weights(self.run / ADVERSARY_FILE, self.adversary)
+        last_round = epoch * self.config.rounds_per_epoch - 1
+        if self._curves is not None:
+            self._curves.scalars({k: entry[k] for k in ("val_auc", "val_loss") if k in entry}, last_round)
+            self._curves.pictures(batch.images, played, self.adversary, epoch, last_round)
+        self._save_state(last_round + 1)
         write_json(self.run / RUN_FILE, self.record)
 
     def _validate(self) -> dict[str, float]:
-        """Frame-level AUC and log loss on the val split; nothing where it lacks a class."""
-        labels = np.array([LABELS.index(label) for label in self._val.column("label").to_pylist()])
+        """AUC and log loss on the val split, of frames or of videos; nothing where it lacks a class."""
+        labels = [LABELS.index(label) for label in self._val.column("label").to_pylist()]
         if len(set(labels)) < 2:
             return {}
-        paths = [self._folder / path for path in self._val.column("path").to_pylist()]
-        scores = score_crops(self.detector, paths, self.config.image_size, self.config.batch_size, self.config.workers)
-        of_label = np.clip(np.where(labels == 1, scores, 1 - scores), 1e-12, 1)
+        config, names = self.config, self._val.column("video").to_pylist()
+        paths = [self._folder / path for path in self._processes.shares(self._val.column("path").to_pylist())]
+        own = score_crops(self.detector, paths, config.image_size, config.batch_size, config.workers)
+        scores = np.array(self._processes.gather(own.tolist()))
+        if config.val_level == "video":
+            of_video = dict(zip(names, labels, strict=True))
+            videos, scores = video_means(names, scores)
+            labels = [of_video[name] for name in videos]
+        truth = np.array(labels)
+        of_label = np.clip(np.where(truth == 1, scores, 1 - scores), 1e-12, 1)
         return {
-            "val_auc": float(roc_auc_score(labels, scores)),
+            "val_auc": float(roc_auc_score(truth, scores)),
             "val_loss": float(-np.log(of_label).mean()),
         }
 
-    def _log_scalars(self, played: Round, number: int) -> None:
-        for name, value in played.scalars.items():
-            self._log.add_scalar(name, value, number)
-        for name, optimizer in self.optimizers.items():
-            self._log.add_scalar(f"lr/{name}", optimizer.param_groups[0]["lr"], number)
-
-    def _log_pictures(self, epoch: int, batch: Batch, played: Round) -> None:
-        if played.perturbed is None:
-            return
-        grid = adversarial_grid(batch.images, played.perturbed)
-        self._log.add_image("clean, adversarial, difference, sigma", grid, epoch, dataformats="HWC")
-        with atomic_path(self.run / "pictures" / f"epoch_{epoch:03d}.png") as temporary:
-            cv2.imwrite(str(temporary), cv2.cvtColor(grid, cv2.COLOR_RGB2BGR))
-
     def _save_state(self, rounds_done: int) -> None:
         """Weights, optimisers, schedules and history, in one file, so that they always fit together."""
+        if not self._processes.is_main:
+            return
+        if self._curves is not None:
+            self._curves.flush()
         save_state(
             self.run,
             {
@@ -208,6 +289,9 @@ class Training:
     def _load_state(self) -> int:
         state = load_state(self.run) if self.config.resume else None
         if state is None:
+            self.record["history"] = []
+            self.record.pop("best_score", None)
+            self.record.pop("best_epoch", None)
             return 0
         self.detector.load_state_dict(state["detector"])
         if self.adversary is not None:
@@ -218,59 +302,77 @@ class Training:
             schedule.load_state_dict(saved)
         self.record["history"] = state["history"]
         self.record |= state["best"]
-        console.print(f"{self.run}: going on after round {state['rounds']:,} of {self.config.rounds:,}")
+        self._say(f"going on after round {state['rounds']:,} of {self.config.rounds:,}")
         return state["rounds"]
 
 
-def _open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
-    """The run's record: a new one, or the one to go on with, whose settings must be the same."""
-    settings = to_dict(config)
-    writable_folder(run, "RUN")
-    path = run / RUN_FILE
-    if path.is_file() and not config.resume:
-        raise UserError(f"{run}: holds a run already", "go on with --resume, or choose another folder as RUN")
-    if path.is_file():
-        record = read_json(path)
-        before = record["settings"]
-        changed = [k for k in settings if k not in FREE_TO_CHANGE and before.get(k) != settings[k]]
-        if changed:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
-            raise UserError(
-                f"{run}: was begun with other settings ({flags})",
-                "give the same ones to go on, or choose another folder as RUN",
-            )
-        if record["data"]["manifest_sha256"] != sha256(manifest):
-            raise UserError(
-                f"{run}: was begun on another manifest than {manifest}",
-                "go on with the same one, or choose another folder as RUN",
-            )
-        return record
-    return {
-        "version": __version__,
-        "settings": settings,
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
-        "data": {"manifest": str(manifest), "manifest_sha256": sha256(manifest)},
-        "history": [],
-    }
+class _Clock:
+    """Where the time of a run goes: waiting for data, playing, or neither (`stopped`)."""
+
+    def __init__(self) -> None:
+        self.waited, self._elsewhere, self._started = 0.0, 0.0, time.monotonic()
+
+    def playing(self) -> float:
+        """Seconds so far of the rounds, the wait for their data included."""
+        return time.monotonic() - self._started - self._elsewhere
+
+    def waits(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Pass the batches on and count the wait for each."""
+        iterator = iter(batches)
+        while True:
+            before = time.monotonic()
+            batch = next(iterator, None)
+            self.waited += time.monotonic() - before
+            if batch is None:
+                return
+            yield batch
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens inside is not of the rounds."""
+        before = time.monotonic()
+        yield
+        self._elsewhere += time.monotonic() - before
+
+
+def _check_shares(config: TrainConfig, processes: int) -> None:
+    if config.batch_size // 2 % (processes * config.accumulate):
+        raise UserError(
+            f"--batch-size {config.batch_size}: its halves cannot be shared out evenly to {processes} processes "
+            f"in {config.accumulate} parts",
+            f"use a multiple of {2 * processes * config.accumulate}",
+        )
 
 
 def _optimizers(
-    detector: Detector, adversary: Adversary | None, config: TrainConfig
+    detector: nn.Module, adversary: Adversary | None, config: TrainConfig
 ) -> dict[str, torch.optim.Optimizer]:
-    own = torch.optim.RAdam(detector.parameters(), lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay)
+    own = make_optimizer(detector.parameters(), config.optimizer.lr, config.optimizer)
     return {"detector": own} | (adversary.optimizers() if adversary is not None else {})
 
 
-def _class_weights(rows: pa.Table) -> Tensor:
+def _class_weights(rows: pa.Table, classes: tuple[str, ...]) -> Tensor:
     """Inverse frequency of each class among the rows, with mean 1."""
-    labels = rows.column("label").to_pylist()
-    inverse = torch.tensor([1 / max(labels.count(label), 1) for label in LABELS])
+    names = rows.column("label" if classes == LABELS else "method").to_pylist()
+    counts = [sum(name not in classes[1:] for name in names), *(names.count(name) for name in classes[1:])]
+    inverse = torch.tensor([1 / max(count, 1) for count in counts])
     return inverse / inverse.mean()
 
 
-def _thinned(rows: pa.Table, config: TrainConfig) -> pa.Table:
-    """At most `val_images` rows, spread evenly over the table, which is sorted by video."""
+def _val_rows(rows: pa.Table, config: TrainConfig) -> pa.Table:
+    """What is scored after an epoch: at most `val_images` rows, spread evenly over the table, sorted by video.
+
+    At video level: `segment_length` frames of each video, of as many videos as that allows.
+    """
+    if config.val_level == "video":
+        rows = evenly(rows, config.segment_length)
+        names = rows.column("video").to_pylist()
+        videos = list(dict.fromkeys(names))
+        most = config.val_images // config.segment_length or len(videos)
+        if config.val_images and len(videos) > most:
+            kept = {videos[k] for k in np.linspace(0, len(videos) - 1, most).round().astype(int)}
+            rows = rows.filter(pa.array([name in kept for name in names]))
+        return rows
     if not config.val_images or rows.num_rows <= config.val_images:
         return rows
     return rows.take(np.linspace(0, rows.num_rows - 1, config.val_images).round().astype(int))
@@ -288,5 +390,6 @@ def _counts(train: pa.Table, val: pa.Table) -> dict[str, Any]:
     }
 
 
-def _round_seed(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence((seed, number, 1)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _round_seed(seed: int, number: int, process: int) -> int:
+    entropy = (seed, number, 1, process) if process else (seed, number, 1)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -3,7 +3,8 @@
 Source: game of Wang, Guo, Zuo (IEEE TIP 2022), section IV; auxiliary BatchNorm: Xie et al., "Adversarial
 Examples Improve Image Recognition" (AdvProp), CVPR 2020.
 
-Axes: B images, P patches (1 with the fc head), C classes (real 0, fake 1), F features, h, w of the last map.
+Axes: B images, P patches (1 with the fc head), C classes (real 0, fake 1; or real 0 and a class for each of the four
+manipulation methods), F features, h, w of the last map.
 """
 
 import copy
@@ -17,8 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfgame.config import DetectorConfig
-from dfgame.records import LABELS
+from dfgame.records import LABELS, METHODS
 
+_PROBE_SIZE = (64, 64)
 PACKAGED_BACKBONE = "tf_efficientnet_lite0"
 _LITE0_MEAN, _LITE0_STD = 127 / 255, 128 / 255
 """What the packaged ImageNet weights of EfficientNet-Lite0 were trained with: (rgb - 127) / 128."""
@@ -66,16 +68,17 @@ class SplitNorm(nn.Module):
 class Detector(nn.Module):
     """Face crops -> logits.
 
-    `forward` takes RGB images in [0, 1], (B, 3, H, W), and returns logits (B, P, C); `probabilities` turns
-    them into an image's probabilities. The backbone's own input statistics are applied inside, so that an
-    adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images through auxiliary BN.
+    `forward` takes RGB images in [0, 1], (B, 3, H, W), and returns logits (B, P, C), C being 2, or 5 with `multi`;
+    `probabilities` turns them into an image's probabilities. The backbone's own input statistics are applied
+    inside, so that an adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images through
+    auxiliary BN.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
         self.backbone: nn.Module = backbone
-        features, classes = int(backbone.num_features), len(LABELS)
+        features, classes = _map_features(backbone), len(class_names(config.multi))
         self.head = (
             PatchHead(features, classes, config.stride)
             if config.head == "patch"
@@ -122,6 +125,31 @@ class Detector(nn.Module):
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P C"]:
         """Logits of each patch, in float32."""
         return self.head(self.features(images)).float()
+
+
+def class_names(multi: bool) -> tuple[str, ...]:
+    """The classes in the order of the logits: real and fake, or real and each manipulation method."""
+    return ("real", *METHODS) if multi else LABELS
+
+
+def probability_of_fake(logits: Float[Tensor, "B P C"]) -> Float[Tensor, "B"]:
+    """The score: all that is not real. Five classes collapse into two."""
+    return probabilities(logits)[:, 1:].sum(dim=1)
+
+
+def _map_features(backbone: Any) -> int:
+    """Channels of the last feature map, found by looking: timm's `num_features` may be those of a later layer.
+
+    Raises:
+        ValueError: what comes out is not a map of (B, F, h, w), so that there are no patches.
+    """
+    training = backbone.training
+    with torch.inference_mode():
+        shape = backbone.eval()(torch.zeros((1, 3, *_PROBE_SIZE))).shape
+    backbone.train(training)
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise ValueError(f"its features have the shape {tuple(shape)}, not that of a map (B, F, h, w)")
+    return shape[1]
 
 
 def probabilities(logits: Float[Tensor, "B P C"]) -> Float[Tensor, "B C"]:
