@@ -164,22 +164,32 @@ def plainly(batches: Iterable[Item]) -> Iterator[Item]:
 
 
 class Crops(Dataset[Tensor]):
-    """Crops in the order of a list of paths, not augmented: (3, H, W), uint8."""
+    """Crops in the order of a list of paths: (3, H, W), uint8; not augmented unless asked for."""
 
-    def __init__(self, paths: Sequence[Path], image_size: int) -> None:
-        self._paths, self._image_size = paths, image_size
+    def __init__(self, paths: Sequence[Path], image_size: int, augmentation: Augmentation | None = None) -> None:
+        self._paths, self._image_size, self._augmentation = paths, image_size, augmentation
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        return read_crop(self._paths[index], self._image_size)
+        crop = read_crop(self._paths[index], self._image_size)
+        return crop if self._augmentation is None else self._augmentation(crop, index)
 
 
-def crop_loader(paths: Sequence[Path], image_size: int, batch_size: int, workers: int) -> Iterator[Tensor]:
-    """Batches (B, 3, H, W) of crops in [0, 1], in the order of `paths`."""
+def crop_loader(
+    paths: Sequence[Path],
+    image_size: int,
+    batch_size: int,
+    workers: int,
+    augmentation: Augmentation | None = None,
+) -> Iterator[Tensor]:
+    """Batches (B, 3, H, W) of crops in [0, 1], in the order of `paths`; an augmentation is seeded by that order."""
     loader = DataLoader(
-        Crops(paths, image_size), batch_size=batch_size, num_workers=workers, worker_init_fn=_start_loading
+        Crops(paths, image_size, augmentation),
+        batch_size=batch_size,
+        num_workers=workers,
+        worker_init_fn=_start_loading,
     )
     return (to_unit(images) for images in plainly(loader))
 

@@ -9,11 +9,12 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from dfgame.augment import Augmentation
 from dfgame.batches import crop_loader
 from dfgame.checkpoint import load_detector, read_record
 from dfgame.config import EvaluateConfig
 from dfgame.jobs import progress_bar
-from dfgame.models import Detector, probability_of_fake
+from dfgame.models import Detector, class_names, probabilities
 from dfgame.records import UserError
 
 
@@ -31,20 +32,32 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@torch.inference_mode()
 def score_crops(
     detector: Detector, paths: list[Path], image_size: int, batch_size: int, workers: int
 ) -> NDArray[np.float64]:
-    """The probability of fake of each crop, in [0, 1], in the order of `paths`."""
+    """The probability of fake of each crop, in [0, 1], in the order of `paths`: all that is not real."""
+    return 1 - class_probabilities(detector, paths, image_size, batch_size, workers)[:, 0]
+
+
+@torch.inference_mode()
+def class_probabilities(
+    detector: Detector,
+    paths: list[Path],
+    image_size: int,
+    batch_size: int,
+    workers: int,
+    augmentation: Augmentation | None = None,
+) -> NDArray[np.float64]:
+    """The probability of each class for each crop, (crops, classes); see `class_names`."""
     detector.eval()
     device = next(detector.parameters()).device
-    scores = []
-    batches = crop_loader(paths, image_size, batch_size, workers)
+    found = [np.empty((0, len(class_names(detector.multi))))]
+    batches = crop_loader(paths, image_size, batch_size, workers, augmentation)
     with contextlib.closing(progress_bar(batches, -(-len(paths) // batch_size), "scoring")) as bar:
         for images in bar:
             images = images.to(device, memory_format=torch.channels_last)
-            scores.append(probability_of_fake(detector(images)).cpu().double().numpy())
-    return np.concatenate(scores) if scores else np.empty(0)
+            found.append(probabilities(detector(images)).cpu().double().numpy())
+    return np.concatenate(found)
 
 
 def score_run(run: Path, table: pa.Table, folder: Path, config: EvaluateConfig) -> pa.Table:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -75,13 +76,24 @@ def _complain(problem: str, remedy: str = "") -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command and exit: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted."""
+    """Run the `dfgame` command and exit."""
+    words = sys.argv[1:] if arguments is None else arguments
+    exit_with(lambda: app.meta(words, exit_on_error=False, print_error=False), "dfgame VERB --help")
+
+
+def exit_with(command: Callable[[], object], explains: str) -> NoReturn:
+    """Run a command and exit: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted; errors are a line each.
+
+    Args:
+        command: returns the exit code; anything but a number is 0.
+        explains: the command that explains every setting.
+    """
     signal.signal(signal.SIGTERM, _terminated)
     # Read when torch is first imported, which only a verb does. Threads that spin while they wait steal the core
     # from whoever they wait for as soon as anything else runs: 8 times slower training beside one busy process.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        code = app.meta(sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False)
+        code = command()
     except KeyboardInterrupt:
         _complain("interrupted", "the same command goes on where it was (train: with --resume)")
         sys.exit(130)
@@ -89,10 +101,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _complain(error.problem, error.remedy)
         sys.exit(2)
     except SettingError as error:
-        _complain(str(error), "dfgame VERB --help explains every setting")
+        _complain(str(error), f"{explains} explains every setting")
         sys.exit(2)
     except CycloptsError as error:
-        _complain(str(error), "dfgame VERB --help lists what there is")
+        _complain(str(error), f"{explains} lists what there is")
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)

@@ -78,6 +78,7 @@ class Detector(nn.Module):
         super().__init__()
         backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
         self.backbone: nn.Module = backbone
+        self.multi = config.multi
         features, classes = _map_features(backbone), len(class_names(config.multi))
         self.head = (
             PatchHead(features, classes, config.stride)
@@ -101,6 +102,16 @@ class Detector(nn.Module):
                     split = SplitNorm(child)
                     setattr(parent, name, split)
                     self._split_norms.append(split)
+
+    def set_stride(self, stride: int) -> None:
+        """Look at other patches than in training: the patch head's convolution serves any stride.
+
+        Raises:
+            ValueError: the head has no patches.
+        """
+        if not isinstance(self.head, PatchHead):
+            raise ValueError("the fc head has no patches")
+        self.head.conv.stride = (stride, stride)
 
     @property
     def has_auxiliary_norms(self) -> bool:
@@ -130,11 +141,6 @@ class Detector(nn.Module):
 def class_names(multi: bool) -> tuple[str, ...]:
     """The classes in the order of the logits: real and fake, or real and each manipulation method."""
     return ("real", *METHODS) if multi else LABELS
-
-
-def probability_of_fake(logits: Float[Tensor, "B P C"]) -> Float[Tensor, "B"]:
-    """The score: all that is not real. Five classes collapse into two."""
-    return probabilities(logits)[:, 1:].sum(dim=1)
 
 
 def _map_features(backbone: Any) -> int:

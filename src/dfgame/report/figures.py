@@ -146,6 +146,11 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
     return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
 
 
+def standalone(svg: str) -> str:
+    """An SVG element of these figures as a file of its own."""
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg + "\n"
+
+
 def _wrapped(name: str) -> str:
     """A long name over several lines: NeuralTextures between its words, a player's settings one a line."""
     if len(name) < _LONG:

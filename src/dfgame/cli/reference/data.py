@@ -1,0 +1,76 @@
+"""Where the published commands find their data: list files where there are any, the manifest otherwise."""
+
+import os
+from pathlib import Path
+
+from dfgame.datasets.lists import read_lists
+from dfgame.manifest import write_manifest
+from dfgame.records import METHODS, Split, UserError
+
+MANIFEST = "manifest.parquet"
+DEFAULT_ROOT = "ff++"
+NAMES = {"default": "", "ff": "", "dfd": "dfd", "celebdf": "celebdf", "dfdc": "dfdc"}
+"""Folder of each data set below the root."""
+
+
+def data_root(given: str | None) -> Path:
+    """--data_root, else the environment's DFGAME_DATA, else ./ff++."""
+    return Path(given or os.environ.get("DFGAME_DATA") or DEFAULT_ROOT)
+
+
+def find_data(root: Path, dataset: str, lists: dict[Split, str], multi: bool, made: Path) -> Path:
+    """The manifest of a data set. From list files it is made as `made`, with the lists that are there.
+
+    Args:
+        root: of all data sets.
+        dataset: one of NAMES, or a folder, or a manifest.
+        lists: name of each split's list, looked for in `benchmark/` in the data set's folder and here.
+        multi: how the lists' numbers are to be read.
+        made: where to write the table of list files.
+
+    Raises:
+        UserError: there are neither lists nor a manifest, or a list cannot be read.
+    """
+    folder = root / NAMES[dataset] if dataset in NAMES else Path(dataset)
+    if folder.is_file():
+        return folder
+    found: dict[Split, Path] = {}
+    for split, name in lists.items():
+        for place in (folder / "benchmark" / name, Path("benchmark") / name):
+            if place.is_file() and split not in found:
+                found[split] = place
+    if found:
+        table = read_lists(found, folder, multi)
+        write_manifest(made, table, {"lists": {split: str(path) for split, path in found.items()}})
+        return made
+    if (folder / MANIFEST).is_file():
+        return folder / MANIFEST
+    raise UserError(
+        f"{folder}: no {MANIFEST}, and no list such as benchmark/{next(iter(lists.values()))}",
+        "`dfgame extract` makes one from videos; --data_root or DFGAME_DATA says where it is",
+    )
+
+
+def training_lists(dataset_type: str, compressions: tuple[str, ...]) -> dict[Split, str]:
+    """The lists' names in training: videos at all qualities, or frames at one."""
+    quality = compressions[0] if len(compressions) == 1 else "all"
+    train = "ff_train_all.lst" if dataset_type == "video" else f"ff_train_{quality}.lst"
+    return {"train": train, "val": f"ff_val_{quality}.lst"}
+
+
+def test_lists(methods: tuple[str, ...], compressions: tuple[str, ...]) -> dict[Split, str]:
+    """The list's name in a test: of all methods, or of one."""
+    quality = compressions[0] if len(compressions) == 1 else "all"
+    kind = f"{methods[0]}_" if len(methods) == 1 else ""
+    return {"test": f"ff_test_{kind}{quality}.lst"}
+
+
+def compressions_of(level: str | None) -> tuple[str, ...]:
+    """--cmp_level as the settings have it."""
+    level = level or "c23"
+    return () if level == "all" else ("raw",) if level in ("c0", "raw") else (level,)
+
+
+def methods_of(fake_type: str | None) -> tuple[str, ...]:
+    """--fake_type as the settings have it; all without one."""
+    return (fake_type,) if fake_type in METHODS else ()

@@ -1,0 +1,245 @@
+"""detect_gen.py and detect_grad.py: the published options -> TrainConfig -> the package's own training."""
+
+import argparse
+import contextlib
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from dfgame.checkpoint import ADVERSARY_FILE, RUN_FILE, weights_path
+from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, training_lists
+from dfgame.cli.reference.options import OURS, SHARED, TRAINING, parse
+from dfgame.config import (
+    AdditiveConfig,
+    AdversaryConfig,
+    AugmentConfig,
+    BlurConfig,
+    DetectorConfig,
+    FlowConfig,
+    Game,
+    KernelConfig,
+    OptimizerConfig,
+    Perturbation,
+    ResidualConfig,
+    SettingError,
+    TrainConfig,
+)
+from dfgame.files import read_json
+from dfgame.jobs import console
+from dfgame.records import UserError
+
+Script = Literal["gen", "grad"]
+GAMES: dict[Script, Game] = {"gen": "generator", "grad": "gradient"}
+MOVES: dict[str, Perturbation] = {"pert": "additive", "flow": "flow", "res": "residual"}
+"""--gen_train_type where it names a perturbation and not a loss."""
+CLAMPED_RESIDUAL = 0.03
+SMALL_VALIDATION = 2_000
+IN_THEIR_WORDS = {
+    "--game generator": "detect_gen.py",
+    "--game gradient or generator": "no --aug_blur",
+    "--game gradient": "detect_grad.py",
+    "--blur.constraint norm or learn-norm": "--norm or --learn_norm",
+    "--val-level video": "--mean",
+    "--detector.head patch": "no --fc_model",
+    "--detector.head fc": "--fc_model",
+    "--adversary.perturbation flow": "--gen_train_type flow",
+    "--adversary.perturbation residual": "--gen_train_type res",
+    "--adversary.perturbation additive": "--gen_train_type pert",
+    "--adversary.perturbation kernel": "--all",
+    "--adversary.perturbation blur": "neither --all nor a --gen_train_type of another kind",
+    "another --blur.constraint": "--no_clamp or --norm",
+}
+"""What the package's messages ask for, as these commands have it."""
+
+
+def run_folder(name: str, script: Script) -> Path:
+    """Where the published commands keep an experiment."""
+    return Path(f"ckts_exp_{script}_{name}")
+
+
+def train(script: Script, words: Sequence[str]) -> int:
+    """Train as detect_gen.py or detect_grad.py do; returns the exit code."""
+    from dfgame.train import train_run
+
+    given = parse(f"detect_{script}.py", (*TRAINING, *OURS, *SHARED), words)
+    config = translated(given, script)
+    run = run_folder(given.exp_name or "debug", script)
+    if (run / RUN_FILE).is_file() and not config.resume:
+        raise UserError(f"{run}: holds a run already", "go on with --resume, or choose another --exp_name")
+    lists = training_lists(config.sampling, config.compressions)
+    manifest = find_data(
+        data_root(given.data_root), given.dataset or "default", lists, config.detector.multi, run / "lists.parquet"
+    )
+    record = train_run(manifest, run, config)
+    links = link_checkpoints(run)
+    print(f"{run}: best epoch {record.get('best_epoch')}; {', '.join(links)}")
+    return 0
+
+
+def translated(given: argparse.Namespace, script: Script) -> TrainConfig:
+    """The settings that the given options stand for.
+
+    Raises:
+        SettingError: an option that cannot be used or changes nothing, by its published name.
+    """
+    own_words = {option.place: option.name for option in (*TRAINING, *OURS, *SHARED)}
+    try:
+        return _translated(given, script)
+    except SettingError as error:
+        message = str(error)
+        for ours, theirs in IN_THEIR_WORDS.items():
+            message = message.replace(ours, theirs)
+        flag = message.partition(":")[0].removeprefix("--")
+        name = _guilty(given, own_words.get(flag.replace("-", "_"), flag))
+        raise SettingError(f"--{name}:{message.partition(':')[2]}") from None
+
+
+def _guilty(given: argparse.Namespace, name: str) -> str:
+    """Of several options that become one setting, the one that was given."""
+    place = next((option.place for option in TRAINING if option.name == name), None)
+    rivals = [option.name for option in TRAINING if option.place == place]
+    aliases = {
+        "kernel.window": "radius",
+        "kernel.channels": "kernel_channels",
+        "flow.budget": "norm_value",
+        "adversary.loss": "gen_train_type",
+    }
+    return next((rival for rival in rivals if getattr(given, rival, None)), aliases.get(name, name))
+
+
+def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
+    game: Game = "random-blur" if given.aug_blur else GAMES[script]
+    kind = given.gen_train_type or "default"
+    if given.all and kind in MOVES:
+        raise SettingError(f"--all: changes nothing here, it needs another --gen_train_type than {kind}")
+    move: Perturbation = "kernel" if given.all else MOVES.get(kind, "blur")
+    return TrainConfig(
+        game=game,
+        methods=methods_of(given.fake_type),
+        compressions=compressions_of(given.cmp_level),
+        val_images=0 if given.val_dataset_type == "full" else SMALL_VALIDATION,
+        val_level="video" if given.mean else "frame",
+        detector=_detector(given),
+        adversary=AdversaryConfig(
+            perturbation=move,
+            loss=kind if kind in ("lsgan", "wgan") else "default",
+            attacks=_attacked(given),
+            weights=_earlier_generators(given),
+            **_named(given, shuffled="check_blur", moves="g_per_d", filters="gen_filters"),
+            **_named(given, blocks="gen_blocks", norm="gen_norm_type", lr="gen_lr"),
+        ),
+        blur=_blur(given, script, move),
+        kernel=KernelConfig(**_named(given, window="radius", channels="kernel_channels") if move == "kernel" else {}),
+        flow=FlowConfig(**_named(given, tanh="tanh"), **_named(given, budget="norm_value") if move == "flow" else {}),
+        residual=ResidualConfig(bound=CLAMPED_RESIDUAL if given.clamp_res else 0.0, **_named(given, replace="no_res")),
+        additive=AdditiveConfig(),
+        augment=AugmentConfig(
+            before="full" if given.aug_before_full else "light" if given.aug_before else "none",
+            **_named(given, after="aug_after"),
+        ),
+        optimizer=OptimizerConfig(
+            **_named(given, kind="optimizer", lr="lr", momentum="momentum", decay_factor="lr_decay_factor"),
+            **_named(given, decay_epochs="lr_decay_epochs", weight_decay="weight_decay", weighted="weight"),
+        ),
+        **_named(given, sampling="dataset_type", permute="perm", epochs="max_epoch", epoch_pairs="epoch_pairs"),
+        **_named(given, batch_size="batch_size", image_size="image_size", segment_length="segment_length"),
+        **_named(given, snapshot_interval="snapshot_interval", log_interval="log_interval"),
+        **_named(given, hist_interval="hist_interval", device="device", seed="seed", resume="resume"),
+        workers=4 if given.workers is None else given.workers,
+    )
+
+
+def _detector(given: argparse.Namespace) -> DetectorConfig:
+    dropout = {"dropout": given.dropout_rate or 0.0} if given.fc_model or given.dropout_rate is not None else {}
+    return DetectorConfig(
+        backbone=backbone_of(given.model_type or "b5"),
+        pretrained=bool(given.pretrain),
+        head="fc" if given.fc_model else "patch",
+        **dropout,
+        **_named(given, weights="pretrain_name", stride="stride", bn2="bn2", multi="multi"),
+    )
+
+
+def _blur(given: argparse.Namespace, script: Script, move: Perturbation) -> BlurConfig:
+    """The gradient game of the published code always has the norm's budget; the generators' s is clamped."""
+    asked = [name for name in ("no_clamp", "norm", "learn_norm") if getattr(given, name)]
+    if len(asked) > 1:
+        raise SettingError(f"--{asked[1]}: must be used without --{asked[0]}")
+    if script == "grad" and asked == ["norm"]:
+        console.print("--norm: changes nothing here, detect_grad.py always shares out a budget")
+    settings: dict[str, Any] = _named(given, sigmoid="sigmoid")
+    if asked:
+        settings["constraint"] = {"no_clamp": "free", "norm": "norm", "learn_norm": "learn-norm"}[asked[0]]
+    elif script == "grad" and move == "blur":
+        settings["constraint"] = "norm"
+    if move != "kernel":
+        settings |= _named(given, window="radius", channels="kernel_channels")
+    if move != "flow":
+        settings |= _named(given, budget="norm_value")
+    return BlurConfig(**settings)
+
+
+def _attacked(given: argparse.Namespace) -> Literal["both", "real", "fake"]:
+    if given.fake_set and given.real_set:
+        raise SettingError("--real_set: must be used without --fake_set; both sides are attacked by default")
+    return "fake" if given.fake_set else "real" if given.real_set else "both"
+
+
+def _earlier_generators(given: argparse.Namespace) -> str:
+    """--pretrain_g with a run's folder, or alone: the newest run here that has generators."""
+    if given.pretrain_g is None:
+        return ""
+    if given.pretrain_g:
+        return str(Path(given.pretrain_g) / ADVERSARY_FILE)
+    own = run_folder(given.exp_name or "debug", "gen")
+    if given.resume and (own / RUN_FILE).is_file():
+        return read_json(own / RUN_FILE)["settings"]["adversary"]["weights"]
+    found = [path for path in Path().glob(f"ckts_exp_gen_*/{ADVERSARY_FILE}") if path.parent != own]
+    if not found:
+        raise UserError("--pretrain_g: no earlier run here has generators", "name one: --pretrain_g ckts_exp_gen_NAME")
+    return str(max(found, key=lambda path: path.stat().st_mtime))
+
+
+def backbone_of(model_type: str) -> str:
+    """b5 -> tf_efficientnet_b5; any other name is timm's own."""
+    return f"tf_efficientnet_{model_type}" if model_type in {f"b{k}" for k in range(9)} else model_type
+
+
+def _named(given: argparse.Namespace, **names: str) -> dict[str, Any]:
+    """The settings whose options were given: setting="option"."""
+    return {setting: getattr(given, name) for setting, name in names.items() if getattr(given, name) is not None}
+
+
+def link_checkpoints(run: Path) -> list[str]:
+    """dfdc_best.pt, dfdc_last.pt, dfdc_5.pt: the published names, as links to our files (safetensors inside)."""
+    made = []
+    for path in sorted(run.glob("*.safetensors")):
+        number = path.stem.removeprefix("epoch_")
+        if path.name != ADVERSARY_FILE:
+            link = run / f"dfdc_{int(number) if number.isdigit() else number}.pt"
+            _link(link, path)
+            made.append(link.name)
+    return made
+
+
+def _link(link: Path, path: Path) -> None:
+    link.unlink(missing_ok=True)
+    try:
+        link.symlink_to(path.name)
+    except OSError:  # Windows without the right to make links
+        with contextlib.suppress(FileExistsError):
+            shutil.copyfile(path, link)
+
+
+def checkpoint_of(run: Path, epoch: str) -> Path:
+    """The weights that --epoch means: a number, best or last."""
+    return weights_path(run, f"epoch_{int(epoch):03d}" if epoch.isdigit() else epoch)
+
+
+def main(script: Script) -> None:
+    """The command."""
+    from dfgame.cli import exit_with
+
+    exit_with(lambda: train(script, sys.argv[1:]), f"detect_{script}.py --help")
