@@ -7,11 +7,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from dfgame.config import ExtractConfig
 from dfgame.extract import extract_faces
+from dfgame.manifest import SCHEMA, write_manifest
 from dfgame.media import RgbImage, write_video
+from dfgame.records import METHODS as ALL_METHODS
 
 PAIRS = {"train": ("000", "001"), "val": ("002", "003"), "test": ("004", "005")}
 METHODS = ("Deepfakes", "FaceSwap")
@@ -73,3 +76,51 @@ def manifest(mini_ff: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifest of `mini_ff`'s crops, 64 x 64 pixels; tests must not change it or them."""
     out = tmp_path_factory.mktemp("crops")
     return extract_faces(mini_ff, out, ExtractConfig(size=CROP_SIZE)).manifest
+
+
+def _made_crops(folder: Path, seed: int) -> Path:
+    """Smooth pictures are real, those with a fine grid fake: four methods, two qualities, three frames a video."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number, split in enumerate(["train"] * 4 + ["val"] * 3 + ["test"] * 3):
+        for method in ("original", *ALL_METHODS):
+            for compression in ("c23", "c40"):
+                for frame in range(3):
+                    image = cv2.resize(rng.integers(40, 200, (5, 5, 3), dtype=np.uint8), (64, 64))
+                    if method != "original":
+                        image[::2, ::2] += 20
+                    path = f"{method}_{compression}_{number}_{frame}.png"
+                    cv2.imwrite(str(folder / path), image)
+                    rows.append(
+                        {
+                            "path": path,
+                            "video": f"{method}/{compression}/{number:03d}.mp4",
+                            "dataset": "made",
+                            "frame": frame,
+                            "time": frame / 25,
+                            "label": "real" if method == "original" else "fake",
+                            "method": method,
+                            "compression": compression,
+                            "identity": f"{number:03d}",
+                            "source": None,
+                            "split": split,
+                            **dict.fromkeys(("left", "top", "right", "bottom"), 1.0),
+                            "landmarks": [0.0] * 10,
+                            "score": 1.0,
+                            "track": 0,
+                        }
+                    )
+    write_manifest(folder / "manifest.parquet", pa.Table.from_pylist(rows, schema=SCHEMA), {"made": "by a test"})
+    return folder / "manifest.parquet"
+
+
+@pytest.fixture(scope="session")
+def crops(tmp_path_factory):
+    """The manifest of a small set of crops."""
+    return _made_crops(tmp_path_factory.mktemp("made"), 0)
+
+
+@pytest.fixture(scope="session")
+def other_crops(tmp_path_factory):
+    """The manifest of another one."""
+    return _made_crops(tmp_path_factory.mktemp("other"), 1)

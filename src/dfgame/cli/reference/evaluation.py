@@ -58,7 +58,13 @@ def evaluate(words: Sequence[str]) -> int:
     )
     if given.mean:
         truth, found = _of_videos(rows["video"].to_pylist(), truth, found)
-    results = {"manifest": str(manifest), "level": "video" if given.mean else "frame", "count": len(truth)}
+    checkpoint = checkpoint_of(run, given.epoch or "best")
+    results = {
+        "weights": str(checkpoint),
+        "manifest": str(manifest),
+        "level": "video" if given.mean else "frame",
+        "count": len(truth),
+    }
     five = found.shape[1] > 2 and bool(given.multi) and not given.multi2two
     results |= _five_class(truth, found) if five else _two_class(truth, found)
     name = f"eval_{given.epoch or 'best'}_{Path(given.dataset or 'ff').stem}_{'multi' if given.multi else fake_type}"

@@ -44,6 +44,7 @@ IN_THEIR_WORDS = {
     "--val-level video": "--mean",
     "--detector.head patch": "no --fc_model",
     "--detector.head fc": "--fc_model",
+    "--detector.pretrained": "--pretrain",
     "--adversary.perturbation flow": "--gen_train_type flow",
     "--adversary.perturbation residual": "--gen_train_type res",
     "--adversary.perturbation additive": "--gen_train_type pert",
@@ -91,7 +92,7 @@ def translated(given: argparse.Namespace, script: Script) -> TrainConfig:
         message = str(error)
         for ours, theirs in IN_THEIR_WORDS.items():
             message = message.replace(ours, theirs)
-        flag = message.partition(":")[0].removeprefix("--")
+        flag = message.partition(":")[0].removeprefix("--").split()[0]
         name = _guilty(given, own_words.get(flag.replace("-", "_"), flag))
         raise SettingError(f"--{name}:{message.partition(':')[2]}") from None
 
@@ -113,7 +114,7 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
     game: Game = "random-blur" if given.aug_blur else GAMES[script]
     kind = given.gen_train_type or "default"
     if given.all and kind in MOVES:
-        raise SettingError(f"--all: changes nothing here, it needs another --gen_train_type than {kind}")
+        raise UserError(f"--all: changes nothing here, it needs another --gen_train_type than {kind}")
     move: Perturbation = "kernel" if given.all else MOVES.get(kind, "blur")
     return TrainConfig(
         game=game,
@@ -166,7 +167,7 @@ def _blur(given: argparse.Namespace, script: Script, move: Perturbation) -> Blur
     """The gradient game of the published code always has the norm's budget; the generators' s is clamped."""
     asked = [name for name in ("no_clamp", "norm", "learn_norm") if getattr(given, name)]
     if len(asked) > 1:
-        raise SettingError(f"--{asked[1]}: must be used without --{asked[0]}")
+        raise UserError(f"--{asked[1]}: must be used without --{asked[0]}")
     if script == "grad" and asked == ["norm"]:
         console.print("--norm: changes nothing here, detect_grad.py always shares out a budget")
     settings: dict[str, Any] = _named(given, sigmoid="sigmoid")
@@ -183,7 +184,7 @@ def _blur(given: argparse.Namespace, script: Script, move: Perturbation) -> Blur
 
 def _attacked(given: argparse.Namespace) -> Literal["both", "real", "fake"]:
     if given.fake_set and given.real_set:
-        raise SettingError("--real_set: must be used without --fake_set; both sides are attacked by default")
+        raise UserError("--real_set: must be used without --fake_set; both sides are attacked by default")
     return "fake" if given.fake_set else "real" if given.real_set else "both"
 
 
