@@ -1,5 +1,6 @@
 """Training runs: what they leave behind, what they refuse, and that a killed one is the one that was not killed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import dfgame.train
 from dfgame.checkpoint import load_detector
 from dfgame.config import (
     AdversaryConfig,
@@ -129,7 +131,11 @@ def command(manifest, run, *more):
         "--epochs",
         "4",
         "--epoch-pairs",
-        "16",
+        "32",
+        "--augment.after",
+        "--permute",
+        "--log-interval",
+        "1",
         "--batch-size",
         "4",
         "--image-size",
@@ -151,22 +157,43 @@ def command(manifest, run, *more):
     return [sys.executable, "-m", "dfgame", "train", str(manifest), str(run), *flags, *small, *more]
 
 
-def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed(manifest, tmp_path):
-    subprocess.run(command(manifest, tmp_path / "whole"), check=True, capture_output=True)
+@pytest.fixture(scope="module")
+def whole(manifest, tmp_path_factory):
+    """A run that nobody killed."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run(command(manifest, run), check=True, capture_output=True)
+    return run
+
+
+@pytest.mark.parametrize("saves", [0, 1, 4], ids=["before any state", "within an epoch", "in a later epoch"])
+def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed(saves, whole, manifest, tmp_path):
     killed = tmp_path / "killed"
     process = subprocess.Popen(command(manifest, killed), stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (killed / "state.pt").is_file() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    seen, deadline = set(), time.monotonic() + 120
+    sign = killed / ("state.pt" if saves else "run.json")
+    while len(seen) < max(saves, 1) and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            seen.add(sign.stat().st_mtime_ns)
+        time.sleep(0.001)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "epoch_004.safetensors").exists()
     subprocess.run(command(manifest, killed, "--resume"), check=True, capture_output=True)
-    whole, resumed = (load_file(tmp_path / name / "last.safetensors") for name in ("whole", "killed"))
-    assert whole.keys() == resumed.keys()
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    histories = [json.loads((tmp_path / n / "run.json").read_text())["history"] for n in ("whole", "killed")]
+    for name in ("last", "best", "adversary"):
+        expected, resumed = (load_file(run / f"{name}.safetensors") for run in (whole, killed))
+        assert expected.keys() == resumed.keys()
+        assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+    histories = [json.loads((run / "run.json").read_text())["history"] for run in (whole, killed)]
     assert histories[0] == histories[1]
+    assert scalars(whole) == scalars(killed)
+
+
+def scalars(run):
+    """All that TensorBoard would show: steps and values by name."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
 def test_a_complete_run_is_not_trained_again(manifest, tmp_path):
@@ -243,3 +270,131 @@ def test_settings_that_cannot_be_used_name_their_flag(settings, flag):
 def test_settings_survive_json():
     config = TrainConfig(game="gradient", methods=("Deepfakes",), detector=DetectorConfig(head="fc"))
     assert train_config_from_dict(json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_more_epochs_may_be_asked_for_and_housekeeping_may_change(manifest, tmp_path):
+    train_run(manifest, tmp_path / "run", settings("gradient"))
+    longer = settings("gradient", epochs=4, resume=True, state_interval=3, snapshot_interval=1)
+    record = train_run(manifest, tmp_path / "run", longer)
+    assert [entry["epoch"] for entry in record["history"]] == [1, 2, 3, 4]
+    assert record["settings"]["epochs"] == 4
+    straight = train_run(manifest, tmp_path / "straight", settings("gradient", epochs=4))
+    assert straight["history"] == record["history"]
+
+
+def test_a_run_whose_state_is_gone_begins_anew(manifest, tmp_path):
+    config = settings("none")
+    first = train_run(manifest, tmp_path / "run", config)
+    (tmp_path / "run" / "state.pt").unlink()
+    again = train_run(manifest, tmp_path / "run", settings("none", resume=True))
+    assert again["history"] == first["history"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a state", b"PK\x03\x04 cut off"])
+def test_a_damaged_state_is_one_line(content, manifest, tmp_path):
+    train_run(manifest, tmp_path / "run", settings("none"))
+    (tmp_path / "run" / "state.pt").write_bytes(content)
+    with pytest.raises(UserError, match="not a training state"):
+        train_run(manifest, tmp_path / "run", settings("none", resume=True))
+
+
+def test_settings_of_another_version_and_damaged_weights_are_one_line(manifest, tmp_path):
+    run = tmp_path / "run"
+    train_run(manifest, run, settings("none"))
+    (run / "last.safetensors").write_bytes(b"cut off")
+    with pytest.raises(UserError, match="not the weights of this detector"):
+        load_detector(run, "last", torch.device("cpu"))
+    record = json.loads((run / "run.json").read_text())
+    del record["settings"]["detector"]["multi"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert not load_detector(run, "best", torch.device("cpu"))[1].detector.multi
+    record["settings"]["telepathy"] = True
+    (run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match="not a run of this version"):
+        load_detector(run, "best", torch.device("cpu"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_what_was_saved(manifest, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    train_run(manifest, run, settings("none", epochs=1))
+    state = (run / "state.pt").read_bytes()
+    play = dfgame.train.play_round
+
+    def broken(detector, *others, **more):
+        played = play(detector, *others, **more)
+        return played._replace(scalars={"detector/loss": float("nan")})
+
+    monkeypatch.setattr(dfgame.train, "play_round", broken)
+    with pytest.raises(UserError, match="no longer a number in round 4"):
+        train_run(manifest, run, settings("none", epochs=2, resume=True))
+    assert (run / "state.pt").read_bytes() == state
+
+
+def test_bf16_rounds_do_not_see_the_weights_of_the_moment_before(manifest, tmp_path, monkeypatch):
+    """Autocast may keep weights that it cast; within a round they change, so it must not."""
+    seen = []
+    play = dfgame.train.play_round
+
+    def watched(*others, **more):
+        seen.append((torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()))
+        return play(*others, **more)
+
+    monkeypatch.setattr(dfgame.train, "play_round", watched)
+    train_run(manifest, tmp_path / "run", settings("generator", epochs=1, precision="bf16"))
+    assert set(seen) == {(True, False)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"channels_last": False}, 1e-3),
+        ({"precision": "bf16"}, 0.1),
+        pytest.param({"compile": True}, 1e-3, marks=pytest.mark.slow),
+    ],
+)
+def test_how_it_is_computed_changes_little(changed, expected, manifest, tmp_path):
+    plain = train_run(manifest, tmp_path / "plain", settings("gradient", epochs=1))
+    other = train_run(manifest, tmp_path / "other", settings("gradient", epochs=1, **changed))
+    losses = [record["history"][0]["detector/loss"] for record in (plain, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=expected)
+
+
+def test_the_memory_layout_is_the_one_asked_for(manifest, tmp_path, monkeypatch):
+    seen = []
+    play = dfgame.train.play_round
+
+    def watched(detector, optimizer, adversary, images, *others, **more):
+        seen.append(images.is_contiguous(memory_format=torch.channels_last))
+        return play(detector, optimizer, adversary, images, *others, **more)
+
+    monkeypatch.setattr(dfgame.train, "play_round", watched)
+    for wanted in (True, False):
+        train_run(manifest, tmp_path / str(wanted), settings("none", epochs=1, channels_last=wanted))
+        assert set(seen) == {wanted}
+        seen.clear()
+
+
+def test_a_run_says_how_long_it_waited_for_data(manifest, tmp_path):
+    record = train_run(manifest, tmp_path / "run", settings("none", epochs=1))
+    assert 0 <= record["waited_for_data"] <= 1 and record["images_per_second"] > 0
+
+
+@pytest.mark.parametrize("backbone", ["test_resnet", "mobilenetv3_small_050", "test_byobnet"])
+def test_other_convolutional_backbones_train(backbone, manifest, tmp_path):
+    detector = DetectorConfig(backbone=backbone, pretrained=False)
+    record = train_run(manifest, tmp_path / "run", settings("gradient", epochs=1, detector=detector))
+    assert record["history"][0]["detector/loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("detector", "says"),
+    [
+        (DetectorConfig(backbone="test_vit", pretrained=False), "test_vit: cannot be used as a detector"),
+        (DetectorConfig(backbone="test_convnext", pretrained=False, bn2=True), "has no BatchNorm to split"),
+        (DetectorConfig(backbone="tf_efficientnet_b5.nonsense"), "tf_efficientnet_b5.nonsense: "),
+        (DetectorConfig(weights="none.safetensors"), "none.safetensors: cannot be read"),
+    ],
+)
+def test_backbones_that_cannot_serve_are_named(detector, says, manifest, tmp_path):
+    with pytest.raises(UserError, match=says):
+        train_run(manifest, tmp_path / "run", settings("gradient", epochs=1, detector=detector))

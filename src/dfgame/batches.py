@@ -62,8 +62,8 @@ class RoundBatches(Dataset[Batch]):
 
     With `sampling` "video" each image is a random frame of a random video, all videos having equal chances whatever
     their number of frames; with "frame" each half walks its list of frames, shuffled anew each time it is through.
-    `classes` are the names whose indices are the labels. Where several processes train together, `shard` is
-    (this one, how many): each loads its share of every batch, also half real and half fake.
+    `classes` are the names whose indices are the labels. Where several processes train together, `shard` is (this
+    one, how many): each loads its share of every batch, half real and half fake, `block` images at a time in turn.
     """
 
     def __init__(
@@ -78,9 +78,11 @@ class RoundBatches(Dataset[Batch]):
         classes: Sequence[str] = LABELS,
         sampling: str = "video",
         shard: tuple[int, int] = (0, 1),
+        block: int = 1,
     ) -> None:
         self._folder, self._batch_size, self._image_size = folder, batch_size, image_size
-        self._augmentation, self._seed, self._shard = augmentation, seed, shard
+        self._augmentation, self._seed = augmentation, seed
+        self._shard, self._block = shard, block
         self._sampling = sampling
         self._videos: dict[Label, list[list[tuple[str, int]]]] = {
             label: _crops_by_video(table, label, classes) for label in LABELS
@@ -119,8 +121,8 @@ class RoundBatches(Dataset[Batch]):
         return crops[self._orders[label][1][place]]
 
     def __getitem__(self, round_number: int) -> Batch:
-        first, every = self._shard
-        drawn = self.draw(round_number)[first::every]
+        own, processes = self._shard
+        drawn = [item for place, item in enumerate(self.draw(round_number)) if place // self._block % processes == own]
         images = [
             self._augmentation(read_crop(self._folder / crop, self._image_size), seed) for crop, _, seed in drawn
         ]

@@ -94,6 +94,7 @@ class Training:
             classes=class_names(config.detector.multi),
             sampling=config.sampling,
             shard=(processes.index, processes.count),
+            block=config.accumulate,
         )
         self._layout = torch.channels_last if config.channels_last else torch.contiguous_format
         torch.manual_seed(config.seed)
@@ -127,6 +128,7 @@ class Training:
         if self.config.sync_bn:
             share_batch_norms(module)
         if self.config.compile:
+            torch._dynamo.config.suppress_errors = True  # plainly, where there is no compiler
             networks = (
                 [module.backbone] if isinstance(module, Detector) else getattr(module, "generators", {}).values()
             )
@@ -142,7 +144,7 @@ class Training:
 
     def _say(self, what: str) -> None:
         if self._processes.is_main:
-            console.print(f"{self.run}: {what}")
+            console.print(f"{self.run}: {what}", soft_wrap=True)
 
     def play(self) -> None:
         """Play all rounds that are left."""

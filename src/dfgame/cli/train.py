@@ -1,5 +1,6 @@
 """dfgame train."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ def train(
     from dfgame.train import train_run
 
     record = train_run(manifest, run, settings)
-    best = record.get("best_epoch")
-    print(f"{run}: {settings.rounds:,} rounds, best epoch {best}, {run / 'best.safetensors'}")
+    if os.environ.get("RANK", "0") == "0":  # of several processes that torchrun started, one speaks
+        best = record.get("best_epoch")
+        print(f"{run}: {settings.rounds:,} rounds, best epoch {best}, {run / 'best.safetensors'}")
     return 0

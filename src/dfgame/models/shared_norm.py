@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 def share_batch_norms(module: nn.Module) -> None:
@@ -19,14 +18,30 @@ def share_batch_norms(module: nn.Module) -> None:
         norm.forward = partial(_shared, norm)
 
 
+class _SumOfAll(torch.autograd.Function):
+    """The sum over all processes; each one's slope is the sum of all processes' slopes."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        total = slopes[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
 def _shared(norm: Any, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B F h w"]:
     if not norm.training or not distributed.is_initialized():
         return type(norm).forward(norm, features)
     single = features.float()
     count = distributed.get_world_size() * single.numel() / single.shape[1]
-    mean = all_reduce(single.sum(dim=(0, 2, 3))) / count
+    mean = _SumOfAll.apply(single.sum(dim=(0, 2, 3))) / count
     centred = single - mean.view(1, -1, 1, 1)
-    variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+    variance = _SumOfAll.apply(centred.square().sum(dim=(0, 2, 3))) / count
     with torch.no_grad():
         norm.num_batches_tracked += 1
         norm.running_mean.lerp_(mean.detach(), norm.momentum)
