@@ -93,13 +93,13 @@ def test_a_settings_file_and_flags_over_it(tmp_path, monkeypatch):
     import dfgame.train
 
     file = tmp_path / "settings.toml"
-    file.write_text('game = "none"\nepochs = 7\nmethods = ["FaceSwap"]\n[blur]\nwindow = 5\n')
+    file.write_text('game = "random-blur"\nepochs = 7\nmethods = ["FaceSwap"]\n[blur]\nwindow = 5\n')
     taken = []
     monkeypatch.setattr(dfgame.train, "train_run", lambda manifest, run, config: taken.append(config) or {})
     with pytest.raises(SystemExit) as exit_:
         main(["train", "m", "r", "--config", str(file), "--epochs", "9"])
     assert exit_.value.code == 0
-    assert taken == [TrainConfig(game="none", epochs=9, methods=("FaceSwap",), blur=BlurConfig(window=5))]
+    assert taken == [TrainConfig(game="random-blur", epochs=9, methods=("FaceSwap",), blur=BlurConfig(window=5))]
 
 
 def test_an_unknown_key_in_a_settings_file_is_refused(tmp_path):

@@ -181,6 +181,22 @@ def test_every_split_at_once(tmp_path, manifest):
         run_evaluation([run], leaking, tmp_path / "leak", replace(CONFIG, split="all"))
 
 
+def test_at_most_so_many_frames_a_video_spread_over_it(tmp_path):
+    rows = [row for row in manifest_rows(people=4, frames=7) if row["frame"] < 2 or "/000.mp4" not in row["video"]]
+    np.random.default_rng(0).shuffle(rows)  # type: ignore[arg-type]
+    path = write_rows(tmp_path / "manifest.parquet", rows)
+    run, out = write_run(tmp_path / "plain", "none"), tmp_path / "out"
+    run_evaluation([run], path, out, replace(CONFIG, frames=3))
+    kept = pq.read_table(out / "scores/plain.frames.parquet").to_pylist()
+    assert [row["path"] for row in kept] == [r["path"] for r in rows if r["path"] in {k["path"] for k in kept}]
+    of_video = {row["video"]: sorted(k["frame"] for k in kept if k["video"] == row["video"]) for row in kept}
+    assert set(of_video) == {row["video"] for row in rows if row["split"] == "test"}
+    for video, frames in of_video.items():
+        assert frames == ([0, 1] if "/000.mp4" in video else [0, 3, 6])
+    run_evaluation([run], path, out)
+    assert pq.read_table(out / "scores/plain.frames.parquet").num_rows > len(kept)
+
+
 def test_a_choice_of_methods_and_qualities_keeps_the_real_videos(tmp_path, manifest):
     config = replace(CONFIG, methods=("FaceSwap",), compressions=("c40",))
     evaluation = run_evaluation([write_run(tmp_path / "plain", "none")], manifest, tmp_path / "out", config)
@@ -266,7 +282,7 @@ def test_an_interrupted_evaluation_goes_on(tmp_path, manifest):
 def test_identify_names_players_by_what_differs(tmp_path):
     runs = [
         write_run(tmp_path / "a", "generator"),
-        write_run(tmp_path / "b" / "a", "generator", image_size=128, workers=4),
+        write_run(tmp_path / "b" / "a", "generator", image_size=128, workers=4, hist_interval=9),
         write_run(tmp_path / "c", "generator", seed=1),
         write_run(tmp_path / "d", "none"),
     ]

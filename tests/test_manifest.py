@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfgame.manifest import SCHEMA, check_choice, check_leaks, made_by, read_manifest, select, write_manifest
+from dfgame.manifest import SCHEMA, check_choice, check_leaks, evenly, made_by, read_manifest, select, write_manifest
 from dfgame.records import UserError
 
 
@@ -132,6 +132,23 @@ class TestSelect:
     def test_methods_restrict_the_fakes_only(self):
         table = table_of(row(), fake("Deepfakes"), fake("FaceSwap"))
         assert select(table, methods=["FaceSwap"])["method"].to_pylist() == ["original", "FaceSwap"]
+
+
+class TestEvenly:
+    @pytest.mark.parametrize(
+        ("frames", "kept"), [(0, [5, 0, 9, 3]), (1, [0]), (2, [0, 9]), (3, [5, 0, 9]), (9, [5, 0, 9, 3])]
+    )
+    def test_takes_each_videos_first_last_and_between_in_the_tables_order(self, frames, kept):
+        table = table_of(
+            *(row(frame=n, video=v) for n in (5, 0, 9, 3) for v in ("b.mp4", "a.mp4")), row(video="c.mp4")
+        )
+        rows = evenly(table, frames).to_pylist()
+        for video in ("a.mp4", "b.mp4"):
+            assert [r["frame"] for r in rows if r["video"] == video] == kept
+        assert rows[-1]["video"] == "c.mp4"
+
+    def test_of_nothing_is_nothing(self):
+        assert evenly(table_of(), 3).num_rows == 0
 
 
 class TestChoice:

@@ -16,7 +16,7 @@ from dfgame import __version__
 from dfgame.config import EvaluateConfig, to_dict, to_flags
 from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder, write_json
 from dfgame.jobs import console
-from dfgame.manifest import check_choice, check_leaks, read_manifest, select
+from dfgame.manifest import check_choice, check_leaks, evenly, read_manifest, select
 from dfgame.measure import Scores, measure_run
 from dfgame.metrics import COVERAGE, THRESHOLD, video_means
 from dfgame.players import Entry, identify
@@ -109,21 +109,7 @@ def _rows_of_split(manifest: Path, config: EvaluateConfig) -> pa.Table:
             f"{manifest}: no rows in the split {config.split}",
             f"choose another --split; it has: {', '.join(there) or 'no splits'}",
         )
-    return _thinned(rows, getattr(config, "frames", 0))
-
-
-def _thinned(rows: pa.Table, frames: int) -> pa.Table:
-    """At most `frames` rows of each video, spread evenly over its frames; 0 is all of them."""
-    if not frames:
-        return rows
-    videos = np.array(rows["video"].to_pylist())
-    in_order = np.lexsort((rows["frame"].to_numpy(), videos))
-    _, starts = np.unique(videos[in_order], return_index=True)
-    kept = [
-        of_video[np.linspace(0, len(of_video) - 1, min(frames, len(of_video))).round().astype(int)]
-        for of_video in np.split(in_order, starts[1:])
-    ]
-    return rows.take(np.sort(np.concatenate(kept)))
+    return evenly(rows, config.frames)
 
 
 def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
@@ -228,7 +214,7 @@ def _scored(
     origin = {
         "weights_sha256": asked["weights_sha256"][entry.name],
         "manifest_sha256": asked["manifest_sha256"],
-        "rows": {name: asked["config"].get(name) for name in ("split", "methods", "compressions", "frames")},
+        "rows": {name: asked["config"][name] for name in ("split", "methods", "compressions", "frames")},
         "version": __version__,
     }
     if _origin(path) == origin:

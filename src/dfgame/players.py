@@ -7,21 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dfgame.config import TrainConfig, to_dict
+from dfgame.config import HOUSEKEEPING, TrainConfig, to_dict
 from dfgame.records import UserError
 
-NOT_THE_RECIPE = {
-    "game",
-    "methods",
-    "compressions",
-    "seed",
-    "resume",
-    "workers",
-    "device",
-    "log_interval",
-    "state_interval",
-    "snapshot_interval",
-}
+NOT_THE_RECIPE = {"game", "methods", "compressions", "seed"} | HOUSEKEEPING
 """Training settings that do not make another player: they are its name already, its seed, or housekeeping."""
 
 
