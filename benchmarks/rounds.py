@@ -1,61 +1,138 @@
-"""How many images a second each player's round trains on, and what the adversary costs beside plain training.
+"""A round of each game: against the published round, and against the bare passes of the networks that it needs.
 
-    python benchmarks/rounds.py [IMAGE_SIZE] [BATCH_SIZE] [FILTERS]
+    python benchmarks/rounds.py [BATCH] [SIZE] [FILTERS] [TURNS]    # 16 160 16 5
 
-The players take turns in one run, so that a machine whose speed drifts drifts for all of them. Images are
-random: neither decoding nor augmentation is timed. Clean images are counted; the adversary's come on top.
+The same networks (EfficientNet-Lite0, the CycleGAN generator), clean images (BATCH, half real), window (3) and moves
+(1) for all, timed in turns in one run; the least of each. The bare passes are the forward and backward passes alone:
+no blur, no loss over patches, no optimiser. Then, for the gradient game, what each setting of `dfgame train` does.
 """
 
-import json
-import statistics
+import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the dfgame command does
 
 import torch
+from published import generator_round, gradient_round
 
-from dfgame.adversaries import Adversary, make_adversary
-from dfgame.checkpoint import new_detector
-from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, OptimizerConfig
+from dfgame.adversaries import frozen, make_adversary, make_optimizer
+from dfgame.config import AdversaryConfig, DetectorConfig, TrainConfig
 from dfgame.game import play_round
-from dfgame.models import Detector
+from dfgame.models import Detector, Generator
 
-GAMES = ("none", "random-blur", "gradient", "generator")
-TURNS = 5
-
-
-def main(image_size: int = 256, batch_size: int = 16, filters: int = 64) -> None:
-    """Print a table on stderr and JSON on stdout."""
-    images = torch.rand((batch_size, 3, image_size, image_size)).to(memory_format=torch.channels_last)
-    labels = torch.arange(batch_size) // (batch_size // 2)
-    players = {game: make_players(game, filters) for game in GAMES}
-    seconds: dict[str, list[float]] = {game: [] for game in GAMES}
-    for turn in range(TURNS + 1):
-        for game, (detector, optimizer, adversary) in players.items():
-            started = time.perf_counter()
-            play_round(detector, optimizer, adversary, images, labels)
-            if turn:
-                seconds[game].append(time.perf_counter() - started)
-    median = {game: statistics.median(taken) for game, taken in seconds.items()}
-    results = {
-        game: {
-            "images_per_second": round(batch_size / taken, 2),
-            "times_as_long_as_none": round(taken / median["none"], 2),
-        }
-        for game, taken in median.items()
-    }
-    settings = {"image_size": image_size, "batch_size": batch_size, "filters": filters}
-    print(json.dumps({"settings": settings, "threads": torch.get_num_threads(), "rounds": results}, indent=2))
-    for game, result in results.items():
-        print(f"{game:>12} {result['images_per_second']:8.2f} images/s", file=sys.stderr)
+Turn = Callable[[], Any]
+BACKBONE = DetectorConfig(backbone="tf_efficientnet_lite0", pretrained=False)
 
 
-def make_players(game: str, filters: int) -> tuple[Detector, torch.optim.Optimizer, Adversary | None]:
-    """A detector with its optimiser, and the adversary of the game."""
-    detector = new_detector(DetectorConfig()).to(memory_format=torch.channels_last)
-    adversary = make_adversary(game, BlurConfig(), AdversaryConfig(filters=filters), OptimizerConfig())
+def settings(game: str, filters: int) -> TrainConfig:
+    adversary = AdversaryConfig(filters=filters) if game == "generator" else AdversaryConfig()
+    return TrainConfig(game=game, detector=BACKBONE, adversary=adversary)  # type: ignore[arg-type]
+
+
+def ours(config: TrainConfig, images: torch.Tensor) -> Turn:
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    detector = Detector(config.detector).to(memory_format=layout)
+    adversary = make_adversary(config)
     if adversary is not None:
-        adversary.to(memory_format=torch.channels_last)
-    return detector, torch.optim.RAdam(detector.parameters(), lr=5e-4), adversary
+        adversary.to(memory_format=layout)
+    if config.compile:
+        detector.backbone.compile()
+    optimizer = make_optimizer(detector.parameters(), config.optimizer.lr, config.optimizer)
+    labels = torch.tensor([0, 1]).repeat_interleave(len(images) // 2)
+    bf16 = config.precision == "bf16"
+
+    def turn() -> None:
+        batch = images.contiguous(memory_format=layout)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16, cache_enabled=False):
+            play_round(detector, optimizer, adversary, batch, labels, parts=config.accumulate)
+
+    return turn
+
+
+def published(config: TrainConfig, images: torch.Tensor) -> Turn:
+    detector = Detector(config.detector)
+    optimizer = torch.optim.RAdam(detector.parameters(), lr=5e-4, weight_decay=5e-4)
+    sides = images.chunk(2)
+    if config.game == "gradient":
+        return lambda: gradient_round(detector, optimizer, sides, window=3, moves=1)
+    generators = [Generator(1, config.adversary.filters, 3, "bn") for _ in sides]
+    optimizers = [torch.optim.RAdam(g.parameters(), lr=2e-3, weight_decay=5e-4) for g in generators]
+    return lambda: generator_round(detector, generators, optimizer, optimizers, sides, window=3, moves=1)
+
+
+def bare(config: TrainConfig, images: torch.Tensor) -> Turn:
+    detector = Detector(config.detector).to(memory_format=torch.channels_last)
+    batch = images.contiguous(memory_format=torch.channels_last)
+    sides = batch.chunk(2)
+    generators = [Generator(1, config.adversary.filters, 3, "bn").to(memory_format=torch.channels_last) for _ in sides]
+    draws = config.game == "generator"
+
+    def turn() -> None:
+        if config.game != "none":
+            with frozen(detector):
+                drawn = torch.cat([g(side) for g, side in zip(generators, sides, strict=True)]) if draws else 0
+                leaf = batch if draws else batch.clone().requires_grad_()
+                detector(leaf + drawn).sum().backward()
+        if draws:
+            with torch.no_grad():
+                for generator, side in zip(generators, sides, strict=True):
+                    generator(side)
+        detector.train()
+        detector(batch if config.game == "none" else torch.cat([batch, batch])).sum().backward()
+        for module in (detector, *generators):
+            module.zero_grad(set_to_none=True)
+
+    return turn
+
+
+def least(turns: dict[str, Turn], count: int) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    for number in range(count + 1):
+        for name, turn in turns.items():
+            started = time.perf_counter()
+            turn()
+            if number:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: min(values) for name, values in seconds.items()}
+
+
+def main(batch: int = 16, size: int = 160, filters: int = 16, count: int = 5) -> None:
+    torch.manual_seed(0)
+    images = torch.rand((batch, 3, size, size))
+    print(f"{batch} clean images at {size} px, {torch.get_num_threads()} threads, {filters} filters; images a second")
+    print(f"{'game':>12} {'published':>10} {'dfgame':>8} {'bare passes':>12} {'faster':>8} {'on top':>8}")
+    for game in ("none", "random-blur", "gradient", "generator"):
+        config = settings(game, filters)
+        turns = {"dfgame": ours(config, images), "bare": bare(config, images)}
+        if game in ("gradient", "generator"):
+            turns["published"] = published(config, images)
+        if game == "random-blur":
+            del turns["bare"]
+        took = least(turns, count)
+        rate = {name: f"{batch / value:.1f}" for name, value in took.items()}
+        faster = f"{took['published'] / took['dfgame']:.2f}x" if "published" in took else ""
+        on_top = f"{took['dfgame'] / took['bare'] - 1:+.1%}" if "bare" in took else ""
+        print(
+            f"{game:>12} {rate.get('published', ''):>10} {rate['dfgame']:>8} {rate.get('bare', ''):>12} "
+            f"{faster:>8} {on_top:>8}"
+        )
+
+    config = settings("gradient", filters)
+    variants = {
+        "as it is": config,
+        "--no-channels-last": replace(config, channels_last=False),
+        "--precision bf16": replace(config, precision="bf16"),
+        "--accumulate 2": replace(config, accumulate=2),
+        "--compile": replace(config, compile=True),
+    }
+    took = least({name: ours(variant, images) for name, variant in variants.items()}, count)
+    print(f"\n{'gradient game':>20} {'images/s':>9} {'time':>7}")
+    for name, value in took.items():
+        print(f"{name:>20} {batch / value:>9.1f} {value / took['as it is']:>6.2f}x")
 
 
 if __name__ == "__main__":

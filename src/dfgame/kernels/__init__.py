@@ -41,7 +41,7 @@ class BlurKernel:
     def forward(self, images: Tensor, precision: Tensor) -> Tensor:
         """The blurred images."""
         blurred = torch.empty_like(images)
-        self._run(self._forward, images, precision, (images, precision, blurred))
+        self._run(self._forward, images, precision, blurred)
         return blurred
 
     def backward(
@@ -50,26 +50,27 @@ class BlurKernel:
         """The gradients of the images, if asked for, and of the precision, from that of the blurred images."""
         slope_images = torch.empty_like(images) if of_images else None
         slope_precision = torch.empty_like(precision)
-        tensors = (images, precision, slope, slope_images, slope_precision)
-        self._run(self._backward, images, precision, tensors)
+        self._run(self._backward, images, precision, slope, slope_images, slope_precision)
         return slope_images, slope_precision
 
     @staticmethod
-    def _run(
-        function: Callable[..., int], images: Tensor, precision: Tensor, tensors: tuple[Tensor | None, ...]
-    ) -> None:
-        batch, colours, height, width = images.shape
-        places = [(t.data_ptr(), 4 * t.stride(0)) if t is not None else (0, 0) for t in tensors]
+    def _run(function: Callable[..., int], images: Tensor, precision: Tensor, *others: Tensor | None) -> None:
+        """Image by image; where each colour has a map of its own, each is an image by itself."""
+        height, width = images.shape[2:]
+        count = precision.shape[0] * precision.shape[1]
+        colours = images.shape[0] * images.shape[1] // max(count, 1)
+        tensors = (images, precision, *others)
+        places = [(t.data_ptr(), 4 * t.numel() // max(count, 1)) if t is not None else (0, 0) for t in tensors]
 
         def blur(first: int, last: int) -> None:
-            for image in range(first, last):
-                pointers = (start + image * step or None for start, step in places)
-                if function(*pointers, colours, precision.shape[1], height, width):
+            for number in range(first, last):
+                pointers = (start + number * step or None for start, step in places)
+                if function(*pointers, colours, height, width):
                     raise MemoryError("no memory for a few rows of the image")
 
-        threads = max(1, min(torch.get_num_threads(), batch))
-        first, *others = pairwise(batch * k // threads for k in range(threads + 1))
-        elsewhere = [_pool(os.getpid(), threads).submit(blur, *part) for part in others]
+        threads = max(1, min(torch.get_num_threads(), count))
+        first, *rest = pairwise(count * k // threads for k in range(threads + 1))
+        elsewhere = [_pool(os.getpid(), threads).submit(blur, *part) for part in rest]
         blur(*first)
         for part in elsewhere:
             part.result()
@@ -131,6 +132,6 @@ def _pool(_process: int, threads: int) -> ThreadPoolExecutor:
 
 
 def _declared(function: Callable[..., int], pointers: int) -> Callable[..., int]:
-    function.argtypes = [ctypes.c_void_p] * pointers + [ctypes.c_long] * 4  # type: ignore[attr-defined]
+    function.argtypes = [ctypes.c_void_p] * pointers + [ctypes.c_long] * 3  # type: ignore[attr-defined]
     function.restype = ctypes.c_int  # type: ignore[attr-defined]
     return function
