@@ -77,10 +77,6 @@ def bare(config: TrainConfig, images: torch.Tensor) -> Turn:
                 drawn = torch.cat([g(side) for g, side in zip(generators, sides, strict=True)]) if draws else 0
                 leaf = batch if draws else batch.clone().requires_grad_()
                 detector(leaf + drawn).sum().backward()
-        if draws:
-            with torch.no_grad():
-                for generator, side in zip(generators, sides, strict=True):
-                    generator(side)
         detector.train()
         detector(batch if config.game == "none" else torch.cat([batch, batch])).sum().backward()
         for module in (detector, *generators):

@@ -82,7 +82,7 @@ def test_the_adversarys_move_leaves_the_detector_as_it_was(game, detector, batch
     detector.train()
     before = weights_of(detector)
     adversary = make(game)
-    adversary.update([(images, labels)], detector)
+    adversary.move([(images, labels)], detector, 1)
     adversary.perturb(images, labels, detector)
     assert not changed(before, detector)
     assert detector.training
@@ -101,7 +101,7 @@ def test_generators_learn_to_raise_the_detectors_loss(detector, batch):
     adversary = make("generator", constraint="free", window=7)
     before = cross_entropy(detector.eval()(adversary.perturb(images, labels, detector).images), labels).mean()
     for _ in range(30):
-        adversary.update([(images, labels)], detector)
+        adversary.move([(images, labels)], detector, 1)
     after = cross_entropy(detector.eval()(adversary.perturb(images, labels, detector).images), labels).mean()
     assert after > before
 
@@ -228,7 +228,7 @@ def test_every_move_raises_the_detectors_loss_and_keeps_images_images(game, kind
     if game == "generator":
         before = loss_of(detector, adversary.perturb(images, labels, detector).images, labels)
         for _ in range(30):
-            adversary.update([(images, labels)], detector)
+            adversary.move([(images, labels)], detector, 1)
     perturbed = adversary.perturb(images, labels, detector)
     assert loss_of(detector, perturbed.images, labels) > before
     assert perturbed.images.min() >= -1e-6 and perturbed.images.max() <= 1 + 1e-6

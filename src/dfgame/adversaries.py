@@ -1,8 +1,8 @@
 """Who plays against the detector: a pair of generators, its own gradient, random blur, or nobody.
 
-Each adversary answers `perturb` (images that keep their label and are harder) and `update` (one learning
-step of its own). In both the detector is frozen: eval mode, no gradients of its weights. What a move does to an
-image is a `Perturbation`, in perturb/.
+Each adversary answers `perturb` (images that keep their label and are harder) and `move` (the same for a batch in
+parts, with its own learning steps). In both the detector is frozen: eval mode, no gradients of its weights. What a
+move does to an image is a `Perturbation`, in perturb/.
 
 Axes: as in blur.py and models/detector.py. Labels: real 0; fake 1, or 1 to 4 by manipulation method.
 """
@@ -28,6 +28,13 @@ Labels = Int[Tensor, "B"]
 Part = tuple[Images, Labels]
 """Clean images and their labels: a batch, or a part of it where memory is short."""
 REAL = 0
+
+
+class Moved(NamedTuple):
+    """The adversary's answer to each part of a batch, and what its learning step was worth, by name."""
+
+    perturbed: list["Perturbed"]
+    scalars: dict[str, float]
 
 
 class Perturbed(NamedTuple):
@@ -89,18 +96,21 @@ class Adversary(nn.Module):
     @torch.no_grad()
     def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
         """Harder versions of `images`; those it does not attack come back unchanged."""
-        maps = self.maps(images, labels, detector)
+        return self._answer(images, labels, self.maps(images, labels, detector))
+
+    def move(self, parts: Sequence[Part], detector: Detector, moves: int) -> Moved:
+        """So many moves on a batch in parts. Those that do not learn make theirs in `perturb`."""
+        return Moved([self.perturb(*part, detector) for part in parts], {})
+
+    def _answer(self, images: Images, labels: Labels, maps: Tensor, drawn: Tensor | None = None) -> Perturbed:
+        """What comes of the maps, `drawn` if it is there already."""
         if self._shuffled:
-            maps = at_random_pixels(maps)
-        perturbed = self.perturbation.apply(images, maps)
+            maps, drawn = at_random_pixels(maps), None
+        perturbed = self.perturbation.apply(images, maps) if drawn is None else drawn
         if self._attacks != "both":
             attacked = (labels == REAL) == (self._attacks == "real")
             perturbed = torch.where(attacked.view(-1, 1, 1, 1), perturbed, images)
         return Perturbed(perturbed, maps)
-
-    def update(self, parts: Sequence[Part], detector: Detector) -> dict[str, float]:
-        """One learning step on a batch in parts; what it was worth, by name. Nothing for those that do not learn."""
-        return {}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """The optimisers, by name, for the schedule and the checkpoint."""
@@ -178,18 +188,27 @@ class GeneratorAdversary(Adversary):
         """The generators' present answer."""
         return self(images, labels)
 
-    def update(self, parts: Sequence[Part], detector: Detector) -> dict[str, float]:
-        """One step of both generators, each on the images of its own side."""
-        self._optimizer.zero_grad(set_to_none=True)
-        total = 0.0
-        with frozen(detector):
-            for images, labels in parts:
-                perturbed = self.perturbation.apply(images, self(images, labels))
-                loss = adversary_loss(detector(perturbed), labels, self._loss) / len(parts)
-                loss.backward()
-                total += loss.item()
-        self._optimizer.step()
-        return {"loss": total}
+    def move(self, parts: Sequence[Part], detector: Detector, moves: int) -> Moved:
+        """Steps of both generators, each on the images of its own side; as published, the last step's images count.
+
+        They are what the generators drew before that step: to draw again would cost a pass and gain one step.
+        """
+        moved = Moved([], {})
+        for _ in range(moves):
+            self._optimizer.zero_grad(set_to_none=True)
+            answers, total = [], 0.0
+            with frozen(detector):
+                for images, labels in parts:
+                    maps = self(images, labels)
+                    drawn = self.perturbation.apply(images, maps)
+                    loss = adversary_loss(detector(drawn), labels, self._loss) / len(parts)
+                    loss.backward()
+                    total += loss.item()
+                    with torch.no_grad():
+                        answers.append(self._answer(images, labels, maps.detach(), drawn.detach()))
+            self._optimizer.step()
+            moved = Moved(answers, {"loss": total})
+        return moved
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One optimiser over both generators."""

@@ -42,7 +42,7 @@ def play_round(
         adversary: its own optimisers are inside it; None trains plainly.
         images: clean, RGB in [0, 1].
         labels: of the images.
-        moves: updates of the adversary before the detector's one (g_per_d).
+        moves: learning steps of the adversary before the detector's one (g_per_d).
         parts: play the batch in so many parts, every `parts`-th image in each, and step once.
         permute: shuffle the detector's batch.
         augment_after: applied to clean and to adversarial images before the detector learns from them.
@@ -52,9 +52,8 @@ def play_round(
     scalars: dict[str, float] = {}
     perturbed: list[Perturbed] = []
     if adversary is not None:
-        for _ in range(moves):
-            scalars |= {f"adversary/{name}": value for name, value in adversary.update(batch, detector).items()}
-        perturbed = [adversary.perturb(*part, detector) for part in batch]
+        perturbed, worth = adversary.move(batch, detector, moves)
+        scalars |= {f"adversary/{name}": value for name, value in worth.items()}
 
     detector.train()
     optimizer.zero_grad(set_to_none=True)
