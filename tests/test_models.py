@@ -1,6 +1,9 @@
 """The players' shapes, weights and BatchNorm statistics."""
 
+import copy
+
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -8,6 +11,7 @@ from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.models import Detector, Generator, probabilities
 from dfgame.models.detector import SplitNorm
+from dfgame.models.same_padding import pad_in_place
 from dfgame.records import UserError
 
 
@@ -83,3 +87,40 @@ def test_generator_is_he_initialised():
 def test_a_backbone_that_timm_does_not_know_is_one_clear_line():
     with pytest.raises(UserError, match="timm has no such model"):
         new_detector(DetectorConfig(backbone="efficientnet_b55"))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (65, 65), (64, 62), (31, 64)])
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnetv2_b0"])
+def test_padding_without_a_copy_changes_neither_the_features_nor_their_gradients(name, size):
+    torch.manual_seed(0)
+    plain = timm.create_model(name, num_classes=0, global_pool="").eval()
+    ours = copy.deepcopy(plain)
+    pad_in_place(ours)
+    slopes = []
+    for model in (plain, ours):
+        images = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(1)).requires_grad_()
+        features = model(images)
+        features.square().sum().backward()
+        assert images.grad is not None
+        slopes.append((features, images.grad, next(model.parameters()).grad))
+    for theirs, own in zip(*slopes, strict=True):
+        torch.testing.assert_close(own, theirs, rtol=1e-3, atol=1e-5 * theirs.abs().max().item())
+
+
+def test_a_copied_detector_pads_with_its_own_weights():
+    first = Detector(DetectorConfig(pretrained=False)).eval()
+    second = copy.deepcopy(first)
+    with torch.no_grad():
+        second.backbone.conv_stem.weight.zero_()  # type: ignore[union-attr]
+    images = torch.rand((1, 3, 64, 64))
+    assert not torch.equal(first(images), second(images))
+
+
+def test_five_classes_have_five_outputs_and_the_stride_may_change():
+    detector = Detector(DetectorConfig(backbone="test_efficientnet", pretrained=False, multi=True)).eval()
+    images = torch.rand((1, 3, 128, 128))
+    assert detector(images).shape == (1, 4, 5)
+    detector.set_stride(1)
+    assert detector(images).shape == (1, 16, 5)
+    with pytest.raises(ValueError, match="no patches"):
+        Detector(DetectorConfig(backbone="test_efficientnet", pretrained=False, head="fc")).set_stride(1)

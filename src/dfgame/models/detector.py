@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfgame.config import DetectorConfig
+from dfgame.models.same_padding import pad_in_place
 from dfgame.records import LABELS, METHODS
 
 _PROBE_SIZE = (64, 64)
@@ -77,6 +78,7 @@ class Detector(nn.Module):
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
+        pad_in_place(backbone)
         self.backbone: nn.Module = backbone
         self.multi = config.multi
         features, classes = _map_features(backbone), len(class_names(config.multi))
