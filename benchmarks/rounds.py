@@ -9,48 +9,16 @@ no blur, no loss over patches, no optimiser. Then, for the gradient game, what e
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the dfgame command does
 
 import torch
 from published import generator_round, gradient_round
 
-from dfgame.adversaries import frozen, make_adversary, make_optimizer
-from dfgame.config import AdversaryConfig, DetectorConfig, TrainConfig
-from dfgame.game import play_round
+from dfgame.bench import Turn, bare_passes, least, round_of, train_settings
+from dfgame.config import BenchConfig, TrainConfig
 from dfgame.models import Detector, Generator
-
-Turn = Callable[[], Any]
-BACKBONE = DetectorConfig(backbone="tf_efficientnet_lite0", pretrained=False)
-
-
-def settings(game: str, filters: int) -> TrainConfig:
-    adversary = AdversaryConfig(filters=filters) if game == "generator" else AdversaryConfig()
-    return TrainConfig(game=game, detector=BACKBONE, adversary=adversary)  # type: ignore[arg-type]
-
-
-def ours(config: TrainConfig, images: torch.Tensor) -> Turn:
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    detector = Detector(config.detector).to(memory_format=layout)
-    adversary = make_adversary(config)
-    if adversary is not None:
-        adversary.to(memory_format=layout)
-    if config.compile:
-        detector.backbone.compile()
-    optimizer = make_optimizer(detector.parameters(), config.optimizer.lr, config.optimizer)
-    labels = torch.tensor([0, 1]).repeat_interleave(len(images) // 2)
-    bf16 = config.precision == "bf16"
-
-    def turn() -> None:
-        batch = images.contiguous(memory_format=layout)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16, cache_enabled=False):
-            play_round(detector, optimizer, adversary, batch, labels, parts=config.accumulate)
-
-    return turn
 
 
 def published(config: TrainConfig, images: torch.Tensor) -> Turn:
@@ -71,65 +39,32 @@ def as_timm_has_it(detector: Detector) -> Detector:
     return detector
 
 
-def bare(config: TrainConfig, images: torch.Tensor) -> Turn:
-    detector = Detector(config.detector).to(memory_format=torch.channels_last)
-    batch = images.contiguous(memory_format=torch.channels_last)
-    sides = batch.chunk(2)
-    generators = [Generator(1, config.adversary.filters, 3, "bn").to(memory_format=torch.channels_last) for _ in sides]
-    draws = config.game == "generator"
-
-    def turn() -> None:
-        if config.game != "none":
-            with frozen(detector):
-                drawn = torch.cat([g(side) for g, side in zip(generators, sides, strict=True)]) if draws else 0
-                leaf = batch if draws else batch.clone().requires_grad_()
-                detector(leaf + drawn).sum().backward()
-        detector.train()
-        detector(batch if config.game == "none" else torch.cat([batch, batch])).sum().backward()
-        for module in (detector, *generators):
-            module.zero_grad(set_to_none=True)
-
-    return turn
-
-
-def least(turns: dict[str, Turn], count: int) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for number in range(count + 1):
-        for name, turn in turns.items():
-            started = time.perf_counter()
-            turn()
-            if number:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: min(values) for name, values in seconds.items()}
-
-
 def main(batch: int = 16, size: int = 160, filters: int = 16, count: int = 5) -> None:
     torch.manual_seed(0)
+    bench = BenchConfig(filters=filters)
     images = torch.rand((batch, 3, size, size))
     print(f"{batch} clean images at {size} px, {torch.get_num_threads()} threads, {filters} filters; images a second")
     print(
         f"{'game':>12} {'published':>10} {'dfgame':>8} {'bare passes':>12} {'faster':>8} {'in bf16':>8} {'on top':>8}"
     )
     for game in ("none", "random-blur", "gradient", "generator"):
-        config = settings(game, filters)
-        turns = {"dfgame": ours(config, images), "bare": bare(config, images)}
-        turns["bf16"] = ours(replace(config, precision="bf16"), images)
+        config = train_settings(bench, game)
+        turns = {"dfgame": round_of(config, images), "bare": bare_passes(config, images)}
+        turns["bf16"] = round_of(replace(config, precision="bf16"), images)
         if game in ("gradient", "generator"):
             turns["published"] = published(config, images)
-        if game == "random-blur":
-            del turns["bare"]
         took = least(turns, count)
         rate = {name: f"{batch / value:.1f}" for name, value in took.items()}
         faster, in_bf16 = (
             f"{took['published'] / took[name]:.2f}x" if "published" in took else "" for name in ("dfgame", "bf16")
         )
-        on_top = f"{took['dfgame'] / took['bare'] - 1:+.1%}" if "bare" in took else ""
+        on_top = f"{took['dfgame'] / took['bare'] - 1:+.1%}"
         print(
-            f"{game:>12} {rate.get('published', ''):>10} {rate['dfgame']:>8} {rate.get('bare', ''):>12} "
+            f"{game:>12} {rate.get('published', ''):>10} {rate['dfgame']:>8} {rate['bare']:>12} "
             f"{faster:>8} {in_bf16:>8} {on_top:>8}"
         )
 
-    config = settings("gradient", filters)
+    config = train_settings(bench, "gradient")
     variants = {
         "as it is": config,
         "--no-channels-last": replace(config, channels_last=False),
@@ -137,7 +72,7 @@ def main(batch: int = 16, size: int = 160, filters: int = 16, count: int = 5) ->
         "--accumulate 2": replace(config, accumulate=2),
         "--compile": replace(config, compile=True),
     }
-    took = least({name: ours(variant, images) for name, variant in variants.items()}, count)
+    took = least({name: round_of(variant, images) for name, variant in variants.items()}, count)
     print(f"\n{'gradient game':>20} {'images/s':>9} {'time':>7}")
     for name, value in took.items():
         print(f"{name:>20} {batch / value:>9.1f} {value / took['as it is']:>6.2f}x")

@@ -512,6 +512,31 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class BenchConfig:
+    """How fast is this machine at each stage."""
+
+    backbone: str = "tf_efficientnet_lite0"
+    """The detector's backbone, by its timm name."""
+    image_size: int = 160
+    """Side of crops and of the detector's input in pixels."""
+    batch_size: int = 16
+    """Clean images a round."""
+    filters: int = 16
+    """Filters of the generators; the paper's have 64, which is for a GPU."""
+    turns: int = 5
+    """Times that each stage and its limit are timed, in turns; the least counts."""
+    device: Device = "auto"
+    """Where to compute."""
+
+    def __post_init__(self) -> None:
+        _at_least("turns", self.turns, 1)
+        _at_least("filters", self.filters, 1)
+        _at_least("batch-size", self.batch_size, 2)
+        _require(self.batch_size % 2 == 0, "batch-size", "even: half of a batch is real and half is fake")
+        _require(self.image_size >= 32 and self.image_size % 4 == 0, "image-size", "a multiple of 4, at least 32")
+
+
+@dataclass(frozen=True)
 class DemoConfig:
     """The whole road in a few minutes: forge, extract, train with each player, evaluate."""
 

@@ -32,6 +32,7 @@ VERBS = {
     "extract": "dfgame.cli.extract:extract",
     "train": "dfgame.cli.train:train",
     "evaluate": "dfgame.cli.evaluate:evaluate",
+    "bench": "dfgame.cli.bench:bench",
     "demo": "dfgame.cli.demo:demo",
 }
 for verb, place in VERBS.items():
