@@ -35,4 +35,7 @@ def train(
     if os.environ.get("RANK", "0") == "0":  # of several processes that torchrun started, one speaks
         best = record.get("best_epoch")
         print(f"{run}: {settings.rounds:,} rounds, best epoch {best}, {run / 'best.safetensors'}")
+        if "images_per_second" in record:
+            speed, waited = record["images_per_second"], record["waited_for_data"]
+            print(f"{speed:.1f} clean images a second; {waited:.1%} of the time it waited for data")
     return 0
