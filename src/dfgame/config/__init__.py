@@ -1,0 +1,52 @@
+"""Every setting, in the order of the pipeline. One dataclass a verb; its nested groups are its sections.
+
+These classes are the only source of the command line's flags and help, of the keys of `--config FILE.toml`
+and of the settings saved with every result. The string below a field is its help.
+"""
+
+from dfgame.config.data import ExtractConfig, ForgeConfig
+from dfgame.config.idle import idle_settings
+from dfgame.config.players import (
+    AdditiveConfig,
+    AdversaryConfig,
+    AugmentConfig,
+    BlurConfig,
+    DetectorConfig,
+    FlowConfig,
+    KernelConfig,
+    OptimizerConfig,
+    ResidualConfig,
+)
+from dfgame.config.train import HOUSEKEEPING, TrainConfig, train_config_from_dict
+from dfgame.config.use import BenchConfig, DemoConfig, EvaluateConfig
+from dfgame.config.values import Compression, Device, Game, Method, Perturbation, SettingError, flat, to_dict, to_flags
+
+__all__ = [
+    "HOUSEKEEPING",
+    "AdditiveConfig",
+    "AdversaryConfig",
+    "AugmentConfig",
+    "BenchConfig",
+    "BlurConfig",
+    "Compression",
+    "DemoConfig",
+    "DetectorConfig",
+    "Device",
+    "EvaluateConfig",
+    "ExtractConfig",
+    "FlowConfig",
+    "ForgeConfig",
+    "Game",
+    "KernelConfig",
+    "Method",
+    "OptimizerConfig",
+    "Perturbation",
+    "ResidualConfig",
+    "SettingError",
+    "TrainConfig",
+    "flat",
+    "idle_settings",
+    "to_dict",
+    "to_flags",
+    "train_config_from_dict",
+]

@@ -1,0 +1,78 @@
+"""Settings of the data: forging and extracting."""
+
+from dataclasses import dataclass
+
+from dfgame.config.values import Compression, Method, at_least, require
+from dfgame.records import METHODS
+
+
+@dataclass(frozen=True)
+class ForgeConfig:
+    """Real face photographs -> the mini FaceForensics++."""
+
+    frames: int = 24
+    """Frames a clip."""
+    size: int = 320
+    """Longer side of a clip in pixels; photographs are brought to it."""
+    fps: int = 25
+    """Frames a second."""
+    methods: tuple[Method, ...] = METHODS
+    """Families of forgery to make."""
+    compressions: tuple[Compression, ...] = ("raw", "c23", "c40")
+    """Qualities to encode: raw is lossless, c23 and c40 are H.264 at that constant rate factor."""
+    people: int = 0
+    """Use at most this many people; 0 is all of them."""
+    split: tuple[float, float, float] = (0.72, 0.14, 0.14)
+    """Shares of the people in train, val and test; FaceForensics++ has 720, 140 and 140 of 1,000."""
+    effort: float = 1.0
+    """Training steps of the two small networks that forge, as a multiple of the default."""
+    seed: int = 0
+    """The same seed gives the same pixels before encoding."""
+    workers: int = 0
+    """Processes; 0 is one for each core."""
+    overwrite: bool = False
+    """Forge again what was made with other settings, instead of refusing."""
+
+    def __post_init__(self) -> None:
+        at_least("frames", self.frames, 2)
+        at_least("size", self.size, 96)
+        at_least("fps", self.fps, 1)
+        at_least("people", self.people, 0)
+        require(
+            not self.people or self.people >= 2,
+            "people",
+            "at least 2, so that there is a source and a target",
+        )
+        require(abs(sum(self.split) - 1) < 1e-6 and min(self.split) >= 0, "split", "three shares that sum to 1")
+        require(bool(self.methods), "methods", "at least one")
+        require(bool(self.compressions), "compressions", "at least one")
+        require(self.effort > 0, "effort", "above 0")
+        at_least("seed", self.seed, 0)
+        at_least("workers", self.workers, 0)
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """Videos -> face crops and their manifest."""
+
+    frames: int = 270
+    """Frames a video, as in the paper; spread evenly over it where it has more."""
+    size: int = 256
+    """Side of the square crops in pixels."""
+    margin: float = 1.3
+    """The crop's side as a multiple of the longer side of the face's box."""
+    compressions: tuple[str, ...] = ()
+    """Qualities to read; empty is all that are there."""
+    methods: tuple[str, ...] = ()
+    """Manipulation methods to read (`original` for the real videos); empty is all that are there."""
+    min_score: float = 0.6
+    """Confidence from which a detection counts as a face."""
+    workers: int = 0
+    """Processes; 0 is one for each core."""
+
+    def __post_init__(self) -> None:
+        at_least("frames", self.frames, 1)
+        at_least("size", self.size, 16)
+        require(1 <= self.margin <= 4, "margin", "between 1 and 4")
+        require(0 < self.min_score <= 1, "min-score", "above 0 and at most 1")
+        at_least("workers", self.workers, 0)

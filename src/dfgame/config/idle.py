@@ -1,0 +1,58 @@
+"""Settings that only work together with others, so that none is taken and then ignored."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from dfgame.config.values import default_of, flat, flat_field
+
+_Works = Callable[[Any], bool]
+_PLAYED: tuple[_Works, str] = (lambda c: c.game != "none", "a --game with an adversary")
+_MOVES: tuple[_Works, str] = (lambda c: c.game in ("gradient", "generator"), "--game gradient or generator")
+_DRAWS: tuple[_Works, str] = (lambda c: c.game == "generator", "--game generator")
+_LIGHT: tuple[_Works, str] = (lambda c: c.augment.before != "none", "--augment.before light or full")
+_FULL: tuple[_Works, str] = (lambda c: c.augment.before == "full", "--augment.before full")
+_NEEDS: tuple[tuple[str, _Works, str], ...] = (
+    ("detector.weights", lambda c: c.detector.pretrained, "--detector.pretrained"),
+    ("detector.stride", lambda c: c.detector.head == "patch", "--detector.head patch"),
+    ("detector.dropout", lambda c: c.detector.head == "fc", "--detector.head fc"),
+    ("detector.bn2", *_PLAYED),
+    ("adversary.attacks", *_PLAYED),
+    *((f"adversary.{name}", *_MOVES) for name in ("perturbation", "shuffled", "moves")),
+    (
+        "adversary.step",
+        lambda c: c.game == "gradient" and c.adversary.perturbation != "additive",
+        "--game gradient (the step of additive noise is --additive.step)",
+    ),
+    *((f"adversary.{name}", *_DRAWS) for name in ("loss", "filters", "blocks", "norm", "lr", "weights")),
+    (
+        "blur",
+        lambda c: c.game != "none" and c.adversary.perturbation == "blur",
+        "an adversary that blurs: a --game other than none, and --adversary.perturbation blur",
+    ),
+    ("blur.budget", lambda c: c.blur.constraint in ("norm", "learn-norm"), "--blur.constraint norm or learn-norm"),
+    ("blur.sigmoid", *_DRAWS),
+    ("kernel", lambda c: c.adversary.perturbation == "kernel", "--adversary.perturbation kernel"),
+    ("flow", lambda c: c.adversary.perturbation == "flow", "--adversary.perturbation flow"),
+    ("residual", lambda c: c.adversary.perturbation == "residual", "--adversary.perturbation residual"),
+    ("additive", lambda c: c.adversary.perturbation == "additive", "--adversary.perturbation additive"),
+    ("additive.step", lambda c: c.game == "gradient", "--game gradient"),
+    *((f"augment.{name}", *_LIGHT) for name in ("flip", "colour")),
+    *((f"augment.{name}", *_FULL) for name in ("jpeg", "noise", "grey", "geometry")),
+    ("segment_length", lambda c: c.val_level == "video", "--val-level video"),
+)
+"""Settings, or groups of them, that only work together with others: (name, when it works, what it needs)."""
+
+
+def idle_settings(config: Any) -> list[tuple[str, str]]:
+    """The settings that were changed from their defaults and can have no effect here: (flag, what it needs)."""
+    defaults = {
+        key: value for item in dataclasses.fields(config) for key, value in flat_field(item.name, default_of(item))
+    }
+    changed = [key for key, value in flat(config).items() if value != defaults[key]]
+    return [
+        (key.replace("_", "-"), needs)
+        for name, works, needs in _NEEDS
+        for key in changed
+        if (key == name or key.startswith(f"{name}.")) and not works(config)
+    ]

