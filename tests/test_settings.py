@@ -1,0 +1,84 @@
+"""Every setting of a training changes something: those that no published option reaches, here."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from torch import nn
+
+import dfgame.train
+from dfgame.cli.reference.options import OURS, SHARED, TRAINING
+from dfgame.config import TrainConfig, flat, train_config_from_dict
+from dfgame.train import train_run
+
+SMALL = {
+    "game": "gradient",
+    "detector.backbone": "test_efficientnet",
+    "detector.pretrained": False,
+    "epochs": 1,
+    "epoch_pairs": 8,
+    "batch_size": 4,
+    "image_size": 32,
+    "workers": 0,
+    "log_interval": 1000,
+    "hist_interval": 1000,
+}
+GENERATOR = {"game": "generator", "adversary.filters": 2, "adversary.blocks": 1}
+NOISE = {"adversary.perturbation": "additive", "adversary.moves": 2}
+RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
+    ("game", "none", {}),
+    ("adversary.perturbation", "flow", {}),
+    ("adversary.step", 1000.0, {"blur.constraint": "free"}),
+    ("kernel.window", 5, {"adversary.perturbation": "kernel"}),
+    ("kernel.channels", 3, {"adversary.perturbation": "kernel"}),
+    ("flow.budget", 0.5, {**GENERATOR, "adversary.perturbation": "flow"}),
+    ("additive.budget", 0.1, NOISE | {"additive.step": 0.05}),
+    ("additive.step", 0.001, NOISE),
+    ("augment.jpeg", 0.0, {}),
+    ("augment.noise", 1.0, {}),
+    ("augment.flip", 0.0, {}),
+    ("augment.colour", 0.0, {}),
+    ("augment.grey", 1.0, {}),
+    ("augment.geometry", 0.0, {}),
+    ("val_images", 5, {}),
+    ("precision", "bf16", {}),
+    ("accumulate", 2, {}),
+]
+"""(setting, value, what else is set): the losses or the validation differ."""
+ELSEWHERE = {
+    "channels_last": "test_train.test_the_memory_layout_is_the_one_asked_for",
+    "state_interval": "test_train.test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed",
+    "sync_bn": "test_processes.test_two_processes_are_one",
+    "compile": "test_compile_compiles_the_players",
+}
+
+
+def made(values: dict[str, Any]) -> TrainConfig:
+    """The settings with these dotted names."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        group, _, key = name.rpartition(".")
+        (nested.setdefault(group, {}) if group else nested)[key] = value
+    return train_config_from_dict(nested)
+
+
+def test_every_setting_is_walked():
+    published = {option.place for option in (*TRAINING, *OURS, *SHARED)}
+    walked = published | {setting for setting, *_ in RESULTS} | ELSEWHERE.keys()
+    assert flat(TrainConfig()).keys() <= walked
+
+
+@pytest.mark.parametrize(("setting", "value", "base"), RESULTS, ids=[setting for setting, *_ in RESULTS])
+def test_what_a_setting_changes(setting, value, base, crops, tmp_path):
+    base = SMALL | base
+    before = train_run(crops, tmp_path / "before", made(base))["history"]
+    after = train_run(crops, tmp_path / "after", made(base | {setting: value}))["history"]
+    assert before != after
+
+
+def test_compile_compiles_the_players(crops, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
+    train_run(crops, tmp_path / "run", replace(made(SMALL | GENERATOR), compile=True))
+    assert compiled == ["EfficientNet", "Generator", "Generator"]
+    assert dfgame.train.torch._dynamo.config.suppress_errors
