@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -22,7 +23,7 @@ from dfgame.cli.reference.evaluation import evaluate
 from dfgame.cli.reference.options import EVALUATION, OURS, SHARED, TRAINING, tables
 from dfgame.cli.reference.training import train
 from dfgame.config import SettingError
-from dfgame.manifest import read_manifest
+from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.records import METHODS, UserError
 
 BASE = {
@@ -614,3 +615,16 @@ def test_without_data_it_says_where_to_put_them(tmp_path, monkeypatch):
     monkeypatch.setenv("DFGAME_DATA", str(tmp_path / "elsewhere"))
     with pytest.raises(UserError, match="elsewhere: no manifest"):
         evaluation.find_data(evaluation.data_root(None), "ff", {"test": "a.lst"}, False, tmp_path / "x")
+
+
+def test_a_data_set_without_splits_and_with_methods_of_its_own_is_tested_whole(tested, crops, tmp_path):
+    rows = [
+        row
+        | {"split": None, "compression": "unknown", "path": str(crops.parent / row["path"])}
+        | ({"method": "unknown"} if row["label"] == "fake" else {})
+        for row in read_manifest(crops).to_pylist()
+    ]
+    (tmp_path / "celebdf").mkdir()
+    write_manifest(tmp_path / "celebdf" / "manifest.parquet", pa.Table.from_pylist(rows, schema=SCHEMA), {})
+    found, said = tested(dataset="celebdf", data_root=str(tmp_path))
+    assert found["count"] == len(rows) and "has no splits" in said

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, test_lists
+from dfgame.cli.reference.data import NAMES, compressions_of, data_root, find_data, methods_of, test_lists
 from dfgame.cli.reference.options import EVALUATION, SHARED, parse
 from dfgame.cli.reference.training import backbone_of, checkpoint_of, run_folder
 from dfgame.config import AugmentConfig, TrainConfig
@@ -30,21 +30,26 @@ def evaluate(words: Sequence[str]) -> int:
     if given.segment_length is not None and not given.mean:
         raise UserError("--segment_length: changes nothing here, it needs --mean")
     run = _run(given.exp_name or "test")
-    fake_type = given.fake_type or "FaceSwap"
+    dataset = given.dataset or "ff"
+    of_ff = not NAMES.get(dataset, dataset)  # other data sets have neither these methods nor these qualities
+    fake_type = given.fake_type or ("FaceSwap" if of_ff and not given.multi else "multi")
     methods = () if given.multi else methods_of(fake_type)
     if given.multi and given.fake_type:
         raise UserError("--fake_type: changes nothing here, with --multi all four methods are tested on")
-    compressions = compressions_of(given.cmp_level)
+    compressions = compressions_of(given.cmp_level) if of_ff or given.cmp_level else ()
     manifest = find_data(
         data_root(given.data_root),
-        given.dataset or "ff",
+        dataset,
         test_lists(methods, compressions),
         bool(given.multi),
         run / "test_lists.parquet",
     )
     table = read_manifest(manifest)
     check_choice(table, methods, compressions, manifest)
-    rows = select(table, "test", methods, compressions)
+    has_splits = any(table["split"].to_pylist())
+    if not has_splits:
+        console.print(f"{manifest}: has no splits, so all of it is tested on")
+    rows = select(table, "test" if has_splits else None, methods, compressions)
     if given.mean:
         rows = evenly(rows, given.segment_length or 5)
     if not rows.num_rows:
@@ -67,7 +72,7 @@ def evaluate(words: Sequence[str]) -> int:
     }
     five = found.shape[1] > 2 and bool(given.multi) and not given.multi2two
     results |= _five_class(truth, found) if five else _two_class(truth, found)
-    name = f"eval_{given.epoch or 'best'}_{Path(given.dataset or 'ff').stem}_{'multi' if given.multi else fake_type}"
+    name = f"eval_{given.epoch or 'best'}_{Path(dataset).stem}_{fake_type}"
     write_json(run / f"{name}.json", results)
     if not five:
         _write_roc(run / f"{name}_roc.csv", truth, found)

@@ -145,7 +145,7 @@ EVALUATION = (
     Option("exp_name", EXPERIMENT, "RUN", str, "test"),
     Option("epoch", "number of the epoch, or best or last", "checkpoint", str, "best"),
     Option("fc_model", "the run has an fc head", "told where it differs"),
-    Option("cmp_level", "compression: raw (c0), c23, c40, or all", "compressions", str, "c23"),
+    Option("cmp_level", "compression: raw (c0), c23, c40, or all (other data sets: all)", "compressions", str, "c23"),
     Option("multi", "test on all four methods; five-class figures if the run has five classes", "methods"),
     Option("fake_type", "without multi: the manipulation method to test on", "methods", str, "FaceSwap", METHODS),
     Option("dataset", "default or ff, dfd, celebdf, dfdc, or a folder or manifest", "MANIFEST", str, "ff"),
