@@ -296,6 +296,7 @@ CASES = [
     Case("workers", "2", "workers", ("weights",), check=lambda a, b: b.workers == [2]),
     Case("data_root", "OTHER", "clean"),
     Case("device", "cpu", "devices", ("weights",), check=lambda a, b: b.devices == ["cpu"]),
+    Case("accumulate", "2", "seen", BATCHES, check=lambda a, b: [len(b.seen[0]), len(a.seen[0])] == [4, 8]),
     Case("optimizer", "sgd", "weights", (*BATCHES, "initial")),
     Case("epoch_pairs", "16", "labels", check=lambda a, b: len(b.clean) == 2 * len(a.clean)),
     Case("gen_filters", "2", "adversary", BATCHES),
@@ -350,6 +351,23 @@ def test_resume_goes_on_with_an_interrupted_run(played, crops):
     resumed = played("gen", base | {"exp_name": "half", "max_epoch": "2", "resume": None})
     assert same(resumed.weights, whole.weights) and same(resumed.adversary, whole.adversary)
     assert len(resumed.clean) == 4
+
+
+def test_where_memory_is_short_a_round_is_played_in_parts_and_it_is_said(played, crops, monkeypatch, capsys):
+    import dfgame.memory
+
+    base = {"data_root": str(crops.parent), **BASE}
+    config = training.translated(training.parse("x", (*TRAINING, *OURS, *SHARED), _words(base)), "grad")
+    with monkeypatch.context() as patched:
+        patched.setattr(dfgame.memory, "free_bytes", lambda device: dfgame.memory.round_bytes(config))
+        short = played("grad", base)
+    assert len(short.seen[0]) == 4 and "--accumulate 2: a whole round takes about" in capsys.readouterr().err
+    resumed = played("grad", base | {"resume": None, "max_epoch": "2"})
+    assert len(resumed.seen[0]) == 4
+
+
+def _words(options: dict[str, str]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
 @pytest.mark.parametrize(

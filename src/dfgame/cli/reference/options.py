@@ -128,6 +128,7 @@ OURS = (
     Option("optimizer", "radam, or sgd with the momentum", "optimizer.kind", str, "radam", ("radam", "sgd")),
     Option("epoch_pairs", "pairs of a real and a fake image an epoch", "epoch_pairs", int, 32_000),
     Option("gen_filters", "filters of the generator's first convolution", "adversary.filters", int, 64),
+    Option("accumulate", "play a round in so many parts, one after the other; as memory allows", "accumulate", int),
     Option("seed", "seed of weights, batches, augmentation and adversary", "seed", int, 0),
     Option("resume", "go on with a run that was interrupted", "resume"),
 )

@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +56,25 @@ IN_THEIR_WORDS = {
 """What the package's messages ask for, as these commands have it."""
 
 
+def _parts(config: TrainConfig, run: Path) -> int:
+    """In how many parts to play a round: as many as the run has so far, or as memory asks for, which is said."""
+    from dfgame.memory import free_bytes, parts_that_fit, round_bytes
+    from dfgame.score import pick_device
+
+    if (run / RUN_FILE).is_file():
+        return read_json(run / RUN_FILE)["settings"]["accumulate"]
+    room = free_bytes(pick_device(config.device))
+    parts = parts_that_fit(config, room)
+    if parts > 1:
+        needed, there = (f"{size / 2**30:.0f} GiB" for size in (round_bytes(config), room))
+        console.print(
+            f"--accumulate {parts}: a whole round takes about {needed} and {there} are free: it is played in parts, "
+            "BatchNorm sees a part at a time",
+            soft_wrap=True,
+        )
+    return parts
+
+
 def run_folder(name: str, script: Script) -> Path:
     """Where the published commands keep an experiment."""
     return Path(f"ckts_exp_{script}_{name}")
@@ -67,6 +87,8 @@ def train(script: Script, words: Sequence[str]) -> int:
     given = parse(f"detect_{script}.py", (*TRAINING, *OURS, *SHARED), words)
     config = translated(given, script)
     run = run_folder(given.exp_name or "debug", script)
+    if given.accumulate is None:
+        config = replace(config, accumulate=_parts(config, run))
     if (run / RUN_FILE).is_file() and not config.resume:
         raise UserError(f"{run}: holds a run already", "go on with --resume, or choose another --exp_name")
     lists = training_lists(config.sampling, config.compressions)
@@ -147,7 +169,14 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
         **_named(given, sampling="dataset_type", permute="perm", epochs="max_epoch", epoch_pairs="epoch_pairs"),
         **_named(given, batch_size="batch_size", image_size="image_size", segment_length="segment_length"),
         **_named(given, snapshot_interval="snapshot_interval", log_interval="log_interval"),
-        **_named(given, hist_interval="hist_interval", device="device", seed="seed", resume="resume"),
+        **_named(
+            given,
+            accumulate="accumulate",
+            hist_interval="hist_interval",
+            device="device",
+            seed="seed",
+            resume="resume",
+        ),
         workers=4 if given.workers is None else given.workers,
     )
 

@@ -1,0 +1,72 @@
+"""How much memory a round takes, found without taking it, and in how many parts it then fits."""
+
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from dfgame.config import TrainConfig
+from dfgame.models import Detector, Generator
+
+BEYOND_ACTIVATIONS = 1.25
+"""Weights, optimisers, slopes and batches, as a factor on what is kept for the backward pass."""
+USABLE = 0.8
+"""Of the free memory."""
+_IMAGES = 2
+
+
+def round_bytes(config: TrainConfig) -> int:
+    """About how many bytes a round in one part takes at its peak, in float32.
+
+    The larger of the detector's move, on clean and adversarial images, and of the adversary's. What the backward
+    pass keeps is counted on tensors without data.
+    """
+    size = config.image_size
+    with torch.device("meta"):
+        images = torch.zeros((_IMAGES, 3, size, size))
+        detector = _kept(Detector(config.detector).train(), images)
+        adversary = config.adversary
+        drawing = 0
+        if config.game == "generator":
+            drawing = _kept(Generator(1, adversary.filters, adversary.blocks, adversary.norm), images)
+    versions = 1 if config.game == "none" else 2
+    return int(BEYOND_ACTIVATIONS * config.batch_size * max(versions * detector, detector + drawing))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on this device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(psutil.virtual_memory().available, _cgroup_limit())
+
+
+def parts_that_fit(config: TrainConfig, room: int) -> int:
+    """The least number of parts in which a round fits into so many bytes; as many as there are where none does."""
+    half, needed = config.batch_size // 2, round_bytes(config)
+    divisors = [parts for parts in range(1, half + 1) if half % parts == 0]
+    return next((parts for parts in divisors if needed / parts <= USABLE * room), half)
+
+
+def _kept(network: nn.Module, images: Tensor) -> float:
+    """Bytes an image that autograd keeps of a forward pass."""
+    weights = {weight.untyped_storage()._cdata for weight in network.parameters()}
+    storages: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            storages[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        kept = network(images)
+    del kept
+    return sum(storages.values()) / _IMAGES
+
+
+def _cgroup_limit() -> int:
+    """What a container may take; a very large number where nothing is said."""
+    path = Path("/sys/fs/cgroup/memory.max")
+    text = path.read_text().strip() if path.is_file() else "max"
+    return int(text) if text.isdigit() else 2**62
