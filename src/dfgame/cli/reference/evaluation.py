@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dfgame.cli.reference.data import NAMES, compressions_of, data_root, find_data, methods_of, test_lists
 from dfgame.cli.reference.options import EVALUATION, SHARED, parse
-from dfgame.cli.reference.training import backbone_of, checkpoint_of, run_folder
+from dfgame.cli.reference.training import backbone_of, checkpoint_of, run_folder, usual_workers
 from dfgame.config import AugmentConfig, TrainConfig
 from dfgame.files import atomic_path, write_json, write_text
 from dfgame.jobs import console
@@ -103,7 +103,7 @@ def _probabilities(given: argparse.Namespace, run: Path, paths: list[Path]) -> N
             raise UserError("--stride: changes nothing here, the run has an fc head")
         detector.set_stride(given.stride)
     augmentation = Augmentation(AugmentConfig(before="light")) if given.aug_before else None
-    workers = 4 if given.workers is None else given.workers
+    workers = usual_workers() if given.workers is None else given.workers
     size = given.image_size or config.image_size
     return class_probabilities(detector, paths, size, given.batch_size or 32, workers, augmentation)
 

@@ -122,7 +122,7 @@ TRAINING = (
     Option("log_interval", "rounds between scalars in TensorBoard", "log_interval", int, 50),
     Option("hist_interval", "rounds between histograms in TensorBoard", "hist_interval", int, 500),
     Option("segment_length", "frames of a video to average, with mean", "segment_length", int, 5),
-    Option("workers", "processes that load images", "workers", int, 4),
+    Option("workers", "processes that load images", "workers", int, "4, or the cores if they are fewer"),
 )
 OURS = (
     Option("optimizer", "radam, or sgd with the momentum", "optimizer.kind", str, "radam", ("radam", "sgd")),
@@ -140,7 +140,7 @@ EVALUATION = (
     Option("mean", "a video's prediction is the mean over segment_length frames", "frames"),
     Option("stride", "stride of the patch head; by default the run's", "detector.stride", int),
     Option("segment_length", "frames of a video to average, with mean", "frames", int, 5),
-    Option("workers", "processes that load images", "workers", int, 4),
+    Option("workers", "processes that load images", "workers", int, "4, or the cores if they are fewer"),
     Option("aug_before", "flip and colour of the test images", "augment.before"),
     Option("bn2", "the run has auxiliary BatchNorm; its main statistics are used", "told where it differs"),
     Option("exp_name", EXPERIMENT, "RUN", str, "test"),

@@ -28,7 +28,7 @@ from dfgame.config import (
     TrainConfig,
 )
 from dfgame.files import read_json
-from dfgame.jobs import console
+from dfgame.jobs import available_cores, console
 from dfgame.records import UserError
 
 Script = Literal["gen", "grad"]
@@ -177,7 +177,7 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
             seed="seed",
             resume="resume",
         ),
-        workers=4 if given.workers is None else given.workers,
+        workers=usual_workers() if given.workers is None else given.workers,
     )
 
 
@@ -230,6 +230,11 @@ def _earlier_generators(given: argparse.Namespace) -> str:
     if not found:
         raise UserError("--pretrain_g: no earlier run here has generators", "name one: --pretrain_g ckts_exp_gen_NAME")
     return str(max(found, key=lambda path: path.stat().st_mtime))
+
+
+def usual_workers() -> int:
+    """How many processes load images where nothing is said: the published four, or the cores if they are fewer."""
+    return min(4, available_cores())
 
 
 def backbone_of(model_type: str) -> str:
