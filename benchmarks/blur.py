@@ -11,7 +11,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the dfgame command doe
 import torch
 from published import published_blur
 
+from dfgame.bench import least
 from dfgame.blur import _plain, pixelwise_gaussian_blur
 from dfgame.kernels import blur_kernel
 
@@ -38,17 +38,6 @@ def step(function: Callable[..., torch.Tensor], batch: int, size: int, maps: int
         function(images, precision, *more).backward(slope)
 
     return run
-
-
-def least(steps: dict[str, Step]) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(TURNS + 1):
-        for name, run in steps.items():
-            started = time.perf_counter()
-            run()
-            if turn:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: min(values) for name, values in seconds.items()}
 
 
 def extra_maps(name: str, window: int, batch: int, size: int) -> float:
@@ -91,7 +80,8 @@ def main(batch: int = 16, size: int = 256, threads: int = 2) -> None:
                     "dfgame": step(pixelwise_gaussian_blur, batch, size, maps, window),
                     "plain": step(_plain, batch, size, maps, window),
                     "published": step(published_blur, batch, size, maps, window),
-                }
+                },
+                TURNS,
             )
             ms = {name: 1000 * value for name, value in found.items()}
             print(

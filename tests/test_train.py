@@ -398,3 +398,18 @@ def test_other_convolutional_backbones_train(backbone, manifest, tmp_path):
 def test_backbones_that_cannot_serve_are_named(detector, says, manifest, tmp_path):
     with pytest.raises(UserError, match=says):
         train_run(manifest, tmp_path / "run", settings("gradient", epochs=1, detector=detector))
+
+
+def test_ctrl_c_is_one_line_even_while_others_load(manifest, tmp_path):
+    """The terminal's Ctrl-C reaches the loading processes, too."""
+    words = command(manifest, tmp_path / "run")
+    words[words.index("--workers") + 1] = "2"
+    words[words.index("--epochs") + 1] = "500"
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "state.pt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "dfgame: interrupted" in said and "Traceback" not in said

@@ -4,6 +4,7 @@ So a run that is killed goes on exactly where it was, without any state of a sam
 do not depend on how many processes load them.
 """
 
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -142,7 +143,8 @@ def round_loader(batches: RoundBatches, rounds: Sequence[int], workers: int) -> 
 
 
 def _start_loading(_number: int) -> None:
-    """One thread a loading process: the others are for the networks."""
+    """One thread a loading process: the others are for the networks. Ctrl-C is for the process that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
 
 
