@@ -27,9 +27,16 @@ def published(config: TrainConfig, images: torch.Tensor) -> Turn:
     sides = images.chunk(2)
     if config.game == "gradient":
         return lambda: gradient_round(detector, optimizer, sides, window=3, moves=1)
-    generators = [Generator(1, config.adversary.filters, 3, "bn") for _ in sides]
+    generators = [with_a_plain_end(Generator(1, config.adversary.filters, 3, "bn")) for _ in sides]
     optimizers = [torch.optim.RAdam(g.parameters(), lr=2e-3, weight_decay=5e-4) for g in generators]
     return lambda: generator_round(detector, generators, optimizer, optimizers, sides, window=3, moves=1)
+
+
+def with_a_plain_end(generator: Generator) -> Generator:
+    """With torch's own last convolution."""
+    last = generator.body[-1]
+    generator.body[-1] = torch.nn.Conv2d(last.in_channels, last.out_channels, 7, padding=3, padding_mode="reflect")
+    return generator
 
 
 def as_timm_has_it(detector: Detector) -> Detector:

@@ -11,6 +11,7 @@ from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.models import Detector, Generator, probabilities
 from dfgame.models.detector import SplitNorm
+from dfgame.models.generator import LastConvolution
 from dfgame.models.same_padding import pad_in_place
 from dfgame.records import UserError
 
@@ -124,3 +125,19 @@ def test_five_classes_have_five_outputs_and_the_stride_may_change():
     assert detector(images).shape == (1, 16, 5)
     with pytest.raises(ValueError, match="no patches"):
         Detector(DetectorConfig(backbone="test_efficientnet", pretrained=False, head="fc")).set_stride(1)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 9])
+def test_the_last_convolution_is_a_convolution(outputs):
+    torch.manual_seed(0)
+    ours = LastConvolution(4, outputs, 7, padding=3, padding_mode="reflect").double()
+    plain = nn.Conv2d(4, outputs, 7, padding=3, padding_mode="reflect").double()
+    plain.load_state_dict(ours.state_dict())
+    results = []
+    for layer in (ours, plain):
+        features = torch.rand((2, 4, 12, 16), generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+        drawn = layer(features)
+        drawn.square().sum().backward()
+        results.append((drawn, features.grad, *(weight.grad for weight in layer.parameters())))
+    for own, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(own, theirs)
