@@ -31,11 +31,11 @@ class ResidualBlock(nn.Module):
 class LastConvolution(nn.Conv2d):
     """A convolution to one map or a few. Processors compute as if they were many: there each is a sum of its parts."""
 
-    def forward(self, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B S h w"]:
+    def forward(self, input: Float[Tensor, "B F h w"]) -> Float[Tensor, "B S h w"]:
         """As any convolution's."""
-        if features.device.type != "cpu" or self.out_channels > FEW or self.bias is None:
-            return super().forward(features)
-        padded = functional.pad(features, (self.kernel_size[0] // 2,) * 4, mode=self.padding_mode)
+        if input.device.type != "cpu" or self.out_channels > FEW or self.bias is None:
+            return super().forward(input)
+        padded = functional.pad(input, (self.kernel_size[0] // 2,) * 4, mode=self.padding_mode)
         parts = (functional.conv2d(padded, weight[:, None], groups=self.in_channels) for weight in self.weight)
         maps = [part.sum(dim=1) for part in parts]
         return torch.stack(maps, dim=1) + self.bias.view(1, -1, 1, 1)
