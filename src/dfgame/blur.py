@@ -12,7 +12,7 @@ How this departs from the published code, and why:
     separable, w(p,(i,j)) = a_i(p) a_j(p) with a_k = exp(-k^2 s / 2). So the sums of the image over the offsets at
     distance i in rows and j in columns are made first, from shared sums along the rows, and the denominator is
     the square (1 + 2 (a_1 + ... + a_r))^2. Where there is a C compiler the processor's float32 blur is one pass
-    over the image that stores nothing but its result (kernels/blur.c); `_plain` is the same in tensors.
+    over the image that stores its result and its slope in s (kernels/blur.c); `_plain` is the same in tensors.
 2.  The precision s = 1/sigma^2 is the variable, not sigma: s = 0 is the box mean and s -> infinity the
     identity, both reached without a division by zero.
 3.  The budget N of the norm constraint is scaled with the image's size, so that the mean strength of the blur
@@ -103,24 +103,25 @@ class _Compiled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, precision: Tensor, window: int) -> Tensor:
-        ctx.save_for_backward(images, precision)
-        ctx.window = window
         kernel = blur_kernel(window)
         assert kernel is not None
-        return kernel.forward(images.contiguous(), precision.contiguous())
+        blurred, slopes = kernel.forward(images.contiguous(), precision.contiguous(), ctx.needs_input_grad[1])
+        ctx.save_for_backward(images, precision, slopes)
+        ctx.window = window
+        return blurred
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        images, precision = ctx.saved_tensors
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        images, precision, slopes = ctx.saved_tensors
         if torch.is_grad_enabled():
             blurred = _plain(images, precision, ctx.window)
             wanted = [t for t in (images, precision) if t.requires_grad]
-            found = iter(torch.autograd.grad(blurred, wanted, slopes[0], create_graph=True))
+            found = iter(torch.autograd.grad(blurred, wanted, given[0], create_graph=True))
             return *(next(found) if t.requires_grad else None for t in (images, precision)), None  # type: ignore[return-value]
         kernel = blur_kernel(ctx.window)
         assert kernel is not None
-        contiguous = (t.contiguous() for t in (images, precision, slopes[0]))
-        return *kernel.backward(*contiguous, of_images=ctx.needs_input_grad[0]), None
+        of_images = ctx.needs_input_grad[0]
+        return *kernel.backward(precision.contiguous(), slopes, given[0].contiguous(), of_images), None
 
 
 def scaled_budget(budget: float | Tensor, precision: Float[Tensor, "B S H W"]) -> float | Tensor:

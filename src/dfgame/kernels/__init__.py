@@ -35,31 +35,34 @@ class BlurKernel:
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._forward = _declared(library.dfgame_blur_forward, pointers=3)
+        self._forward = _declared(library.dfgame_blur_forward, pointers=4)
         self._backward = _declared(library.dfgame_blur_backward, pointers=5)
 
-    def forward(self, images: Tensor, precision: Tensor) -> Tensor:
-        """The blurred images."""
+    def forward(self, images: Tensor, precision: Tensor, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """The blurred images; and, if asked for, the slope of each of their values in its pixel's precision."""
         blurred = torch.empty_like(images)
-        self._run(self._forward, images, precision, blurred)
-        return blurred
+        found = torch.empty_like(images) if slopes else None
+        self._run(self._forward, images.shape, precision.shape, images, precision, blurred, found)
+        return blurred, found
 
     def backward(
-        self, images: Tensor, precision: Tensor, slope: Tensor, of_images: bool
-    ) -> tuple[Tensor | None, Tensor]:
-        """The gradients of the images, if asked for, and of the precision, from that of the blurred images."""
-        slope_images = torch.empty_like(images) if of_images else None
-        slope_precision = torch.empty_like(precision)
-        self._run(self._backward, images, precision, slope, slope_images, slope_precision)
+        self, precision: Tensor, slopes: Tensor | None, slope: Tensor, of_images: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The gradients of the images, if asked for, and of the precision, if `slopes` are there, from that of the
+        blurred images.
+        """
+        slope_images = torch.empty_like(slope) if of_images else None
+        slope_precision = torch.empty_like(precision) if slopes is not None else None
+        tensors = (precision, slopes, slope, slope_images, slope_precision)
+        self._run(self._backward, slope.shape, precision.shape, *tensors)
         return slope_images, slope_precision
 
     @staticmethod
-    def _run(function: Callable[..., int], images: Tensor, precision: Tensor, *others: Tensor | None) -> None:
+    def _run(function: Callable[..., int], images: torch.Size, maps: torch.Size, *tensors: Tensor | None) -> None:
         """Image by image; where each colour has a map of its own, each is an image by itself."""
-        height, width = images.shape[2:]
-        count = precision.shape[0] * precision.shape[1]
-        colours = images.shape[0] * images.shape[1] // max(count, 1)
-        tensors = (images, precision, *others)
+        height, width = images[2:]
+        count = maps[0] * maps[1]
+        colours = images[0] * images[1] // max(count, 1)
         places = [(t.data_ptr(), 4 * t.numel() // max(count, 1)) if t is not None else (0, 0) for t in tensors]
 
         def blur(first: int, last: int) -> None:

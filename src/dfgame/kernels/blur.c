@@ -3,7 +3,11 @@
    A pixel's Gaussian is separable: with a_k = exp(-k^2 s / 2), and V_ij the sum of the pixels at distance i in rows
    and j in columns (four of them; two or one on the axes),
 
-       x' = N / T^2,   N = sum_i a_i sum_j a_j V_ij,   T = 1 + 2 (a_1 + ... + a_R).
+       x' = sum_i,j p_ij V_ij,   p_ij = a_i a_j / T^2,   T = 1 + 2 (a_1 + ... + a_R),
+
+   and its slope in s has the same sums with p_ij ((2 / T) sum_k k^2 a_k - (i^2 + j^2) / 2) in the place of p_ij. As
+   p_ij = p_ji, V_ij and V_ji are added up before they are weighed. Forward gives both where a gradient will be asked
+   for, so that backward has no need of the image.
 
    The sums along a row, H_j(x) = x(x - j) + x(x + j), are made once and kept for the 2 R + 1 rows in use: nothing
    larger than a few rows is ever stored. R, half of the window, is given to the compiler, which unrolls by it; LANES
@@ -33,17 +37,30 @@ typedef struct {
 /* Rings hold the WINDOW rows around the present one; row y of the image is in slot y mod WINDOW. */
 typedef struct {
     long pitch, wide;    /* floats from row to row: the width in whole lanes; and with room on either side */
-    float *padded;       /* a row of the image with R reflected pixels on either side */
-    float *sums;         /* ring for each colour: H_0 .. H_R */
-    float *weights;      /* ring: a_1 .. a_R, and 1 / T */
-    float *sources;      /* ring for each colour, backward: u a_0 .. u a_R, where u = g / T^2 */
+    float *ring;         /* a ring for each colour. Forward: H_0 .. H_R. Backward: u a_0 .. u a_R, u = g / T^2 */
+    float *weights;      /* ring, backward: a_1 .. a_R, and 1 / T^2 */
+    float *padded;       /* forward: a row of the image with R reflected pixels on either side */
     float *products;     /* backward: what a row gets from those around it, by distance in columns */
     float *gathered;     /* backward: the sum of those, from column -R on */
-    float *in, *out;
 } Work;
 
 INLINE Floats load(const float *from) { return *(const Floats *)from; }
 INLINE void store(float *to, Floats value) { *(Floats *)to = value; }
+
+/* From and to rows of exactly `width` pixels: those from column x on, of which there may be less than LANES. */
+INLINE Floats load_some(const float *row, long x, long width) {
+    if (x + LANES <= width) return load(row + x);
+    Floats some = {};
+    memcpy(&some, row + x, (width - x) * sizeof(float));
+    return some;
+}
+
+INLINE void store_some(float *row, long x, long width, Floats value) {
+    if (x + LANES <= width)
+        store(row + x, value);
+    else
+        memcpy(row + x, &value, (width - x) * sizeof(float));
+}
 
 INLINE long reflected(long index, long size) {
     index = index < 0 ? -index : index;
@@ -51,20 +68,17 @@ INLINE long reflected(long index, long size) {
 }
 
 INLINE void *open_work(Work *w, Shape n) {
-    const long pitch = (n.width + LANES - 1) / LANES * LANES, wide = pitch + 4 * R + 2 * LANES;
+    const long pitch = ((n.width + LANES - 1) / LANES | 1) * LANES, wide = pitch + 4 * R + 2 * LANES;
     const long ring = WINDOW * (R + 1) * pitch;
-    float *memory = calloc(wide * (R + 3) + ring * (2 * n.colours + 1) + pitch * 2, sizeof(float)), *next = memory;
+    float *memory = calloc(wide * (R + 3) + ring * (n.colours + 1), sizeof(float)), *next = memory;
     if (!memory) return NULL;
     w->pitch = pitch;
     w->wide = wide;
     w->padded = next, next += wide;
     w->gathered = next, next += wide;
     w->products = next, next += wide * (R + 1);
-    w->sums = next, next += ring * n.colours;
-    w->sources = next, next += ring * n.colours;
-    w->weights = next, next += ring;
-    w->in = next, next += pitch;
-    w->out = next;
+    w->ring = next, next += ring * n.colours;
+    w->weights = next;
     return memory;
 }
 
@@ -87,20 +101,17 @@ INLINE Floats power_of_two(Floats x) {
     return (p * f + 1.0f) * (Floats)((n + 127) << 23);
 }
 
-/* A row of the map as weights: a_k = q^(k^2), each from the last, as k^2 - (k - 1)^2 = 2 k - 1; and 1 / T. */
-INLINE void weigh_row(const float *precision, Work *w, float *weights, long width) {
-    memcpy(w->in, precision, width * sizeof(float));
-    for (long x = 0; x < width; x += LANES) {
-        Floats q = power_of_two(load(w->in + x) * -0.72134752f), square = q * q, odd = q, a = q, half = q;
-        store(weights + x, a);
-        UNROLLED for (int k = 2; k <= R; k++) {
-            odd *= square;
-            a *= odd;
-            half += a;
-            store(weights + (k - 1) * w->pitch + x, a);
-        }
-        store(weights + R * w->pitch + x, 1.0f / (1.0f + 2.0f * half));
+/* a_0 .. a_R of some pixels' precisions: a_k = q^(k^2), each from the last, as k^2 - (k - 1)^2 = 2 k - 1. And 1 / T. */
+INLINE Floats weigh(Floats precision, Floats a[R + 1]) {
+    Floats q = power_of_two(precision * -0.72134752f), square = q * q, odd = q, half = q;
+    a[0] = (Floats){} + 1.0f;
+    a[1] = q;
+    UNROLLED for (int k = 2; k <= R; k++) {
+        odd *= square;
+        a[k] = a[k - 1] * odd;
+        half += a[k];
     }
+    return 1.0f / (1.0f + 2.0f * half);
 }
 
 INLINE void sum_row(const float *plane, long y, Shape n, Work *w, float *sums) {
@@ -119,14 +130,8 @@ INLINE void sum_row(const float *plane, long y, Shape n, Work *w, float *sums) {
 
 /* Bring a colour's ring to row y: only the newest of its rows is computed, except at the top. Where they are. */
 INLINE void advance(const float *plane, long c, long y, Shape n, Work *w, const float *rows[WINDOW]) {
-    for (long k = y ? R : -R; k <= R; k++) sum_row(plane, y + k, n, w, slot(w->sums, c, y + k, w->pitch));
-    for (int k = 0; k < WINDOW; k++) rows[k] = slot(w->sums, c, y + k - R, w->pitch);
-}
-
-INLINE void load_weights(const float *weights, long x, long pitch, Floats a[R + 1], Floats *once) {
-    a[0] = (Floats){} + 1.0f;
-    UNROLLED for (int k = 1; k <= R; k++) a[k] = load(weights + (k - 1) * pitch + x);
-    *once = load(weights + R * pitch + x);
+    for (long k = y ? R : -R; k <= R; k++) sum_row(plane, y + k, n, w, slot(w->ring, c, y + k, w->pitch));
+    for (int k = 0; k < WINDOW; k++) rows[k] = slot(w->ring, c, y + k - R, w->pitch);
 }
 
 /* V_ij of the pixels from column x on. */
@@ -135,33 +140,63 @@ INLINE Floats four(const float *rows[WINDOW], int i, int j, long x, long pitch) 
     return load(rows[R - i] + j * pitch + x) + load(rows[R + i] + j * pitch + x);
 }
 
-/* One image, planes of height x width, and its one map. Returns 0, or 1 where there is no memory. */
+/* One row, already in the rings of all colours: blurred, and, unless `slopes` is NULL, its slope in the precision. */
+INLINE void blur_row(
+    const float *precision, const float *rows[][WINDOW], float *blurred, float *slopes, Shape n, Work *w
+) {
+    const long plane = n.height * n.width;
+    for (long x = 0; x < n.width; x += LANES) {
+        Floats a[R + 1], p[R + 1][R + 1], slope[R + 1][R + 1], spread = {};
+        const Floats once = weigh(load_some(precision, x, n.width), a);
+        UNROLLED for (int k = 1; k <= R; k++) spread += (float)(k * k) * a[k];
+        spread *= 2.0f * once;
+        UNROLLED for (int i = 0; i <= R; i++) {
+            const Floats part = a[i] * once * once;
+            UNROLLED for (int j = 0; j <= i; j++) {
+                p[i][j] = part * a[j];
+                slope[i][j] = p[i][j] * (spread - 0.5f * (i * i + j * j));
+            }
+        }
+        for (long c = 0; c < n.colours; c++) {
+            Floats sum = {}, moment = {};
+            UNROLLED for (int i = 0; i <= R; i++) {
+                UNROLLED for (int j = 0; j <= i; j++) {
+                    Floats v = four(rows[c], i, j, x, w->pitch);
+                    if (i != j) v += four(rows[c], j, i, x, w->pitch);
+                    sum += p[i][j] * v;
+                    if (slopes) moment += slope[i][j] * v;
+                }
+            }
+            store_some(blurred + c * plane, x, n.width, sum);
+            if (slopes) store_some(slopes + c * plane, x, n.width, moment);
+        }
+    }
+}
+
+INLINE void blur_image(
+    const float *images, const float *precision, float *blurred, float *slopes, Shape n, Work *w
+) {
+    const float *rows[n.colours][WINDOW];
+    for (long y = 0; y < n.height; y++) {
+        for (long c = 0; c < n.colours; c++) advance(images + c * n.height * n.width, c, y, n, w, rows[c]);
+        const long at = y * n.width;
+        blur_row(precision + at, rows, blurred + at, slopes ? slopes + at : NULL, n, w);
+    }
+}
+
+/* One image, planes of height x width, and its one map: the blurred image, and, unless `slopes` is NULL, the slope
+   of each of its values in the precision of its pixel. Returns 0, or 1 where there is no memory. */
 int dfgame_blur_forward(
-    const float *images, const float *precision, float *blurred, long colours, long height, long width
+    const float *images, const float *precision, float *blurred, float *slopes, long colours, long height, long width
 ) {
     const Shape n = { colours, height, width };
-    const long plane = height * width;
     Work w;
     void *memory = open_work(&w, n);
     if (!memory) return 1;
-    for (long y = 0; y < height; y++) {
-        weigh_row(precision + y * width, &w, w.weights, width);
-        for (long c = 0; c < colours; c++) {
-            const float *rows[WINDOW];
-            advance(images + c * plane, c, y, n, &w, rows);
-            for (long x = 0; x < width; x += LANES) {
-                Floats a[R + 1], once, sum = {};
-                load_weights(w.weights, x, w.pitch, a, &once);
-                UNROLLED for (int i = 0; i <= R; i++) {
-                    Floats inner = four(rows, i, 0, x, w.pitch);
-                    UNROLLED for (int j = 1; j <= R; j++) inner += a[j] * four(rows, i, j, x, w.pitch);
-                    sum += a[i] * inner;
-                }
-                store(w.out + x, sum * once * once);
-            }
-            memcpy(blurred + c * plane + y * width, w.out, width * sizeof(float));
-        }
-    }
+    if (slopes)
+        blur_image(images, precision, blurred, slopes, n, &w);
+    else
+        blur_image(images, precision, blurred, NULL, n, &w);
     free(memory);
     return 0;
 }
@@ -172,29 +207,22 @@ INLINE void add(float *to, const float *values, long count) {
     for (; x < count; x++) to[x] += values[x];
 }
 
-/* A row of the slope of the blurred image: its sources, and, added to w->out, the slope of the map. */
-INLINE void source_row(
-    const float *slope, const float *rows[WINDOW], const float *weights, float *source, Work *w, long width
-) {
-    memcpy(w->in, slope, width * sizeof(float));
+/* A row of the map for backward: a_1 .. a_R, and 1 / T^2. */
+INLINE void weigh_row(const float *precision, float *weights, Work *w, long width) {
     for (long x = 0; x < width; x += LANES) {
-        Floats a[R + 1], once, sum = {}, moment = {}, spread = {};
-        load_weights(weights, x, w->pitch, a, &once);
-        UNROLLED for (int i = 0; i <= R; i++) {
-            Floats inner = four(rows, i, 0, x, w->pitch), inner_moment = {};
-            UNROLLED for (int j = 1; j <= R; j++) {
-                Floats part = a[j] * four(rows, i, j, x, w->pitch);
-                inner += part;
-                inner_moment += (float)(j * j) * part;
-            }
-            sum += a[i] * inner;
-            moment += a[i] * (inner_moment + (float)(i * i) * inner);
-            spread += (float)(i * i) * a[i];
-        }
-        Floats u = load(w->in + x) * once * once;
-        store(w->out + x, load(w->out + x) + u * (2.0f * sum * spread * once - 0.5f * moment));
+        Floats a[R + 1];
+        const Floats once = weigh(load_some(precision, x, width), a);
+        UNROLLED for (int k = 1; k <= R; k++) store(weights + (k - 1) * w->pitch + x, a[k]);
+        store(weights + R * w->pitch + x, once * once);
+    }
+}
+
+/* A row of the slope of the blurred image: its sources. */
+INLINE void source_row(const float *slope, const float *weights, float *source, Work *w, long width) {
+    for (long x = 0; x < width; x += LANES) {
+        const Floats u = load_some(slope, x, width) * load(weights + R * w->pitch + x);
         store(source + x, u);
-        UNROLLED for (int k = 1; k <= R; k++) store(source + k * w->pitch + x, u * a[k]);
+        UNROLLED for (int k = 1; k <= R; k++) store(source + k * w->pitch + x, u * load(weights + (k - 1) * w->pitch + x));
     }
 }
 
@@ -203,7 +231,7 @@ INLINE void source_row(
 INLINE void gather_row(Work *w, long c, long y, long width) {
     const float *sources[WINDOW], *weights[WINDOW];
     for (int k = 0; k < WINDOW; k++) {
-        sources[k] = slot(w->sources, c, y + k - R, w->pitch);
+        sources[k] = slot(w->ring, c, y + k - R, w->pitch);
         weights[k] = slot(w->weights, 0, y + k - R, w->pitch);
     }
     for (long x = 0; x < width; x += LANES) {
@@ -231,41 +259,50 @@ INLINE void gather_row(Work *w, long c, long y, long width) {
     }
 }
 
-/* The gradients of one image, unless `slope_images` is NULL, and of its map, from the slope g of its blurred image. */
-int dfgame_blur_backward(
-    const float *images, const float *precision, const float *slope, float *slope_images, float *slope_precision,
-    long colours, long height, long width
-) {
-    const Shape n = { colours, height, width };
-    const long plane = height * width, row = width * sizeof(float);
+/* The gradient of the map: over the colours, the slope of the blurred image times what forward found. */
+INLINE void slope_of_map(const float *slope, const float *slopes, float *slope_precision, long colours, long plane) {
+    for (long x = 0; x < plane; x += LANES) {
+        Floats sum = {};
+        for (long c = 0; c < colours; c++)
+            sum += load_some(slope + c * plane, x, plane) * load_some(slopes + c * plane, x, plane);
+        store_some(slope_precision, x, plane, sum);
+    }
+}
+
+INLINE int slope_of_image(const float *precision, const float *slope, float *slope_images, Shape n) {
+    const long plane = n.height * n.width, row = n.width * sizeof(float);
     Work w;
     void *memory = open_work(&w, n);
     if (!memory) return 1;
-    for (long c = 0; slope_images && c < colours; c++) memset(slope_images + c * plane + width, 0, R * row);
-    for (long y = 0; y < height + 2 * R; y++) {
+    for (long c = 0; c < n.colours; c++) memset(slope_images + c * plane + n.width, 0, R * row);
+    for (long y = 0; y < n.height + 2 * R; y++) {
         float *weights = slot(w.weights, 0, y, w.pitch);
-        if (y < height) weigh_row(precision + y * width, &w, weights, width);
-        memset(w.out, 0, w.pitch * sizeof(float));
-        for (long c = 0; c < colours; c++) {
-            float *source = slot(w.sources, c, y, w.pitch);
-            if (y < height) {
-                const float *rows[WINDOW];
-                advance(images + c * plane, c, y, n, &w, rows);
-                source_row(slope + c * plane + y * width, rows, weights, source, &w, width);
-            } else {
+        if (y < n.height) weigh_row(precision + y * n.width, weights, &w, n.width);
+        for (long c = 0; c < n.colours; c++) {
+            float *source = slot(w.ring, c, y, w.pitch);
+            if (y < n.height)
+                source_row(slope + c * plane + y * n.width, weights, source, &w, n.width);
+            else
                 memset(source, 0, (R + 1) * w.pitch * sizeof(float));
-            }
-            if (!slope_images) continue;
             const long done = y - R;
-            float *slope_row = slope_images + c * plane + reflected(done, height) * width;
-            gather_row(&w, c, done, width);
-            if (done == 0 || (done > R && done < height))
+            float *slope_row = slope_images + c * plane + reflected(done, n.height) * n.width;
+            gather_row(&w, c, done, n.width);
+            if (done == 0 || (done > R && done < n.height))
                 memcpy(slope_row, w.gathered + R, row);
             else
-                add(slope_row, w.gathered + R, width);
+                add(slope_row, w.gathered + R, n.width);
         }
-        if (y < height) memcpy(slope_precision + y * width, w.out, row);
     }
     free(memory);
     return 0;
+}
+
+/* The gradients of one image and of its map, unless they are NULL, from the slope g of its blurred image and the
+   slopes that forward found. */
+int dfgame_blur_backward(
+    const float *precision, const float *slopes, const float *slope, float *slope_images, float *slope_precision,
+    long colours, long height, long width
+) {
+    if (slope_precision) slope_of_map(slope, slopes, slope_precision, colours, height * width);
+    return slope_images ? slope_of_image(precision, slope, slope_images, (Shape){ colours, height, width }) : 0;
 }
