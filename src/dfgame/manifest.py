@@ -33,18 +33,25 @@ SCHEMA = pa.schema(
         pa.field("landmarks", pa.list_(pa.float32(), 10), nullable=False),
         pa.field("score", pa.float32(), nullable=False),
         pa.field("track", pa.int16(), nullable=False),
+        pa.field("mask", pa.string()),
+        pa.field("sha256", pa.string()),
     ]
 )
 """Columns of a manifest.
 
 - `path`: the crop, relative to the manifest's folder.
-- `video`: relative to the data set's root; it is the video's name everywhere.
+- `video`: the data set's name and the path in its root; it is the video's name everywhere, unique in the table.
+- `dataset`: the data set's published name.
 - `frame`: its number from 0; `time`: its time stamp in seconds.
 - `method`: `original` for a real video.
 - `identity`, `source`: the target and the source person.
 - `left` to `bottom`: the face's box in pixels of the upright frame.
 - `landmarks`: x, y of left eye, right eye, nose, left and right mouth corner, in the same pixels.
 - `score`: the face detector's confidence; `track`: the number of the face among those of the video.
+- `mask`: the crop of the altered region, white, where the data set has masks; relative to the manifest's folder.
+- `sha256`: of the video's file, so that a copy under another name is known.
+
+`source`, `split`, `mask` and `sha256` may be missing, as values or as columns.
 """
 
 
@@ -75,6 +82,9 @@ def read_manifest(path: Path) -> pa.Table:
         table = pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})", remedy) from None
+    for field in SCHEMA:
+        if field.nullable and field.name not in table.schema.names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
     missing = [name for name in SCHEMA.names if name not in table.schema.names]
     if missing:
         raise UserError(f"{path}: not a manifest, it has no column {', '.join(missing)}", remedy)
@@ -159,18 +169,30 @@ def check_choice(table: pa.Table, methods: Sequence[str], compressions: Sequence
 
 
 def check_leaks(table: pa.Table) -> None:
-    """Refuse a table in which a person, as target or as source, is in two splits.
+    """Refuse a table in which a person, as target or as source, or the same file is in two splits.
 
     Raises:
-        UserError: names the first such people.
+        UserError: names the first such people or videos.
     """
-    splits: dict[str, set[str]] = {}
+    people: dict[tuple[str, str], set[str]] = {}
     for column in ("identity", "source"):
-        pairs = table.group_by([column, "split"]).aggregate([])
-        for person, split in zip(pairs[column].to_pylist(), pairs["split"].to_pylist(), strict=True):
+        found = table.group_by(["dataset", column, "split"]).aggregate([])
+        columns = (found[name].to_pylist() for name in ("dataset", column, "split"))
+        for dataset, person, split in zip(*columns, strict=True):
             if person is not None and split is not None:
-                splits.setdefault(person, set()).add(split)
-    leaks = sorted(person for person, of_person in splits.items() if len(of_person) > 1)
+                people.setdefault((dataset, person), set()).add(split)
+    leaks = sorted(person for (_, person), of_person in people.items() if len(of_person) > 1)
     if leaks:
-        shown = ", ".join(leaks[:5]) + (f" and {len(leaks) - 5} more" if len(leaks) > 5 else "")
-        raise UserError(f"people are in two splits: {shown}", "split by person: see the data set's splits/*.json")
+        raise UserError(f"people are in two splits: {_first(leaks)}", "split by person: see the data set's splits/*.json")
+    files: dict[str, dict[str, str]] = {}
+    found = table.group_by(["sha256", "split", "video"]).aggregate([])
+    for content, split, video in zip(*(found[name].to_pylist() for name in ("sha256", "split", "video")), strict=True):
+        if content is not None and split is not None:
+            files.setdefault(content, {})[split] = video
+    copies = sorted(min(of_file.values()) for of_file in files.values() if len(of_file) > 1)
+    if copies:
+        raise UserError(f"copies of a video are in two splits: {_first(copies)}", "`dfgame doctor` names all of them")
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -14,6 +14,8 @@ METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 ORIGINAL = "original"
 """The `method` of a real video."""
 COMPRESSIONS = ("raw", "c23", "c40")
+UNKNOWN = "unknown"
+"""The `method` of fakes, or the `compression`, where the data set does not say."""
 CRF = {"raw": 0, "c23": 23, "c40": 40}
 """H.264 constant rate factor of each compression; raw is lossless."""
 
@@ -29,11 +31,14 @@ class UserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One labelled video of a data set.
+    """One labelled video of a data set, or a picture, or a folder of faces that are cut out already.
 
-    `path` and `mask` are POSIX paths relative to the data set's root. `identity` is the person on whose
-    body the face is seen (the target); `source` is the person whose face or expression was put there,
-    None for a real video. A video's name in the sense of every table is `path`, never its stem alone.
+    All paths are POSIX paths relative to the data set's root. `dataset` is the published name of the data set that
+    it belongs to. `identity` is the person on whose body the face is seen (the target); `source` is the person whose
+    face or expression was put there, None for a real video. `original` is the real video that a fake was made from,
+    whether or not it is there. `mask` is a video, bright where the face was altered: a fake's own, or that of a fake
+    made from this real video. `crops` names the pictures of a folder that count, where not all do. A video's name in
+    the sense of every table is `name`, never its stem alone.
     """
 
     path: str
@@ -44,6 +49,14 @@ class Video:
     source: str | None = None
     split: Split | None = None
     mask: str | None = None
+    original: str | None = None
+    dataset: str = ""
+    crops: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in every table: unique over data sets."""
+        return f"{self.dataset}/{self.path}"
 
 
 @dataclass(frozen=True, slots=True)

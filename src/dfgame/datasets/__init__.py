@@ -3,26 +3,47 @@
 from pathlib import Path
 
 from dfgame.datasets import faceforensics, folder
-from dfgame.records import UserError, Video
+from dfgame.datasets.layout import DataSet, Layout, Place
+from dfgame.datasets.splits import by_identity
+from dfgame.records import UserError
 
-LAYOUTS = (faceforensics, folder)
-"""Tried in this order. Each has EXPECTED, `recognises(root)` (the data set's name, or None) and `find(root)`."""
+LAYOUTS: tuple[Layout, ...] = (faceforensics, folder)
+"""Tried in this order."""
+
+__all__ = ["LAYOUTS", "DataSet", "Layout", "Place", "find_data"]
 
 
-def find_videos(root: Path) -> tuple[str, list[Video]]:
-    """The data set's name and its videos, sorted by path, told by looking at the folder.
+def find_data(
+    root: Path, layout: str | None = None, splits: Path | None = None, build_splits: bool = False
+) -> DataSet:
+    """Read a data set: told by looking at it, or by the name of its layout.
+
+    Args:
+        root: its folder, or the file that lists it.
+        layout: the NAME of one of LAYOUTS.
+        splits: where its lists of splits are, if not in their usual place.
+        build_splits: split by identity the videos that have no split.
 
     Raises:
-        UserError: the folder is missing, is of no known layout, or holds no video.
+        UserError: it is missing, is of no known layout, holds no video, or one of its lists cannot be read.
     """
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder")
-    for layout in LAYOUTS:
-        name = layout.recognises(root)
-        if name is not None:
-            videos = sorted(layout.find(root), key=lambda video: video.path)
-            if not videos:
-                raise UserError(f"{root}: looks like {name}, but holds no video", f"expected {layout.EXPECTED}")
-            return name, videos
-    state = "not a known layout" if any(root.iterdir()) else "an empty folder"
-    raise UserError(f"{root}: {state}", "expected " + "; or ".join(layout.EXPECTED for layout in LAYOUTS))
+    if not root.exists():
+        raise UserError(f"{root}: no such file or folder")
+    names = {one.NAME: one for one in LAYOUTS}
+    if layout is not None and layout not in names:
+        raise UserError(f"--layout {layout}: not known", f"one of: {', '.join(names)}")
+    if splits is not None and not splits.exists():
+        raise UserError(f"--splits {splits}: no such file or folder")
+    chosen = names[layout] if layout else next((one for one in LAYOUTS if one.recognises(root)), None)
+    if chosen is None:
+        empty = root.is_dir() and not any(root.iterdir())
+        expected = "; or ".join(one.EXPECTED for one in LAYOUTS)
+        raise UserError(f"{root}: {'an empty folder' if empty else 'not a known layout'}", f"expected {expected}")
+    place = Place(root, splits)
+    videos = sorted(chosen.find(place), key=lambda video: video.path)
+    if not videos:
+        raise UserError(f"{root}: looks like {chosen.NAME}, but holds no video", f"expected {chosen.EXPECTED}")
+    if build_splits and any(video.split is None for video in videos):
+        place.notes.append("splits were built by identity for the videos that had none (72, 14 and 14%)")
+        videos = by_identity(videos)
+    return DataSet(chosen.NAME, place.base, videos, place.notes, place.missing, place.turned, chosen.OFFICIAL)

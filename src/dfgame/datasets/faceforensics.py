@@ -1,100 +1,175 @@
-"""FaceForensics++ (Rössler et al., ICCV 2019), in the tree its download script makes.
+"""FaceForensics++ (Rössler et al., ICCV 2019) and DeepFakeDetection, in the tree that their script makes.
 
     original_sequences/youtube/c23/videos/000.mp4
     manipulated_sequences/Deepfakes/c23/videos/000_003.mp4        target_source
     manipulated_sequences/Deepfakes/masks/videos/000_003.mp4
     splits/{train,val,test}.json                                  pairs; also beside the two folders
+    original_sequences/actors/c23/videos/01__hugging_happy.mp4    DeepFakeDetection: actor__scene
+    manipulated_sequences/DeepFakeDetection/c23/videos/01_02__hugging_happy__YVGY8LOK.mp4   target_source__scene__id
 
-The miniature that `dfgame forge` makes has the same tree; a file `people.json` in it tells the two apart. The script
-can put DeepFakeDetection into the same tree, another data set with other names: it is passed over, and said so.
+Each pair (a, b) of the lists stands for the fakes a_b and b_a of every method and for the originals a and b. The
+miniature that `dfgame forge` makes has the same tree; a file `people.json` in it tells the two apart.
+DeepFakeDetection is another data set, of actors, without official splits: all of it is a test set here.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from dfgame.files import read_json
-from dfgame.jobs import console
-from dfgame.media import VIDEO_SUFFIXES
-from dfgame.records import METHODS, ORIGINAL, SPLITS, Split, UserError, Video
+from dfgame.datasets.layout import Place, files_below
+from dfgame.datasets.splits import by_identity, read_pairs
+from dfgame.records import METHODS, ORIGINAL, Split, UserError, Video
 
+NAME = "faceforensics"
 EXPECTED = "original_sequences/ and manipulated_sequences/ as FaceForensics++ has them"
+FACEFORENSICS, MINIATURE, DFD = "FaceForensics++", "mini FaceForensics++", "DeepFakeDetection"
 KNOWN_METHODS = (*METHODS, "FaceShifter")
 """The four of the paper, and the one that was added in 2020."""
+OFFICIAL: dict[str, dict[tuple[str, Split | None], int]] = {
+    FACEFORENSICS: {
+        (method, split): number
+        for method in (ORIGINAL, *KNOWN_METHODS)
+        for split, number in (("train", 720), ("val", 140), ("test", 140))
+    },
+    DFD: {(ORIGINAL, None): 363, (DFD, None): 3068},
+}
 _ORIGINALS, _MANIPULATED = "original_sequences", "manipulated_sequences"
 _QUALITIES = {"raw": "raw", "c0": "raw", "c23": "c23", "c40": "c40"}
 
 
-def recognises(root: Path) -> str | None:
-    """The data set's name if the folder has FaceForensics++'s two subfolders, or one of them; else None."""
-    if not (root / _ORIGINALS).is_dir() and not (root / _MANIPULATED).is_dir():
-        return None
-    return "mini FaceForensics++ (forged by dfgame)" if (root / "people.json").is_file() else "FaceForensics++"
+def recognises(root: Path) -> bool:
+    """Whether the folder has FaceForensics++'s two subfolders, or one of them."""
+    return (root / _ORIGINALS).is_dir() or (root / _MANIPULATED).is_dir()
 
 
-def find(root: Path) -> Iterator[Video]:
-    """All videos of the originals from YouTube and of every manipulation method."""
-    splits = read_splits(root)
-    for quality, path in _videos_below(root / _ORIGINALS / "youtube"):
-        yield Video(_relative(path, root), "real", ORIGINAL, quality, path.stem, split=splits.get(path.stem))
-    for method in _methods(root / _MANIPULATED):
-        yield from _fakes(root, method, splits)
+def find(place: Place) -> Iterator[Video]:
+    """All videos of the originals and of every manipulation method."""
+    root = place.root
+    dataset = MINIATURE if (root / "people.json").is_file() else FACEFORENSICS
+    pairs = read_pairs([place.splits] if place.splits else [root / "splits", root])
+    splits = {name: split for split, listed in pairs.items() for pair in listed for name in pair}
+    methods = [path.name for path in sorted((root / _MANIPULATED).glob("*")) if path.is_dir()]
+    place.note_each(set(methods) - {*KNOWN_METHODS, DFD}, "folders passed over, not a method of FaceForensics++")
+    videos = [
+        *_originals(place, dataset, splits),
+        *chain.from_iterable(_fakes(place, dataset, method, splits) for method in methods if method in KNOWN_METHODS),
+    ]
+    if videos and not pairs:
+        place.notes.append(
+            "no splits/train.json, val.json, test.json: the splits were built by identity (72, 14 and 14%); "
+            "figures on them compare with nobody's. The official lists: see --splits"
+        )
+        videos = by_identity(videos)
+    _expect(place, videos, pairs)
+    yield from videos
+    yield from _actors(place)
+    if (root / _MANIPULATED / DFD).is_dir():
+        yield from _deep_fake_detection(place)
 
 
-def read_splits(root: Path) -> dict[str, Split]:
-    """Identity -> split, from the official lists of pairs; empty, and said so, where there are none.
-
-    Raises:
-        UserError: a list is not pairs of ids, or puts an identity into two splits.
-    """
-    splits: dict[str, Split] = {}
-    for split in SPLITS:
-        places = (root / "splits" / f"{split}.json", root / f"{split}.json")
-        path = next((place for place in places if place.is_file()), None)
-        for pair in read_json(path) if path else ():
-            if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)):
-                raise UserError(f"{path}: not a list of pairs of ids", "take the official file again")
-            for identity in pair:
-                if splits.setdefault(identity, split) != split:
-                    raise UserError(f"{path}: {identity} is also in {splits[identity]}", "take the official files")
-    if not splits:
-        console.print(f"{root}: no splits/train.json, val.json, test.json: the crops will have no split")
-    return splits
+def _originals(place: Place, dataset: str, splits: dict[str, Split]) -> Iterator[Video]:
+    masks: dict[str, str] = {}
+    for method in (*METHODS, "FaceShifter"):
+        for mask in files_below(place.root / _MANIPULATED / method / "masks" / "videos"):
+            masks.setdefault(mask.stem.partition("_")[0], place.relative(mask))
+    for quality, path in _videos_below(place.root / _ORIGINALS / "youtube"):
+        name = path.stem
+        yield Video(
+            path=place.relative(path),
+            label="real",
+            method=ORIGINAL,
+            compression=quality,
+            identity=name,
+            split=splits.get(name),
+            mask=masks.get(name),
+            dataset=dataset,
+        )
 
 
-def _methods(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    for path in found:
-        if path.name not in KNOWN_METHODS:
-            console.print(f"{path}: passed over, not a method of FaceForensics++")
-    return [path for path in found if path.name in KNOWN_METHODS]
-
-
-def _fakes(root: Path, method: Path, splits: dict[str, Split]) -> Iterator[Video]:
-    for quality, path in _videos_below(method):
+def _fakes(place: Place, dataset: str, method: str, splits: dict[str, Split]) -> Iterator[Video]:
+    folder = place.root / _MANIPULATED / method
+    unpaired = []
+    for quality, path in _videos_below(folder):
         target, _, source = path.stem.partition("_")
         if not source:
-            console.print(f"{path}: passed over, its name is not TARGET_SOURCE")
+            unpaired.append(place.relative(path))
             continue
-        mask = method / "masks" / "videos" / path.name
+        mask = folder / "masks" / "videos" / path.name
         yield Video(
-            path=_relative(path, root),
+            path=place.relative(path),
             label="fake",
-            method=method.name,
+            method=method,
             compression=quality,
             identity=target,
             source=source,
             split=splits.get(target),
-            mask=_relative(mask, root) if mask.is_file() else None,
+            mask=place.relative(mask) if mask.is_file() else None,
+            original=f"{_ORIGINALS}/youtube/{path.parts[-3]}/videos/{target}{path.suffix}",
+            dataset=dataset,
+        )
+    place.note_each(unpaired, "files passed over, their names are not TARGET_SOURCE")
+
+
+def _expect(place: Place, videos: list[Video], pairs: dict[Split, list[tuple[str, str]]]) -> None:
+    """What the lists name and is not there, of every method and quality of which there is anything."""
+    there = {video.path for video in videos}
+    folders = {(path.rpartition("/")[0], path.rpartition(".")[2]) for path in there}
+    for split, listed in pairs.items():
+        for folder, suffix in sorted(folders):
+            fakes = folder.startswith(_MANIPULATED)
+            for a, b in listed:
+                for name in (f"{a}_{b}", f"{b}_{a}") if fakes else (a, b):
+                    path = f"{folder}/{name}.{suffix}"
+                    if path not in there:
+                        place.missing[path] = f"{split}.json"
+
+
+def _actors(place: Place) -> Iterator[Video]:
+    for quality, path in _videos_below(place.root / _ORIGINALS / "actors"):
+        yield Video(
+            path=place.relative(path),
+            label="real",
+            method=ORIGINAL,
+            compression=quality,
+            identity=path.stem.partition("__")[0],
+            split="test",
+            dataset=DFD,
         )
 
 
+def _deep_fake_detection(place: Place) -> Iterator[Video]:
+    folder = place.root / _MANIPULATED / DFD
+    unpaired = []
+    for quality, path in _videos_below(folder):
+        people, _, scene = path.stem.partition("__")
+        target, _, source = people.partition("_")
+        if not source or not scene:
+            unpaired.append(place.relative(path))
+            continue
+        mask = folder / "masks" / "videos" / path.name
+        yield Video(
+            path=place.relative(path),
+            label="fake",
+            method=DFD,
+            compression=quality,
+            identity=target,
+            source=source,
+            split="test",
+            mask=place.relative(mask) if mask.is_file() else None,
+            original=f"{_ORIGINALS}/actors/{path.parts[-3]}/videos/{target}__{scene.rpartition('__')[0]}{path.suffix}",
+            dataset=DFD,
+        )
+    place.note_each(unpaired, "files passed over, their names are not TARGET_SOURCE__SCENE__ID")
+
+
 def _videos_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(compression, file) of every video in the qualities' folders."""
+    """(compression, file) of every video in the qualities' folders.
+
+    Raises:
+        UserError: `c0` and `raw`, which are one, are both there.
+    """
+    if (folder / "c0" / "videos").is_dir() and (folder / "raw" / "videos").is_dir():
+        raise UserError(f"{folder}: has both c0 and raw, which are the same quality", "remove one of the two")
     for name, quality in _QUALITIES.items():
-        for path in (folder / name / "videos").glob("*"):
-            if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith("."):
-                yield quality, path
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+        for path in files_below(folder / name / "videos"):
+            yield quality, path
