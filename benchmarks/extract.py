@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 
 from dfgame.config import ExtractConfig
-from dfgame.datasets import find_videos
+from dfgame.datasets import find_data
 from dfgame.extract import ExtractJob, extract_video, make_jobs, spread
 from dfgame.faces.detect import FaceDetector, default_detector
 from dfgame.jobs import available_cores, run_jobs
@@ -40,7 +40,7 @@ def main(root: Path, frames: int = 32, videos: int = 12) -> None:
     done: list[ExtractJob] = []
     looked_at = 0
     with tempfile.TemporaryDirectory() as out:
-        for job in make_jobs(root, Path(out), find_videos(root)[1][:videos], config):
+        for job in make_jobs(root, Path(out), find_data(root).videos[:videos], config):
             try:
                 taken, count = time_one(job, detect)
             except MediaError as error:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import frame_of, moving, orl_face
-from dfgame.faces.crop import crop_face, crop_square
+from dfgame.faces.crop import align_face, crop_face, crop_square, cutter, similarity
 from dfgame.faces.detect import YuFace, default_detector
 from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, interpolate, iou, main_tracks
-from dfgame.faces.video import find_faces, is_cut, square_cropper
+from dfgame.faces.video import find_faces, is_cut
 from dfgame.media import write_video
 from dfgame.records import Face, UserError
 
@@ -230,7 +230,7 @@ def test_the_crops_of_missed_frames_come_from_those_frames(tmp_path):
     def detect(_image):
         return [] if next(calls) in (3, 4, 7) else [face_at(10, 10)]
 
-    result = find_faces(path, range(12), detect, square_cropper(1.3, 16), tmp_path)
+    result = find_faces(path, range(12), detect, cutter("none", 1.3, 16), tmp_path)
     [shot] = result.main()
     assert [found.frame for found in shot] == list(range(12))
     assert [found.time for found in shot] == pytest.approx([number / 25 for number in range(12)])
@@ -244,6 +244,6 @@ def test_a_cut_between_two_people_in_one_place(tmp_path):
     path = tmp_path / "cut.mp4"
     negative = [255 - image for image in moving(5, 6)]
     write_video(path, [*moving(1, 6), *negative], fps=25, crf=18)
-    result = find_faces(path, range(12), lambda _: [face_at(60, 60, 120, 120)], square_cropper(1.3, 32), tmp_path)
+    result = find_faces(path, range(12), lambda _: [face_at(60, 60, 120, 120)], cutter("none", 1.3, 32), tmp_path)
     assert [(track.first, track.last) for track in result.tracks] == [(0, 5), (6, 11)]
     assert [len(shot) for shot in result.main()] == [6, 6]

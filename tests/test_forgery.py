@@ -15,7 +15,7 @@ from PIL import Image
 
 from conftest import orl_face
 from dfgame.config import ForgeConfig
-from dfgame.datasets import find_videos
+from dfgame.datasets import find_data
 from dfgame.faces.detect import default_detector
 from dfgame.forgery import align
 from dfgame.forgery.build import build_tree
@@ -79,7 +79,7 @@ def test_the_tree_is_the_official_one(tree):
 
 
 def test_our_own_reader_of_faceforensics_agrees(tree):
-    _, videos = find_videos(tree)
+    videos = find_data(tree).videos
     split_of = {person: split for split, pairs in pairs_of(tree).items() for pair in pairs for person in pair}
     assert len(videos) == (PEOPLE - 1) * len(COMPRESSIONS) * (1 + len(METHODS))
     for video in videos:

@@ -37,11 +37,13 @@ class Frame:
 
 
 def count_frames(path: Path) -> int:
-    """The number of frames: the container's word, or a count of its packets where it says nothing.
+    """The number of frames: the container's word, or a count of its packets where it says nothing; 1 of a picture.
 
     Raises:
         MediaError: it is not a video.
     """
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return 1
     with _opened(path) as container:
         stream = _video_stream(container, path)
         if stream.frames:
@@ -55,11 +57,15 @@ def count_frames(path: Path) -> int:
 def read_frames(path: Path, indices: Collection[int] | None = None) -> Iterator[Frame]:
     """Decode a video once, in order, on one thread; yield all frames, or those with the given numbers.
 
-    Frames are turned upright. Of a damaged file, what can be decoded is yielded first.
+    Frames are turned upright. Of a damaged file, what can be decoded is yielded first. A picture is one frame.
 
     Raises:
         MediaError: it is not a video, or it ends or breaks before all its declared frames were decoded.
     """
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        if indices is None or 0 in indices:
+            yield Frame(0, 0.0, read_image(path))
+        return
     last = max(indices, default=-1) if indices is not None else None
     with _opened(path) as container:
         stream = _video_stream(container, path)
@@ -98,6 +104,37 @@ def write_video(path: Path, frames: Iterable[RgbImage], fps: int, crf: int) -> N
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
+
+
+def transcode(path: Path, to: Path, crf: int) -> None:
+    """Encode a video again as H.264 at a CRF, frame by frame with the same time stamps, whole or not at all.
+
+    It comes out upright, 4:2:0, with even sides (an odd one is scaled by a pixel), encoded as by `write_video`.
+
+    Raises:
+        MediaError: it cannot be read to its end.
+    """
+    with _opened(path) as source, atomic_path(to) as temporary, av.open(str(temporary), "w") as target:
+        stream = _video_stream(source, path)
+        stream.codec_context.thread_count = 1
+        options = {"crf": str(crf), **_LOSSY, "threads": "1"}
+        encoder = target.add_stream("libx264", rate=stream.average_rate or 25, options=options)
+        encoder.pix_fmt = "yuv420p"
+        encoder.time_base = stream.time_base
+        number = 0
+        try:
+            for number, decoded in enumerate(source.decode(stream), start=1):
+                upright = av.VideoFrame.from_ndarray(_upright(decoded)) if decoded.rotation else decoded
+                if number == 1:
+                    encoder.width, encoder.height = upright.width // 2 * 2, upright.height // 2 * 2
+                fitting = upright.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
+                fitting.pts, fitting.time_base = decoded.pts, decoded.time_base
+                target.mux(encoder.encode(fitting))
+        except FFmpegError as error:
+            raise MediaError(f"{path}: breaks off after {number} frames ({error.strerror})") from None
+        if stream.frames and number < stream.frames:
+            raise MediaError(f"{path}: breaks off after {number} of {stream.frames} frames")
+        target.mux(encoder.encode())
 
 
 def read_image(path: Path) -> RgbImage:

@@ -13,19 +13,22 @@ def extract(
 ) -> int:
     """Cut the faces out of the videos of the data set ROOT; writes OUT/manifest.parquet and the crops.
 
-    ROOT is FaceForensics++ as its script downloads it, a tree made by `dfgame forge`, or a folder with real/ and
-    fake/. A call that was interrupted goes on when it is made again.
+    ROOT is FaceForensics++ with or without DeepFakeDetection, Celeb-DF, DFDC, a tree made by `dfgame forge`, a folder
+    with real/ and fake/, a table of paths and labels, or faces that were cut out before; its layout is told by looking
+    at it. A call that was interrupted goes on when it is made again; another ROOT with the same OUT joins its manifest.
 
     For example:
 
         dfgame extract FaceForensics++ crops --compressions c23 c40 --frames 32
 
-        dfgame extract my_videos my_crops
+        dfgame extract FaceForensics++ crops --qualities c23 c40 --methods original Deepfakes
+
+        dfgame extract Celeb-DF-v2 crops --frames 32
 
     Parameters
     ----------
     root: Path
-        The data set's folder.
+        The data set's folder, or the file that lists it.
     out: Path
         Folder for crops and manifest.
     settings: ExtractConfig
@@ -43,7 +46,12 @@ def extract(
     stdout.print(shown)
     speed = f", {report.new_frames / report.seconds:.0f} frames/s" if report.new_frames else ", nothing new to do"
     print(f"{report.manifest}: {report.table.num_rows} crops{speed}")
+    for note in report.notes:
+        console.print(note, soft_wrap=True)
     if report.several_faces:
-        console.print(f"{report.several_faces} videos show several faces at a time: the largest steady one was taken")
+        words = "the altered one was taken where a mask or the real video shows it, else the largest steady one"
+        console.print(f"{report.several_faces} videos show several faces at a time: {words}", soft_wrap=True)
+    if report.fewer_frames:
+        console.print(f"{report.fewer_frames} videos have fewer than {settings.frames} frames: all of theirs were taken")
     report_failures(report.failures, out / FAILURES)
     return 1 if report.failures else 0

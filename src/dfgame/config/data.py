@@ -1,6 +1,9 @@
 """Settings of the data: forging and extracting."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from dfgame.config.values import Compression, Method, at_least, require
 from dfgame.records import METHODS
@@ -56,17 +59,38 @@ class ExtractConfig:
     """Videos -> face crops and their manifest."""
 
     frames: int = 270
-    """Frames a video, as in the paper; spread evenly over it where it has more."""
+    """Frames a video, as in the paper."""
+    sampling: Literal["uniform", "first"] = "uniform"
+    """uniform: spread evenly over the video, where it has more; first: its first ones."""
     size: int = 256
     """Side of the square crops in pixels."""
     margin: float = 1.3
     """The crop's side as a multiple of the longer side of the face's box."""
+    alignment: Literal["none", "similarity"] = "none"
+    """similarity: turn and scale each face so that eyes, nose and mouth lie where they always do."""
     compressions: tuple[str, ...] = ()
     """Qualities to read; empty is all that are there."""
     methods: tuple[str, ...] = ()
     """Manipulation methods to read (`original` for the real videos); empty is all that are there."""
+    qualities: tuple[str, ...] = ()
+    """Qualities to make from raw where they are missing: c23, c40, or c and another H.264 CRF."""
+    layout: str = ""
+    """The data set's layout, where looking at the folder does not tell it."""
+    splits: Path | None = None
+    """Folder of the lists of splits (train.json, val.json, test.json), where they do not lie with the data."""
+    build_splits: bool = False
+    """Split by identity the videos that have no split: 72% train, 14% val, 14% test."""
+    name: str = ""
+    """Name of the data set in the table, to tell two of a kind apart; empty is its published name."""
     min_score: float = 0.6
     """Confidence from which a detection counts as a face."""
+    detect_every: int = 3
+    """Look for faces in every so many frames, 1 to 3, and interpolate between them; frames that are far apart in
+    time are all looked at."""
+    masks: bool = True
+    """Cut the masks of the fakes out, too, where the data set has them."""
+    tracks: Literal["main", "all"] = "main"
+    """all: keep the other faces of a video, too, in a table of their own, OUT/tracks.parquet."""
     workers: int = 0
     """Processes; 0 is one for each core."""
 
@@ -75,4 +99,8 @@ class ExtractConfig:
         at_least("size", self.size, 16)
         require(1 <= self.margin <= 4, "margin", "between 1 and 4")
         require(0 < self.min_score <= 1, "min-score", "above 0 and at most 1")
+        require(1 <= self.detect_every <= 3, "detect-every", "1, 2 or 3")
+        for quality in self.qualities:
+            known = re.fullmatch(r"raw|c([1-9]|[1-4]\d|5[01])", quality) is not None
+            require(known, "qualities", f"raw, or c and an H.264 CRF such as c23 or c40, not {quality}")
         at_least("workers", self.workers, 0)

@@ -47,8 +47,8 @@ def default_of(item: dataclasses.Field[Any]) -> Any:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain JSON values."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    """A configuration as plain JSON values; paths are text."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
 def to_flags(config: Any, prefix: str = "") -> list[str]:

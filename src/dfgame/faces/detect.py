@@ -1,5 +1,6 @@
 """Face detectors: one small protocol, a class a detector."""
 
+import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from dfgame.records import Face, UserError
 
 LONGEST_SIDE = 640
 """Frames are brought to it before detection: faces that matter are found at that size, and it is fast."""
+
+
+DEFAULT = "yuface"
+"""The package of the detector that is used where none is named."""
 
 
 class FaceDetector(Protocol):
@@ -72,12 +77,20 @@ def default_detector(min_score: float) -> FaceDetector:
     Raises:
         UserError: its package is not installed.
     """
-    if importlib.util.find_spec("yuface") is None:
+    if importlib.util.find_spec(DEFAULT) is None:
         raise UserError(
             "no face detector is installed: yuface is made for Python below 3.12",
             "use Python 3.11 and pip install yuface",
         )
     return YuFace(min_score)
+
+
+def detector_facts() -> dict[str, str]:
+    """Name and version of the default detector, kept with what it found; no version where it is not installed."""
+    try:
+        return {"name": DEFAULT, "version": importlib.metadata.version(DEFAULT)}
+    except importlib.metadata.PackageNotFoundError:
+        return {"name": DEFAULT, "version": ""}
 
 
 def _face(score: int, box: np.ndarray, five: np.ndarray, scale: np.ndarray) -> Face:

@@ -3,7 +3,7 @@
 Pure geometry. Only frames that were looked at count: a position is a number among them, a gap is a run of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dfgame.records import Face
@@ -16,6 +16,8 @@ LONGEST_GUESS = 1.0
 """Seconds over which a missed face's place is interpolated; over more, nobody knows where it was."""
 SAME_PERSON_AREA = 4.0
 """After a cut the face that goes on is larger or smaller than the main one by at most this factor in area."""
+LEAST_ALTERED = 0.05
+"""Share of a face's box that must be altered before a mask has anything to say about who was altered."""
 Box = tuple[float, float, float, float]
 
 
@@ -69,7 +71,8 @@ class Tracker:
     """
 
     def __init__(self) -> None:
-        self._position = -1
+        self.position = -1
+        """The number of the frame that was added last."""
         self._running: list[_Running] = []
         self._all: list[_Running] = []
 
@@ -79,20 +82,20 @@ class Tracker:
         `cut` says that a new shot begins with it. Returns its sightings and those interpolated in the gaps it
         closes, which lie at most LONGEST_GAP positions back.
         """
-        self._position += 1
+        self.position += 1
         self._running = [
-            track for track in self._running if not cut and self._position - track.last <= LONGEST_GAP + 1
+            track for track in self._running if not cut and self.position - track.last <= LONGEST_GAP + 1
         ]
         linked = _best_links([track.face.box for track in self._running], [face.box for face in faces])
         sightings: list[Sighting] = []
         for number, face in enumerate(faces):
             if number in linked:
-                sightings += self._running[linked[number]].go_on(self._position, time, face)
+                sightings += self._running[linked[number]].go_on(self.position, time, face)
             else:
-                track = _Running(len(self._all), self._position, time, face)
+                track = _Running(len(self._all), self.position, time, face)
                 self._all.append(track)
-                sightings.append(Sighting(track.number, self._position, face))
-        self._running += [track for track in self._all if track.first == self._position]
+                sightings.append(Sighting(track.number, self.position, face))
+        self._running += [track for track in self._all if track.first == self.position]
         return sightings
 
     def tracks(self) -> list[Track]:
@@ -100,19 +103,24 @@ class Tracker:
         return [Track(t.number, t.first, t.last, t.frames, t.total_area / t.frames) for t in self._all]
 
 
-def main_tracks(tracks: Iterable[Track]) -> list[Track]:
-    """The tracks of the face a video is about: the largest steady one, never two at a moment.
+def main_tracks(tracks: Sequence[Track], altered: Mapping[int, float] | None = None) -> list[Track]:
+    """The tracks of the face a video is about: the altered one, or the largest steady one; never two at a moment.
 
     The heaviest track (frames times mean area) is taken. Then, since after a cut or a turned head a person goes on
     in another track, the heaviest of those of similar size that are not on screen with one already taken, and so
-    on. Returned in the order of time.
+    on. Where it is known how much of each track's face was altered (0 to 1, by its number) and one clearly was, its
+    weight is multiplied by that, and no track follows that is altered less than half as much as the first. Returned
+    in the order of time.
     """
-    heaviest_first = sorted(tracks, key=lambda track: (-track.weight, track.number))
+    share = altered if altered and max(altered.values()) >= LEAST_ALTERED else {}
+    weights = {track.number: track.weight * share.get(track.number, 0.0 if share else 1.0) for track in tracks}
+    heaviest_first = sorted(tracks, key=lambda track: (-weights[track.number], track.number))
     chosen = heaviest_first[:1]
     for track in heaviest_first[1:]:
         ratio = track.mean_area / max(chosen[0].mean_area, 1e-9)
         similar = 1 / SAME_PERSON_AREA <= ratio <= SAME_PERSON_AREA
-        if similar and not any(track.overlaps(other) for other in chosen):
+        pointed_at = share.get(track.number, 0.0) >= share.get(chosen[0].number, 0.0) / 2
+        if similar and pointed_at and not any(track.overlaps(other) for other in chosen):
             chosen.append(track)
     return sorted(chosen, key=lambda track: track.first)
 

@@ -1,7 +1,7 @@
 """The faces of one video: decoded once, found, followed, and cut out into files."""
 
-from collections import deque
-from collections.abc import Callable, Collection
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.faces.crop import crop_face
+from dfgame.faces.crop import Cutter
 from dfgame.faces.detect import FaceDetector
-from dfgame.faces.track import LONGEST_GAP, Track, Tracker, area, main_tracks
+from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, area, main_tracks
 from dfgame.media import Frame, MediaError, RgbImage, read_frames
 from dfgame.records import Face
 
@@ -19,81 +19,210 @@ MOST_FACES = 8
 """Faces of a frame that are followed: the largest."""
 SAME_SHOT = 0.5
 """Correlation of two frames' 32 x 32 grey thumbnails below which a cut lies between them."""
+LONGEST_LEAP = 0.2
+"""Seconds between two detections over which a face's place is interpolated from them."""
+FRAMES_TO_COMPARE = 12
+"""Frames of a video from which it is told who of several people was altered."""
 _THUMBNAIL = (32, 32)
 _FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFace:
-    """A face in a frame: the frame's number and time in seconds, and the file its crop is in."""
+    """A face in a frame: the frame's number and time in seconds, and the files of its crop and its mask's crop."""
 
     frame: int
     time: float
     face: Face
     file: Path
+    mask: Path | None = None
 
 
 @dataclass(slots=True)
 class VideoFaces:
-    """What a video holds: how many frames were looked at, the crops of each track, and why it ended early."""
+    """What a video holds.
+
+    How many frames were looked at, the crops of each track, how much of its face was altered in each (0 to 1; empty
+    where nothing says so), and why the video or its mask ended early.
+    """
 
     frames: int = 0
     found: dict[int, list[FoundFace]] = field(default_factory=dict)
     tracks: list[Track] = field(default_factory=list)
+    altered: dict[int, float] = field(default_factory=dict)
     problem: MediaError | None = None
 
     def main(self) -> list[list[FoundFace]]:
         """The faces of the main tracks (see `main_tracks`), each in the order of time."""
-        return [self.found[track.number] for track in main_tracks(self.tracks)]
+        return [self.found[track.number] for track in main_tracks(self.tracks, self.altered)]
+
+    def others(self) -> list[list[FoundFace]]:
+        """The faces of all other tracks."""
+        main = {track.number for track in main_tracks(self.tracks, self.altered)}
+        return [self.found[track.number] for track in self.tracks if track.number not in main]
+
+    def most_at_once(self) -> int:
+        """The most faces of one frame."""
+        return max(Counter(found.frame for track in self.found.values() for found in track).values(), default=0)
 
 
 def find_faces(
-    path: Path, indices: Collection[int], detect: FaceDetector, cut_out: Callable[[RgbImage, Face], RgbImage], to: Path
+    path: Path,
+    indices: Collection[int],
+    detect: FaceDetector,
+    cut_out: Cutter,
+    to: Path,
+    every: int = 1,
+    mask: Path | None = None,
 ) -> VideoFaces:
     """Follow every face through the frames with the numbers `indices`; the crops are PNG files in the folder `to`.
 
-    `cut_out` makes the crop of a face. Of the pixels only the last few frames and no crop stay in memory. Of a
-    damaged video what can be decoded counts, and `problem` says what is wrong.
+    Of the pixels only the last few frames and no crop stay in memory. Of a damaged video what can be decoded counts,
+    and `problem` says what is wrong.
+
+    Args:
+        path: a video, or a picture, which is a video of one frame.
+        indices: the frames to look at.
+        detect: finds the faces of a frame.
+        cut_out: makes the crop of a face.
+        to: an existing folder.
+        every: faces are detected in every so many of these frames and interpolated between, where the frames are
+            less than LONGEST_LEAP apart; also before and after a cut.
+        mask: a video of the altered region, frame by frame; its crops are made alongside.
 
     Raises:
         MediaError: no frame can be decoded.
     """
-    result, tracker = VideoFaces(), Tracker()
-    recent: deque[Frame] = deque(maxlen=LONGEST_GAP + 1)
-    thumbnail = None
+    search = _Search(detect, cut_out, to, every)
+    masks = _Masks(mask, indices) if mask is not None else None
     try:
         for frame in read_frames(path, indices):
-            recent.append(frame)
-            before, thumbnail = thumbnail, _shrunk(frame.image)
-            cut = before is not None and is_cut(before, thumbnail)
-            largest = sorted(detect(frame.image), key=lambda face: -area(face.box))[:MOST_FACES]
-            for sighting in tracker.add(largest, frame.time, cut):
-                seen = recent[sighting.position - result.frames - 1]
-                file = to / f"{sighting.track}_{seen.index:06d}.png"
-                write_png(file, cut_out(seen.image, sighting.face))
-                faces = result.found.setdefault(sighting.track, [])
-                faces.append(FoundFace(seen.index, seen.time, sighting.face, file))
-            result.frames += 1
+            search.look(_Held(frame, masks.of(frame.index) if masks else None))
     except MediaError as error:
-        if not result.frames:
+        if not search.result.frames:
             raise
-        result.problem = error
-    result.tracks = tracker.tracks()
-    return result
+        search.result.problem = error
+    search.finish()
+    if masks is not None and search.result.problem is None:
+        search.result.problem = masks.problem
+    return search.result
 
 
-def square_cropper(margin: float, size: int) -> Callable[[RgbImage, Face], RgbImage]:
-    """`crop_face` with this margin and size, for `find_faces`."""
-    return lambda image, face: crop_face(image, face, margin, size)
+def altered_by_track(faces: VideoFaces, altered: Callable[[Sequence[int]], Iterator[Frame]]) -> dict[int, float]:
+    """How bright the boxes of each track are in pictures of what was altered, 0 to 1.
+
+    Args:
+        faces: what was found.
+        altered: gives the pictures of the frames with these numbers, as far as it has them.
+    """
+    wanted = sorted({found.frame for track in faces.found.values() for found in track})
+    some = wanted[:: max(len(wanted) // FRAMES_TO_COMPARE, 1)]
+    shares: dict[int, list[float]] = {}
+    boxes = {(found.frame, track): found.face for track, all_of in faces.found.items() for found in all_of}
+    for picture in altered(some):
+        for track in faces.found:
+            if (picture.index, track) in boxes:
+                shares.setdefault(track, []).append(_brightness(picture.image, boxes[picture.index, track]))
+    return {track: float(np.mean(values)) for track, values in shares.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A frame that is kept for a moment, and its mask."""
+
+    frame: Frame
+    mask: RgbImage | None
+
+
+class _Masks:
+    """The frames of a mask's video, in the order of its frames. A mask that cannot be read is a problem, no error."""
+
+    def __init__(self, path: Path, indices: Collection[int]) -> None:
+        self._frames, self._next = read_frames(path, indices), None
+        self.problem: MediaError | None = None
+
+    def of(self, index: int) -> RgbImage | None:
+        try:
+            while self._next is None or self._next.index < index:
+                self._next = next(self._frames)
+        except StopIteration:
+            return None
+        except MediaError as error:
+            self.problem = MediaError(f"its mask: {error}")
+            return None
+        return self._next.image if self._next.index == index else None
+
+
+class _Search:
+    """Goes through the frames of a video: which of them to detect in, whom to follow, what to cut out."""
+
+    def __init__(self, detect: FaceDetector, cut_out: Cutter, to: Path, every: int) -> None:
+        self._detect, self._cut_out, self._to, self._every = detect, cut_out, to, every
+        self._tracker = Tracker()
+        self._recent: deque[_Held] = deque(maxlen=LONGEST_GAP + 1)
+        self._waiting: list[_Held] = []
+        self._thumbnail: NDArray[np.uint8] | None = None
+        self._detected_at = -LONGEST_LEAP
+        self._shares: dict[int, list[float]] = {}
+        self.result = VideoFaces()
+
+    def look(self, held: _Held) -> None:
+        """Take the next frame."""
+        before, self._thumbnail = self._thumbnail, _shrunk(held.frame.image)
+        cut = before is not None and is_cut(before, self._thumbnail)
+        if cut:
+            self.finish()
+        leap = held.frame.time - self._detected_at
+        if cut or leap >= LONGEST_LEAP or len(self._waiting) + 1 >= self._every:
+            self._take(held, cut)
+        else:
+            self._waiting.append(held)
+        self.result.frames += 1
+
+    def finish(self) -> None:
+        """Detect in the last of the frames that wait, after which there is nothing to interpolate to."""
+        if self._waiting:
+            self._take(self._waiting.pop(), cut=False)
+        self.result.tracks = self._tracker.tracks()
+        self.result.altered = {track: float(np.mean(values)) for track, values in self._shares.items()}
+
+    def _take(self, held: _Held, cut: bool) -> None:
+        for passed_over in self._waiting:
+            self._recent.append(passed_over)
+            self._tracker.add([], passed_over.frame.time)
+        self._waiting.clear()
+        self._recent.append(held)
+        self._detected_at = held.frame.time
+        largest = sorted(self._detect(held.frame.image), key=lambda face: -area(face.box))[:MOST_FACES]
+        for sighting in self._tracker.add(largest, held.frame.time, cut):
+            self._cut_out_one(sighting, self._recent[sighting.position - self._tracker.position - 1])
+
+    def _cut_out_one(self, sighting: Sighting, seen: _Held) -> None:
+        name = f"{sighting.track}_{seen.frame.index:06d}"
+        file, mask = self._to / f"{name}.png", None
+        write_png(file, self._cut_out(seen.frame.image, sighting.face))
+        if seen.mask is not None:
+            mask = self._to / f"{name}.mask.png"
+            write_png(mask, self._cut_out(seen.mask, sighting.face)[:, :, :1])
+            self._shares.setdefault(sighting.track, []).append(_brightness(seen.mask, sighting.face))
+        found = FoundFace(seen.frame.index, seen.frame.time, sighting.face, file, mask)
+        self.result.found.setdefault(sighting.track, []).append(found)
+
+
+def _brightness(image: RgbImage, face: Face) -> float:
+    """The mean of an image inside a face's box, 0 to 1; 0 where the box lies outside."""
+    left, top, right, bottom = (max(round(side), 0) for side in face.box)
+    inside = image[top:bottom, left:right]
+    return float(inside.mean()) / 255 if inside.size else 0.0
 
 
 def write_png(path: Path, image: RgbImage) -> None:
-    """Write an RGB image as a lossless PNG, with the fast compression.
+    """Write an RGB image, or one of a single channel, as a lossless PNG, with the fast compression.
 
     Raises:
         OSError: it cannot be written.
     """
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _FAST_PNG)
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(image[:, :, ::-1]), _FAST_PNG)
     path.write_bytes(encoded.tobytes())
 
 
