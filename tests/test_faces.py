@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import frame_of, moving, orl_face
-from dfgame.faces.crop import align_face, crop_face, crop_square, cutter, similarity
+from dfgame.faces.crop import TEMPLATE, align_face, crop_face, crop_square, cutter, similarity
 from dfgame.faces.detect import YuFace, default_detector
 from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, interpolate, iou, main_tracks
 from dfgame.faces.video import find_faces, is_cut
@@ -107,6 +107,37 @@ class TestCrop:
         crop = crop_face(image, Face((0, 0, 80, 80), face_at(0, 0).points, 1.0), 1.0, 20)
         means = image.reshape(20, 4, 20, 4, 3).mean(axis=(1, 3))
         assert np.abs(crop - means).max() <= 0.5 + 1e-9
+
+
+class TestAlign:
+    @given(st.floats(-180, 180), st.floats(0.2, 5), st.floats(-300, 300), st.floats(-300, 300))
+    def test_a_similarity_is_found_again(self, degrees, scale, left, top):
+        angle = np.radians(degrees)
+        matrix = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        found = similarity(TEMPLATE, TEMPLATE @ matrix.T + [left, top])
+        assert np.allclose(found, np.column_stack([matrix, [left, top]]), atol=1e-6)
+
+    @pytest.mark.parametrize("margin", [1.0, 1.5])
+    @pytest.mark.parametrize("degrees", [0, 35, -90])
+    @pytest.mark.parametrize("scale", [30, 200])
+    def test_points_come_to_lie_on_the_template(self, degrees, scale, margin):
+        """A white spot at a point of the face, and where it is in the crop."""
+        size, angle = 100, np.radians(degrees)
+        turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        points = (TEMPLATE - 0.5) @ turn.T + 250
+        face = Face((0, 0, 1, 1), tuple((x, y) for x, y in points.tolist()), 1.0)
+        for (x, y), wanted in zip(points, ((TEMPLATE - 0.5) / margin + 0.5) * size, strict=True):
+            image = np.zeros((500, 500, 3), np.uint8)
+            cv2.circle(image, (round(x), round(y)), max(scale // 30, 1), (255, 255, 255), -1)
+            light = align_face(image, face, margin, size)[:, :, 0].astype(float)
+            rows, columns = np.mgrid[:size, :size]
+            centre = (light * columns).sum() / light.sum(), (light * rows).sum() / light.sum()
+            assert np.abs(centre - wanted).max() < 0.5 * size / scale + 1
+
+    def test_shrinking_averages(self):
+        noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3)).astype(np.uint8)
+        points = tuple((x, y) for x, y in (TEMPLATE * 400).tolist())
+        assert align_face(noise, Face((0, 0, 400, 400), points, 1.0), 1.0, 50).std() < noise.std() / 4
 
 
 def run(
@@ -207,6 +238,16 @@ class TestMainTracks:
         assert all(a.last < b.first for a, b in pairwise(chosen))
         assert max(track.weight for track in tracks) in [track.weight for track in chosen]
 
+    def test_a_mask_outweighs_size_where_it_shows_anybody(self):
+        large, small = Track(0, 0, 9, 10, 3600), Track(1, 0, 9, 10, 900)
+        assert main_tracks([large, small], {0: 0.0, 1: 0.6}) == [small]
+        assert main_tracks([large, small], {0: 0.01, 1: 0.02}) == [large]
+        assert main_tracks([large, small], {}) == [large]
+
+    def test_after_a_cut_only_who_is_altered_goes_on(self):
+        first, stranger, second = Track(0, 0, 9, 10, 3600), Track(1, 10, 14, 5, 3600), Track(2, 15, 19, 5, 3600)
+        assert main_tracks([first, stranger, second], {0: 0.6, 1: 0.0, 2: 0.5}) == [first, second]
+
 
 class TestCuts:
     def test_another_picture_is_a_cut_and_a_darker_one_is_not(self):
@@ -247,3 +288,54 @@ def test_a_cut_between_two_people_in_one_place(tmp_path):
     result = find_faces(path, range(12), lambda _: [face_at(60, 60, 120, 120)], cutter("none", 1.3, 32), tmp_path)
     assert [(track.first, track.last) for track in result.tracks] == [(0, 5), (6, 11)]
     assert [len(shot) for shot in result.main()] == [6, 6]
+
+
+class TestDetectingSeldom:
+    """Frames are told apart by their grey level; a face moves by one pixel a frame."""
+
+    def video(self, path, frames: int, fps: int = 25):
+        write_video(path, [np.full((64, 64, 3), 6 * n + 10, np.uint8) for n in range(frames)], fps=fps, crf=0)
+        return path
+
+    def run(self, path, frames: int, every: int, to, cut_at: int | None = None):
+        seen = []
+
+        def detect(image):
+            number = round((float(image.mean()) - 10) / 6)
+            seen.append(number)
+            return [face_at(number + (20 if cut_at is not None and number >= cut_at else 0), 10)]
+
+        result = find_faces(path, range(frames), detect, cutter("none", 1.3, 16), to, every)
+        return result, seen
+
+    @pytest.mark.parametrize(
+        ("frames", "every", "looked"),
+        [
+            (7, 3, [0, 3, 6]),
+            (8, 3, [0, 3, 6, 7]),
+            (9, 2, [0, 2, 4, 6, 8]),
+            (4, 1, [0, 1, 2, 3]),
+            (1, 3, [0]),
+            (2, 3, [0, 1]),
+        ],
+    )
+    def test_first_last_and_every_so_many_and_straight_lines_between(self, tmp_path, frames, every, looked):
+        result, seen = self.run(self.video(tmp_path / "a.mp4", frames), frames, every, tmp_path)
+        assert seen == looked and result.frames == frames
+        [shot] = result.main()
+        assert [found.frame for found in shot] == list(range(frames))
+        assert [found.face.box[0] for found in shot] == pytest.approx(range(frames))
+
+    def test_frames_that_are_far_apart_are_all_looked_at(self, tmp_path):
+        _, seen = self.run(self.video(tmp_path / "a.mp4", 5, fps=4), 5, 3, tmp_path)
+        assert seen == [0, 1, 2, 3, 4]
+
+    def test_before_and_after_a_cut(self, tmp_path, monkeypatch):
+        cuts = iter([False, False, False, False, True, False, False])
+        monkeypatch.setattr("dfgame.faces.video.is_cut", lambda *_: next(cuts))
+        result, seen = self.run(self.video(tmp_path / "a.mp4", 8), 8, 3, tmp_path, cut_at=5)
+        assert seen == [0, 3, 4, 5, 7]
+        assert [(track.first, track.last) for track in result.tracks] == [(0, 4), (5, 7)]
+        [shot_before, shot_after] = result.main()
+        assert [found.face.box[0] for found in shot_before] == pytest.approx(range(5))
+        assert [found.face.box[0] for found in shot_after] == pytest.approx([25, 26, 27])

@@ -83,9 +83,7 @@ class Tracker:
         closes, which lie at most LONGEST_GAP positions back.
         """
         self.position += 1
-        self._running = [
-            track for track in self._running if not cut and self.position - track.last <= LONGEST_GAP + 1
-        ]
+        self._running = [track for track in self._running if not cut and self.position - track.last <= LONGEST_GAP + 1]
         linked = _best_links([track.face.box for track in self._running], [face.box for face in faces])
         sightings: list[Sighting] = []
         for number, face in enumerate(faces):
