@@ -1,4 +1,4 @@
-"""What extraction does beyond a plain tree: several people, masks, qualities, alignment, several data sets in one table."""
+"""Extraction beyond a plain tree: several people, masks, qualities, alignment, several data sets in one table."""
 
 import json
 import os
@@ -286,7 +286,7 @@ class TestSeveralDataSets:
         shutil.copytree(other, twin)
         extract_faces(other, out, SMALL)
         before = (out / MANIFEST).read_bytes()
-        with pytest.raises(UserError, match="mine/fake/000.mp4 already") as caught:
+        with pytest.raises(UserError, match=r"mine/fake/000\.mp4 already") as caught:
             extract_faces(twin, out, SMALL)
         assert "--name" in caught.value.remedy and (out / MANIFEST).read_bytes() == before
         named = ExtractConfig(size=32, workers=1, name="twin")
