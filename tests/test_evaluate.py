@@ -251,7 +251,7 @@ def test_an_unfinished_run_is_told(tmp_path, manifest, capsys):
 
     evaluation = evaluate_runs(runs, manifest, tmp_path / "out", CONFIG, made_up_scorer(), how_far)
     assert evaluation.settings["unfinished"] == [{"run": "cut", "done": 7, "epochs": 120}]
-    assert capsys.readouterr().err == "cut: not finished, 7 of 120 epochs\n"
+    assert capsys.readouterr().err.startswith("cut: not finished, 7 of 120 epochs\nwarning: not known whether")
     page = write_report(tmp_path / "out", evaluation).read_text()
     assert "Training has not finished: cut (7 of 120 epochs)." in page
 
@@ -407,7 +407,8 @@ def test_the_same_clip_at_two_qualities_is_drawn_together():
             videos.append(f"data/{quality}/videos/{index}.mp4")
             labels.append(fake)
             scores.append(score + fake)
-    arrays = Scores(*map(np.array, (labels, scores, methods, compressions, videos)))
+    datasets, tests = ["data"] * len(videos), [""] * len(videos)
+    arrays = Scores(*map(np.array, (labels, scores, methods, compressions, videos, datasets, tests)))
     entry = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
     _, cells, _ = measure_run(entry, arrays, 100, 0)
     light, heavy = cells.values()
@@ -463,7 +464,7 @@ def test_the_command_from_end_to_end(tmp_path, manifest, monkeypatch, capsys):
     assert code == 0
     assert "NeuralTextures" in said.out and "unseen" in said.out and str(out / "report.html") in said.out
     assert {path.name for path in out.iterdir()} == {
-        *("report.html", "results.json", "results.csv", "settings.json", "scores"),
+        *("report.html", "results.json", "results.csv", "settings.json", "card.json", "scores"),
         *("curves.csv", "figure_auc.csv", "figure_roc.csv"),
     }
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}

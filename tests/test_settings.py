@@ -46,6 +46,8 @@ RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
 ]
 """(setting, value, what else is set): the losses or the validation differ."""
 ELSEWHERE = {
+    "datasets": "test_protocol.test_a_choice_of_data_sets_is_trained_on",
+    "protocol": "test_protocol.test_a_protocol_is_trained_and_validated_on",
     "channels_last": "test_train.test_the_memory_layout_is_the_one_asked_for",
     "state_interval": "test_train.test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed",
     "sync_bn": "test_processes.test_two_processes_are_one",

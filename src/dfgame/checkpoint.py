@@ -1,6 +1,6 @@
 """A run's folder: its settings, its weights as safetensors, and the state from which training goes on.
 
-RUN/run.json                   settings, versions, data, history
+RUN/run.json                   settings, versions, data, protocol, history
 RUN/best.safetensors           the detector of the best epoch on the val split
 RUN/last.safetensors           the detector of the last epoch
 RUN/epoch_005.safetensors      every snapshot_interval-th epoch
@@ -24,6 +24,7 @@ from dfgame.config import HOUSEKEEPING, DetectorConfig, SettingError, TrainConfi
 from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder
 from dfgame.models import Detector
 from dfgame.models.detector import PACKAGED_BACKBONE
+from dfgame.protocol import Protocol
 from dfgame.records import UserError
 
 RUN_FILE = "run.json"
@@ -34,8 +35,8 @@ WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 ANOTHER_RUN = "choose another folder as RUN"
 
 
-def open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
-    """The run's record: a new one, or the one to go on with, whose settings must be the same.
+def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol | None = None) -> dict[str, Any]:
+    """The run's record: a new one, or the one to go on with, whose settings and protocol must be the same.
 
     Only HOUSEKEEPING may change, and the number of epochs may grow.
 
@@ -43,12 +44,14 @@ def open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
         UserError: RUN cannot be written, or holds another run.
     """
     writable_folder(run, "RUN")
+    facts = protocol.facts if protocol else None
     if not (run / RUN_FILE).is_file():
         return {
             "version": __version__,
             "settings": to_dict(config),
             "versions": versions(RECORDED_VERSIONS),
             "data": {"manifest": str(manifest), "manifest_sha256": sha256(manifest)},
+            "protocol": facts,
             "history": [],
         }
     if not config.resume:
@@ -66,6 +69,10 @@ def open_run(run: Path, manifest: Path, config: TrainConfig) -> dict[str, Any]:
     if record["data"]["manifest_sha256"] != sha256(manifest):
         raise UserError(
             f"{run}: was begun on another manifest than {manifest}", f"go on with the same one, or {ANOTHER_RUN}"
+        )
+    if (record["protocol"] or {}).get("text") != (facts or {}).get("text"):
+        raise UserError(
+            f"{run}: was begun with another text of {config.protocol}", f"go on with the same one, or {ANOTHER_RUN}"
         )
     return record | {"settings": now}
 
@@ -85,7 +92,7 @@ def read_record(run: Path) -> dict[str, Any]:
         raise UserError(
             f"{run / RUN_FILE}: not a run of this version ({reason})", "train it again with this version"
         ) from None
-    return record | needed | {"settings": settings}
+    return {"protocol": None} | record | needed | {"settings": settings}
 
 
 def new_detector(config: DetectorConfig) -> Detector:

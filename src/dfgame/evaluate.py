@@ -13,14 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfgame import __version__
+from dfgame.card import make_card, mismatches
 from dfgame.config import EvaluateConfig, to_dict, to_flags
 from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder, write_json
 from dfgame.jobs import console
-from dfgame.manifest import check_choice, check_leaks, evenly, read_manifest, select
 from dfgame.measure import Scores, measure_run
 from dfgame.metrics import COVERAGE, THRESHOLD, video_means
 from dfgame.players import Entry, identify
 from dfgame.records import LABELS, UserError
+from dfgame.rows import AskedRows, asked_rows, people
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 
 Scorer = Callable[[Path, pa.Table, Path, EvaluateConfig], pa.Table]
@@ -31,9 +32,11 @@ RunReader = Callable[[Path], dict[str, Any]]
 RESULTS = "results.json"
 SETTINGS = "settings.json"
 SCORES = "scores"
-SCORE_COLUMNS = ("path", "video", "frame", "label", "method", "compression", "p_fake")
-NOT_ASKED = {"overwrite", "workers", "device", "batch_size"}
+SCORE_COLUMNS = ("path", "video", "frame", "label", "method", "compression", "p_fake", "dataset")
+NOT_ASKED = {"overwrite", "allow_mismatch", "workers", "device", "batch_size"}
 """Settings that do not change the question."""
+ROWS = ("split", "methods", "compressions", "datasets", "frames")
+"""Settings that choose the rows; a protocol chooses them by its text."""
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
@@ -45,11 +48,11 @@ def evaluate_runs(
     scorer: Scorer | None = None,
     read_run: RunReader | None = None,
 ) -> Evaluation:
-    """Score every run on a split of a manifest, and measure each method at each quality.
+    """Score every run on a split of a manifest or on a protocol's test sets, and measure each method at each quality.
 
-    Real rows of a quality are the negatives of every method at that quality. Writes OUT/scores (every frame's
-    and every video's score) and OUT/settings.json; `report.write_report` writes the rest. Scores in OUT that
-    come from the same weights and rows are used again, so that an interrupted evaluation goes on.
+    Real rows of a data set at a quality are the negatives of every method of it at that quality. Writes OUT/scores
+    (every frame's and every video's score) and OUT/settings.json; `report.write_report` writes the rest. Scores in
+    OUT that come from the same weights and rows are used again, so that an interrupted evaluation goes on.
 
     Args:
         runs: folders of trained detectors.
@@ -61,7 +64,7 @@ def evaluate_runs(
 
     Raises:
         UserError: OUT holds another evaluation, the split is empty, somebody is in two splits, or a run lacks the
-            checkpoint.
+            checkpoint or was trained for something else.
     """
     if scorer is None or read_run is None:
         from dfgame.score import run_info, score_run
@@ -69,17 +72,18 @@ def evaluate_runs(
         scorer, read_run = scorer or score_run, read_run or run_info
     if not runs:
         raise UserError("no RUN to evaluate", "name at least one folder of `dfgame train`")
-    rows = _rows_of_split(manifest, config)
+    asked = asked_rows(manifest, config)
     entries = identify(runs, [read_run(run) for run in runs])
-    settings = _settings(entries, rows, manifest, out, config)
+    settings = _settings(entries, asked, manifest, out, config)
+    manifest_hash = settings["asked"]["manifest_sha256"]
+    warnings = mismatches(entries, asked, manifest_hash, config.allow_mismatch)
     _claim(out, settings["asked"], config.overwrite)
-    for run in settings["unfinished"]:
-        console.print(f"{run['run']}: not finished, {run['done']} of {run['epochs']} epochs", soft_wrap=True)
+    _say_first(settings, asked, warnings)
     results: list[Result] = []
     evidence: list[RunEvidence] = []
     for entry in entries:
-        scored = _scored(entry, rows, manifest.parent, out / SCORES, config, settings, scorer)
-        found, cells, undefined = measure_run(entry, _arrays(scored), config.replicates, config.seed)
+        scored = _scored(entry, asked, manifest.parent, out / SCORES, config, settings, scorer)
+        found, cells, undefined = measure_run(entry, _arrays(scored, asked), config.replicates, config.seed)
         results += found
         evidence.append(RunEvidence(entry.player, entry.training, entry.seed, cells))
         settings["undefined"] += undefined
@@ -90,26 +94,22 @@ def evaluate_runs(
         )
     if not results:
         raise UserError(
-            f"{manifest}: nothing could be measured (--split {config.split})",
+            f"{manifest}: nothing could be measured (--split {settings['split']})",
             f"the first reason: {settings['undefined'][0]['reason']}",
         )
     write_json(out / SETTINGS, settings)
-    return summarise(results, evidence, settings)
+    card = make_card(entries, asked, config, manifest_hash, warnings)
+    return replace(summarise(results, evidence, settings), card=card)
 
 
-def _rows_of_split(manifest: Path, config: EvaluateConfig) -> pa.Table:
-    table = read_manifest(manifest)
-    check_leaks(table)
-    check_choice(table, config.methods, config.compressions, manifest)
-    split = None if config.split == "all" else config.split
-    rows = select(table, split, config.methods, config.compressions)
-    if not rows.num_rows:
-        there = sorted({str(split) for split in table.column("split").to_pylist()} - {"None"})
-        raise UserError(
-            f"{manifest}: no rows in the split {config.split}",
-            f"choose another --split; it has: {', '.join(there) or 'no splits'}",
-        )
-    return evenly(rows, config.frames)
+def _say_first(settings: dict[str, Any], asked: AskedRows, warnings: Sequence[str]) -> None:
+    """What is to be known before the hours of scoring."""
+    for run in settings["unfinished"]:
+        console.print(f"{run['run']}: not finished, {run['done']} of {run['epochs']} epochs", soft_wrap=True)
+    for test in asked.not_done:
+        console.print(f"not done: test {test['test']}: {test['reason']}", soft_wrap=True)
+    for warning in warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
@@ -126,23 +126,27 @@ def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
 
 
 def _settings(
-    entries: list[Entry], rows: pa.Table, manifest: Path, out: Path, config: EvaluateConfig
+    entries: list[Entry], rows: AskedRows, manifest: Path, out: Path, config: EvaluateConfig
 ) -> dict[str, Any]:
     """What was asked, of whom and of how much data: all of it in settings.json."""
+    protocol = rows.protocol.facts if rows.protocol else None
+    splits = {selection.split for selection in rows.tests}
     asked = {
         "version": __version__,
         "config": {key: value for key, value in to_dict(config).items() if key not in NOT_ASKED},
         "manifest_sha256": sha256(manifest),
         "weights_sha256": {entry.name: _weights_hash(entry.path, config.checkpoint) for entry in entries},
+        "protocol_sha256": protocol["sha256"] if protocol else None,
     }
     return {
         "asked": asked,
         "command": _command(entries, manifest, out, config),
         "versions": {"dfgame": __version__} | versions(RECORDED_VERSIONS),
         "manifest": str(manifest),
-        "datasets": sorted(set(rows.column("dataset").to_pylist())),
-        "split": config.split,
-        "counts": _counts(rows),
+        "datasets": sorted(set(rows.table.column("dataset").to_pylist())),
+        "split": splits.pop() if len(splits) == 1 else "all",
+        "protocol": protocol["name"] if protocol else None,
+        "counts": _counts(rows.table),
         "threshold": THRESHOLD,
         "coverage": COVERAGE,
         "replicates": config.replicates,
@@ -152,6 +156,7 @@ def _settings(
         "seeds": len({entry.seed for entry in entries}),
         "other_manifest": _trained_elsewhere(entries, asked["manifest_sha256"]),
         "unfinished": _unfinished(entries),
+        "not_done": rows.not_done,
         "undefined": [],
     }
 
@@ -161,7 +166,7 @@ def _counts(rows: pa.Table) -> dict[str, int]:
     videos = dict(zip(rows.column("video").to_pylist(), rows.column("label").to_pylist(), strict=True))
     labels = list(videos.values())
     return {
-        "identities": len(set(rows.column("identity").to_pylist())),
+        "identities": people(rows),
         "videos": len(labels),
         "real_videos": labels.count("real"),
         "fake_videos": labels.count("fake"),
@@ -201,7 +206,7 @@ def _weights_hash(run: Path, checkpoint: str) -> str:
 
 def _scored(
     entry: Entry,
-    rows: pa.Table,
+    rows: AskedRows,
     folder: Path,
     scores: Path,
     config: EvaluateConfig,
@@ -214,26 +219,41 @@ def _scored(
     origin = {
         "weights_sha256": asked["weights_sha256"][entry.name],
         "manifest_sha256": asked["manifest_sha256"],
-        "rows": {name: asked["config"][name] for name in ("split", "methods", "compressions", "frames")},
+        "rows": {name: asked["config"][name] for name in ROWS} | {"protocol_sha256": asked["protocol_sha256"]},
         "version": __version__,
     }
     if _origin(path) == origin:
         console.print(f"{entry.name}: scores of the same weights and rows are there already: {path}", soft_wrap=True)
         return pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
-    table = scorer(entry.path, rows, folder, config).select(SCORE_COLUMNS)
-    _write_video_scores(scores / f"{entry.name}.videos.csv", table)
+    table = scorer(entry.path, rows.table, folder, config).select(SCORE_COLUMNS)
+    _write_video_scores(scores / f"{entry.name}.videos.csv", _by_test(table, rows))
     with atomic_path(path) as temporary:  # comes last: once it is there, the other is
         pq.write_table(table.replace_schema_metadata({b"dfgame": json.dumps(origin).encode()}), temporary)
     return table
 
 
-def _arrays(scored: pa.Table) -> Scores:
+def _by_test(scored: pa.Table, rows: AskedRows) -> dict[str, pa.Table]:
+    """The scored rows of each test set, by its name; without a protocol there is one, without a name."""
+    if rows.protocol is None:
+        return {"": scored}
+    places = {path: place for place, path in enumerate(scored["path"].to_pylist())}
+    return {
+        selection.name: scored.take([places[path] for path in of_test["path"].to_pylist()])
+        for selection, of_test in rows.tests.items()
+    }
+
+
+def _arrays(scored: pa.Table, rows: AskedRows) -> Scores:
+    parts = _by_test(scored, rows)
+    table = pa.concat_tables(parts.values())
     return Scores(
-        labels=np.array([LABELS.index(label) for label in scored["label"].to_pylist()]),
-        scores=scored["p_fake"].to_numpy(),
-        methods=np.array(scored["method"].to_pylist()),
-        compressions=np.array(scored["compression"].to_pylist()),
-        videos=np.array(scored["video"].to_pylist()),
+        labels=np.array([LABELS.index(label) for label in table["label"].to_pylist()]),
+        scores=table["p_fake"].to_numpy(),
+        methods=np.array(table["method"].to_pylist()),
+        compressions=np.array(table["compression"].to_pylist()),
+        videos=np.array(table["video"].to_pylist()),
+        datasets=np.array(table["dataset"].to_pylist()),
+        tests=np.repeat(list(parts), [part.num_rows for part in parts.values()]),
     )
 
 
@@ -247,12 +267,16 @@ def _origin(path: Path) -> dict[str, Any] | None:
     return json.loads(metadata.get(b"dfgame", b"null"))
 
 
-def _write_video_scores(path: Path, table: pa.Table) -> None:
+def _write_video_scores(path: Path, parts: dict[str, pa.Table]) -> None:
+    """A row a video and, last of the columns where a protocol has several test sets, a test set."""
     columns = ("label", "method", "compression")
-    values = zip(*(table[name].to_pylist() for name in columns), strict=True)
-    facts = dict(zip(table["video"].to_pylist(), values, strict=True))
-    names, means = video_means(table["video"].to_pylist(), table["p_fake"].to_numpy())
+    test_column = [] if list(parts) == [""] else ["test"]
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", *columns, "p_fake"])
-        writer.writerows([name, *facts[name], mean] for name, mean in zip(names, means, strict=True))
+        writer.writerow(["video", *columns, "p_fake", *test_column])
+        for test, table in parts.items():
+            values = zip(*(table[name].to_pylist() for name in columns), strict=True)
+            facts = dict(zip(table["video"].to_pylist(), values, strict=True))
+            names, means = video_means(table["video"].to_pylist(), table["p_fake"].to_numpy())
+            own = [test] if test_column else []
+            writer.writerows([name, *facts[name], mean, *own] for name, mean in zip(names, means, strict=True))

@@ -3,27 +3,34 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dfgame.config import HOUSEKEEPING, TrainConfig, to_dict
 from dfgame.records import UserError
 
+APART = " of "
+"""Between a method and the data set, or the test set, that tells it apart from others of its name."""
 NOT_THE_RECIPE = {"game", "methods", "compressions", "seed"} | HOUSEKEEPING
 """Training settings that do not make another player: they are its name already, its seed, or housekeeping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a detector was trained on; an empty tuple is everything its manifest had."""
+    """What a detector was trained on; an empty tuple is everything its manifest had.
+
+    `had` are the methods that its manifest had, where that is known.
+    """
 
     methods: tuple[str, ...]
     compressions: tuple[str, ...]
+    had: tuple[str, ...] = field(default=(), compare=False)
 
     def saw(self, method: str) -> bool:
-        """Whether fakes of this method were trained on."""
-        return not self.methods or method in self.methods
+        """Whether fakes of this method, which may be named with its data set, were trained on."""
+        known = self.methods or self.had
+        return not known or method in known or method.partition(APART)[0] in known
 
     @property
     def method_words(self) -> str:
@@ -58,7 +65,7 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
     Raises:
         UserError: two runs have the same settings and the same seed.
     """
-    trainings = [Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"]))) for info in infos]
+    trainings = [_training_of(info) for info in infos]
     recipes = [_recipe_of(info) for info in infos]
     rivals: dict[tuple[str, Training], list[dict[str, str]]] = defaultdict(list)
     for info, training, recipe in zip(infos, trainings, recipes, strict=True):
@@ -72,10 +79,17 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
     return entries
 
 
+def _training_of(info: dict[str, Any]) -> Training:
+    had = info.get("data", {}).get("trained_on", {}).get("methods", ())
+    return Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"])), tuple(had))
+
+
 def _recipe_of(info: dict[str, Any]) -> dict[str, str]:
-    """What makes a run's player: its settings, those younger than the run at their defaults, and its manifest."""
+    """What makes a run's player: its settings, those younger than the run at their defaults, manifest and protocol."""
     manifest = info.get("data", {}).get("manifest_sha256")
+    protocol = info.get("protocol")
     of_data = {"manifest": manifest[:8]} if manifest else {}
+    of_data["protocol"] = f"{protocol['name']} {protocol['sha256'][:8]}" if protocol else "none"
     return _recipe(to_dict(TrainConfig())) | _recipe(info["config"]) | of_data
 
 

@@ -72,18 +72,24 @@ def score_run(run: Path, table: pa.Table, folder: Path, config: EvaluateConfig) 
 
 
 def run_info(run: Path) -> dict[str, Any]:
-    """What a run was trained on: name, game, methods and compressions (empty: all), seed, config, version."""
+    """What a run was trained on: name, game, methods and compressions (empty: all), seed, config, version.
+
+    Then how its data and its protocol are recorded, and how its checkpoints came about.
+    """
     record = read_record(run)
     settings = record["settings"]
+    chosen = (record["protocol"] or {}).get("train", settings)
     return {
         "name": run.name,
         "game": settings["game"],
-        "methods": settings["methods"],
-        "compressions": settings["compressions"],
+        "methods": chosen["methods"],
+        "compressions": chosen["compressions"],
         "seed": settings["seed"],
         "config": settings,
         "version": record["version"],
         "data": record["data"],
+        "protocol": record["protocol"],
         "best_epoch": record.get("best_epoch"),
+        "validated": any("val_auc" in entry for entry in record["history"]),
         "epochs_done": len(record["history"]),
     }

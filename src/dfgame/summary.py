@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dfgame.metrics import COVERAGE, Floats, Level, Roc, interval, mean_roc
-from dfgame.players import Training
+from dfgame.players import APART, Training
 from dfgame.records import COMPRESSIONS, METHODS
 
 HARDEST = "c40"
@@ -126,7 +126,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that an evaluation found."""
+    """All that an evaluation found; `card` says how, see `card.make_card`."""
 
     results: list[Result]
     runs: list[RunEvidence]
@@ -134,13 +134,15 @@ class Evaluation:
     comparisons: list[Comparison]
     lines: list[Line]
     settings: dict[str, Any] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=dict)
 
 
 def in_order(cells: Sequence[Cell]) -> list[Cell]:
     """Cells by compression from light to heavy, then by method; names of other data sets follow."""
 
     def place(names: tuple[str, ...], name: str) -> tuple[int, str]:
-        return (names.index(name) if name in names else len(names), name)
+        kind = name.partition(APART)[0]
+        return (names.index(kind) if kind in names else len(names), name)
 
     return sorted(set(cells), key=lambda cell: (place(COMPRESSIONS, cell.compression), place(METHODS, cell.method)))
 

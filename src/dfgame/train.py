@@ -36,11 +36,11 @@ from dfgame.curves import Curves
 from dfgame.files import write_json
 from dfgame.game import Round, play_round
 from dfgame.jobs import console, progress_bar
-from dfgame.manifest import check_choice, check_leaks, evenly, read_manifest, select
 from dfgame.metrics import video_means
 from dfgame.models import Detector, class_names, share_batch_norms
 from dfgame.processes import Processes
 from dfgame.records import LABELS, UserError
+from dfgame.rows import TrainingRows, training_rows
 from dfgame.score import pick_device, score_crops
 
 
@@ -48,18 +48,16 @@ def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
     """Train a detector on a manifest's train split; returns the record that is also RUN/run.json.
 
     The best checkpoint is the one with the highest AUC on the val split, of frames or of videos (`val_level`), at the
-    methods and qualities trained on. The test split is never read. Started by `accelerate launch` or torchrun, all
-    processes train the one detector.
+    methods and qualities trained on, or on the protocol's validation set. What is tested on is never read. Started by
+    `accelerate launch` or torchrun, all processes train the one detector.
 
     Raises:
         UserError: RUN holds another run, or the manifest has nothing to train on or leaks between splits.
     """
     processes = Processes(pick_device(config.device))
-    table = read_manifest(manifest)
-    check_leaks(table)
-    check_choice(table, config.methods, config.compressions, manifest)
-    record = processes.first(lambda: open_run(run, manifest, config))
-    training = Training(run, config, record, table, manifest.parent, processes)
+    rows = training_rows(manifest, config)
+    record = processes.first(lambda: open_run(run, manifest, config, rows.protocol))
+    training = Training(run, config, record, rows, manifest.parent, processes)
     try:
         training.play()
     finally:
@@ -75,17 +73,16 @@ class Training:
         run: Path,
         config: TrainConfig,
         record: dict[str, Any],
-        table: pa.Table,
+        rows: TrainingRows,
         folder: Path,
         processes: Processes,
     ) -> None:
         self.run, self.config, self.record = run, config, record
         self._processes, self._folder = processes, folder
         _check_shares(config, processes.count)
-        rows = select(table, "train", config.methods, config.compressions)
-        self._val = _val_rows(select(table, "val", config.methods, config.compressions), config)
+        self._val = rows.val
         self._batches = RoundBatches(
-            rows,
+            rows.train,
             folder,
             batch_size=config.batch_size,
             image_size=config.image_size,
@@ -115,11 +112,11 @@ class Training:
             torch.optim.lr_scheduler.StepLR(o, config.optimizer.decay_epochs, config.optimizer.decay_factor)
             for o in self.optimizers.values()
         ]
-        weights = _class_weights(rows, class_names(config.detector.multi)) if config.optimizer.weighted else None
+        weights = _class_weights(rows.train, class_names(config.detector.multi)) if config.optimizer.weighted else None
         self._class_weights = weights.to(processes.device) if weights is not None else None
         self._first_round = self._load_state()
         self._curves: Curves | None = None
-        record["data"] |= _counts(rows, self._val) | {"processes": processes.count}
+        record["data"] |= rows.facts | {"processes": processes.count}
         self._say_what_is_odd()
 
     def _placed(self, module: Any) -> Any:
@@ -359,37 +356,6 @@ def _class_weights(rows: pa.Table, classes: tuple[str, ...]) -> Tensor:
     counts = [sum(name not in classes[1:] for name in names), *(names.count(name) for name in classes[1:])]
     inverse = torch.tensor([1 / max(count, 1) for count in counts])
     return inverse / inverse.mean()
-
-
-def _val_rows(rows: pa.Table, config: TrainConfig) -> pa.Table:
-    """What is scored after an epoch: at most `val_images` rows, spread evenly over the table, sorted by video.
-
-    At video level: `segment_length` frames of each video, of as many videos as that allows.
-    """
-    if config.val_level == "video":
-        rows = evenly(rows, config.segment_length)
-        names = rows.column("video").to_pylist()
-        videos = list(dict.fromkeys(names))
-        most = config.val_images // config.segment_length or len(videos)
-        if config.val_images and len(videos) > most:
-            kept = {videos[k] for k in np.linspace(0, len(videos) - 1, most).round().astype(int)}
-            rows = rows.filter(pa.array([name in kept for name in names]))
-        return rows
-    if not config.val_images or rows.num_rows <= config.val_images:
-        return rows
-    return rows.take(np.linspace(0, rows.num_rows - 1, config.val_images).round().astype(int))
-
-
-def _counts(train: pa.Table, val: pa.Table) -> dict[str, Any]:
-    """How much there was to train on and to choose the best checkpoint by."""
-    return {
-        name: {
-            "crops": rows.num_rows,
-            "videos": len(rows.column("video").unique()),
-            "identities": len(rows.column("identity").unique()),
-        }
-        for name, rows in (("train", train), ("val", val))
-    }
 
 
 def _round_seed(seed: int, number: int, process: int) -> int:

@@ -18,13 +18,16 @@ def evaluate(
     """Measure the detectors RUNS on the crops of MANIFEST: tables, intervals, curves and a page in OUT.
 
     Runs that differ only in their seed are averaged. Every method is measured against the real videos of the
-    same quality. An interrupted evaluation goes on when called again.
+    same data set and quality. OUT/card.json says how the numbers came about. An interrupted evaluation
+    goes on when called again.
 
     For example:
 
         dfgame evaluate crops/manifest.parquet runs/plain runs/game
 
         dfgame evaluate crops/manifest.parquet runs/game-0 runs/game-1 --out seeds --compressions c23 c40
+
+        dfgame evaluate crops/manifest.parquet runs/ff --protocol ff-c23
 
     Parameters
     ----------
@@ -39,7 +42,7 @@ def evaluate(
     """
     from dfgame.evaluate import evaluate_runs
     from dfgame.jobs import stdout
-    from dfgame.report import findings, terminal_tables, write_report
+    from dfgame.report import card_table, findings, terminal_tables, write_report
 
     evaluation = evaluate_runs(runs, manifest, out, settings)
     page = write_report(out, evaluation)
@@ -47,5 +50,6 @@ def evaluate(
         stdout.print(table)
     for finding in findings(evaluation):
         stdout.print(finding)
+    stdout.print(card_table(evaluation.card))
     stdout.print(f"{page}: the whole report", soft_wrap=True)
-    return 1 if evaluation.settings["undefined"] else 0
+    return 1 if evaluation.settings["undefined"] or evaluation.settings["not_done"] else 0

@@ -20,6 +20,11 @@ def train(
 
         dfgame train crops/manifest.parquet runs/game --game generator --adversary.moves 3 --resume
 
+        dfgame train crops/manifest.parquet runs/ff --protocol ff-c23
+
+    A protocol says what is trained on, validated on and tested on. Those that come with dfgame are the files in its
+    folder dfgame/protocols; a copy with changes is one of your own, given by its path.
+
     Parameters
     ----------
     manifest: Path

@@ -12,6 +12,7 @@ _MOVES: tuple[_Works, str] = (lambda c: c.game in ("gradient", "generator"), "--
 _DRAWS: tuple[_Works, str] = (lambda c: c.game == "generator", "--game generator")
 _LIGHT: tuple[_Works, str] = (lambda c: c.augment.before != "none", "--augment.before light or full")
 _FULL: tuple[_Works, str] = (lambda c: c.augment.before == "full", "--augment.before full")
+_CHOSEN: tuple[_Works, str] = (lambda c: not c.protocol, "no --protocol, which says what is chosen")
 _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("detector.weights", lambda c: c.detector.pretrained, "--detector.pretrained"),
     ("detector.stride", lambda c: c.detector.head == "patch", "--detector.head patch"),
@@ -39,6 +40,7 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("additive.step", lambda c: c.game == "gradient", "--game gradient"),
     *((f"augment.{name}", *_LIGHT) for name in ("flip", "colour")),
     *((f"augment.{name}", *_FULL) for name in ("jpeg", "noise", "grey", "geometry")),
+    *((name, *_CHOSEN) for name in ("methods", "compressions", "datasets", "split")),
     ("segment_length", lambda c: c.val_level == "video", "--val-level video"),
 )
 """Settings, or groups of them, that only work together with others: (name, when it works, what it needs)."""

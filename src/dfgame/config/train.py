@@ -29,6 +29,11 @@ class TrainConfig:
     """Manipulation methods of the fakes to train on; empty is all."""
     compressions: tuple[str, ...] = ()
     """Qualities to train on; empty is all."""
+    datasets: tuple[str, ...] = ()
+    """Data sets of the manifest to train on; empty is all."""
+    protocol: str = ""
+    """What to train and validate on, in place of these three: a protocol's TOML file, or one of dfgame/protocols by
+    name: ff-c23, ff-deepfakes, ff-face2face, ff-faceswap, ff-neuraltextures, ff-to-dfd-celebdf."""
     epochs: int = 120
     """Epochs."""
     epoch_pairs: int = 32_000

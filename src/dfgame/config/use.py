@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dfgame.config.values import Device, Game, Method, at_least, require
+from dfgame.config.idle import idle_settings
+from dfgame.config.values import Device, Game, Method, SettingError, at_least, require
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,15 @@ class EvaluateConfig:
     """Manipulation methods to test on; empty is all that are there."""
     compressions: tuple[str, ...] = ()
     """Qualities to test on; empty is all that are there."""
+    datasets: tuple[str, ...] = ()
+    """Data sets of the manifest to test on; empty is all that are there."""
+    protocol: str = ""
+    """What to test on, in place of these three and of --split: the test sets of a protocol, which is its TOML file, or
+    one of dfgame/protocols by name: ff-c23, ff-deepfakes, ff-face2face, ff-faceswap, ff-neuraltextures,
+    ff-to-dfd-celebdf."""
+    allow_mismatch: bool = False
+    """Measure runs that were trained on faces cut out in another way, or by another protocol, instead of refusing;
+    the report says so."""
     frames: int = 0
     """Frames of a video whose mean is its score, spread evenly over it; 0 is all."""
     replicates: int = 1_000
@@ -40,6 +50,8 @@ class EvaluateConfig:
         at_least("batch-size", self.batch_size, 1)
         at_least("workers", self.workers, 0)
         at_least("seed", self.seed, 0)
+        for name, needs in idle_settings(self):
+            raise SettingError(f"--{name}: changes nothing here, it needs {needs}")
 
 
 @dataclass(frozen=True)

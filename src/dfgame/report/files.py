@@ -41,6 +41,7 @@ MATRIX_COLUMNS = (
 def write_report(out: Path, evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> Path:
     """Write an evaluation's files to `out`; returns the path of the page.
 
+    - card.json: the protocol card, how the numbers came about;
     - report.html: one file that opens anywhere, without script or network;
     - results.json, results.csv: a row a run, cell and level. results.json comes last: once it is there, all is;
     - curves.csv: every run's video-level ROC curves;
@@ -59,6 +60,7 @@ def write_report(out: Path, evaluation: Evaluation, pictures: Sequence[Picture] 
     _write_csv(out / "figure_roc.csv", LINE_COLUMNS, _line_rows(evaluation))
     page = out / "report.html"
     write_text(page, render_page(evaluation, pictures))
+    write_json(out / "card.json", evaluation.card)
     write_json(out / "results.json", rows)
     return page
 

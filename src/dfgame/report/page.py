@@ -12,6 +12,7 @@ from markupsafe import Markup
 from dfgame.metrics import COVERAGE, LEVELS, THRESHOLD
 from dfgame.players import Training
 from dfgame.report import words
+from dfgame.report.card import card_facts, group_rows
 from dfgame.report.figures import matrix_figure, roc_figure
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
 
@@ -91,6 +92,8 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         several_seeds=any(len(player.seeds) > 1 for player in evaluation.players),
         levels=[(level, _rows(evaluation, level)) for level in LEVELS[::-1]],
         pictures=[Picture(*picture) for picture in pictures],
+        card=card_facts(evaluation.card),
+        groups=list(group_rows(evaluation.card)),
         settings=settings,
         settings_json=json.dumps(settings["asked"]["config"], indent=2),
         runs=[_run_facts(run) for run in settings["runs"]],
@@ -125,8 +128,12 @@ def _section(evaluation: Evaluation, training: Training) -> Section:
 
 def _rows(evaluation: Evaluation, level: str) -> list[tuple[Result, bool]]:
     """The results of a level, each with whether its method was trained on."""
+    trainings = {
+        (run.player, run.training.method_words, run.training.compression_words): run.training
+        for run in evaluation.runs
+    }
     return [
-        (result, result.train_method == "all" or result.test_method in result.train_method.split("+"))
+        (result, trainings[result.game, result.train_method, result.train_compression].saw(result.test_method))
         for result in evaluation.results
         if result.level == level
     ]

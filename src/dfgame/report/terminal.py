@@ -1,11 +1,13 @@
 """The main table for a terminal: 80 columns wide, one table a training and compression."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from dfgame.players import Training
+from dfgame.report.card import card_facts
 from dfgame.report.words import counted, number, span, training_words
 from dfgame.summary import HARDEST, Estimate, Evaluation, Player
 
@@ -18,6 +20,14 @@ def terminal_tables(evaluation: Evaluation) -> Iterator[Table]:
             yield _cells(players, training, compression)
         if any(player.unseen or player.hardest for player in players):
             yield _means(players)
+
+
+def card_table(card: dict[str, Any]) -> Table:
+    """The protocol card: how the numbers came about."""
+    table = Table(title="protocol card", title_justify="left", title_style="bold", show_header=False, box=None)
+    for subject, words in card_facts(card):
+        table.add_row(Text(subject), Text(words))
+    return table
 
 
 def _cells(players: Sequence[Player], training: Training, compression: str) -> Table:

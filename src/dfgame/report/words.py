@@ -56,11 +56,15 @@ def setting(evaluation: Evaluation) -> str:
     counts, settings = evaluation.settings["counts"], evaluation.settings
     return (
         f"Trained on {'; '.join(map(training_words, trainings))}. "
-        f"Tested on {methods} at {qualities}: {split_words(settings['split'])} of {dataset_words(settings)}, "
+        f"Tested on {methods} at {qualities}: {_tested(settings)} of {dataset_words(settings)}, "
         f"{counted(counts['real_videos'], 'real video')} and {counted(counts['fake_videos'], 'fake video')} "
         f"of {counted(counts['identities'], 'person', 'people')} (a clip counts once at each compression), "
         f"{seeds_words(evaluation.players)}."
     )
+
+
+def _tested(settings: dict[str, Any]) -> str:
+    return f"the protocol {settings['protocol']}" if settings["protocol"] else split_words(settings["split"])
 
 
 def seeds_words(players: Sequence[Player]) -> str:
@@ -129,7 +133,11 @@ def notes(evaluation: Evaluation) -> list[str]:
     """What a reader must know before believing the numbers; most evaluations have none of it."""
     settings = evaluation.settings
     said = []
-    if settings["split"] != "test" and len(settings["other_manifest"]) < len(settings["runs"]):
+    if (
+        settings["split"] != "test"
+        and not settings["protocol"]
+        and len(settings["other_manifest"]) < len(settings["runs"])
+    ):
         said.append(
             f"These are scores on {split_words(settings['split'])}, which training has used: they do not show how "
             "well the detectors do on people they have not seen."
@@ -142,8 +150,9 @@ def notes(evaluation: Evaluation) -> list[str]:
     if settings["unfinished"]:
         runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]
         said.append(f"Training has not finished: {listed(runs)}.")
+    said += [f"Not done: the test {test['test']} ({test['reason']})." for test in settings["not_done"]]
     said += [
         f"Left out: {cell['run']} on {cell['method']} at {cell['compression']} ({cell['reason']})."
         for cell in settings["undefined"]
     ]
-    return said
+    return said + [f"Warning: {warning}." for warning in evaluation.card["warnings"]]

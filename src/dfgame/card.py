@@ -1,0 +1,174 @@
+"""How numbers came about: the protocol card of an evaluation, and what keeps runs from being measured by it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dfgame.config import EvaluateConfig
+from dfgame.players import Entry
+from dfgame.protocol import Protocol, Selection, videos_of
+from dfgame.records import UserError
+from dfgame.rows import AskedRows, people
+
+ALLOW = "or measure them all the same with --allow-mismatch"
+BEST, LAST = "best", "last"
+_OF_GROUP = ("dataset", "method", "compression", "split")
+
+
+def mismatches(entries: Sequence[Entry], asked: AskedRows, manifest_hash: str, allow: bool) -> list[str]:
+    """Warnings: where the runs do not fit what they are tested on, or it is not known whether they do.
+
+    A detector that learned from faces cut out with another margin, alignment or face detector may be no better than
+    a coin; and a number belongs to a protocol only if the training did.
+
+    Raises:
+        UserError: a run does not fit, and that is not allowed.
+    """
+    said = [_other_protocol(entry, asked.protocol) for entry in entries if asked.protocol]
+    unknown = []
+    for entry in entries:
+        if _same_manifest(entry, manifest_hash):
+            continue
+        trained, here = _cut(entry.info.get("data", {}).get("made_by") or {}), _cut(asked.made_by)
+        for name, value in trained.items():
+            if value is None or here[name] is None:
+                unknown.append(f"{entry.name}: {name}")
+            elif value != here[name]:
+                said.append(f"{entry.name}: trained on crops of {name} {value}, those to test on have {here[name]}")
+    said = [line for line in said if line]
+    if said and not allow:
+        raise UserError(said[0], f"test runs on what they were trained for, {ALLOW}")
+    if unknown:
+        said.append(f"not known whether these are the same in training and test: {', '.join(unknown)}")
+    return said
+
+
+def _same_manifest(entry: Entry, manifest_hash: str) -> bool:
+    return entry.info.get("data", {}).get("manifest_sha256") == manifest_hash
+
+
+def _cut(made_by: dict[str, Any]) -> dict[str, Any]:
+    """How faces were cut out, as far as it must be the same everywhere; None is not known."""
+    settings, detector = made_by.get("settings") or {}, made_by.get("detector") or {}
+    return {
+        "margin": settings.get("margin"),
+        "alignment": settings.get("alignment"),
+        "face detector": detector.get("name"),
+    }
+
+
+def _other_protocol(entry: Entry, protocol: Protocol | None) -> str:
+    """What is wrong with the run's protocol; empty if it trained and validated as this one says."""
+    if protocol is None:
+        return ""
+    own = entry.info.get("protocol")
+    if not own:
+        return f"{entry.name}: was trained without --protocol {protocol.name}"
+    if all(own[part] == protocol.facts[part] for part in ("train", "val")):
+        return ""
+    return f"{entry.name}: was trained by another protocol, {own['name']}, not by {protocol.name}"
+
+
+def make_card(
+    entries: Sequence[Entry], asked: AskedRows, config: EvaluateConfig, manifest_hash: str, warnings: list[str]
+) -> dict[str, Any]:
+    """The card, as plain JSON values; None is not known."""
+    settings = asked.made_by.get("settings") or {}
+    videos = [group for selection, rows in asked.tests.items() for group in _groups(selection, rows, asked.made_by)]
+    return {
+        "protocol": asked.protocol.facts if asked.protocol else None,
+        "level": {"reported": ["frame", "video"], "video_score": "mean probability of fake over its frames"},
+        "qualities": sorted(set(asked.table["compression"].to_pylist())),
+        "tests": [_test(selection, rows, settings.get("frames")) for selection, rows in asked.tests.items()],
+        "not_done": asked.not_done,
+        "extraction": {
+            **{name: settings.get(name) for name in ("frames", "sampling", "size", "margin", "alignment")},
+            "detector": asked.made_by.get("detector"),
+        },
+        "videos": videos,
+        "identities": people(asked.table),
+        "seeds": sorted({entry.seed for entry in entries}),
+        "checkpoints": [_checkpoint(entry, config.checkpoint) for entry in entries],
+        "training_crops": [
+            {"run": entry.name, "same": _same_crops(entry, asked.made_by, manifest_hash)} for entry in entries
+        ],
+        "warnings": warnings,
+    }
+
+
+def _test(selection: Selection, rows: pa.Table, extracted: int | None) -> dict[str, Any]:
+    """A test set, and how many frames of a video are scored: fewer than were asked for, here or in extraction?"""
+    frames = np.array(list(Counter(rows["video"].to_pylist()).values()))
+    wanted = selection.frames or extracted
+    return {
+        "name": selection.name or None,
+        "split": selection.split,
+        "frames": selection.frames or "all",
+        "fewest": int(frames.min()),
+        "most": int(frames.max()),
+        "videos": len(frames),
+        "videos_with_fewer": int((frames < wanted).sum()) if wanted else None,
+        "fewer_than": wanted,
+    }
+
+
+def _groups(selection: Selection, rows: pa.Table, made_by: dict[str, Any]) -> list[dict[str, Any]]:
+    """Videos of the test set found, scored and failed, by data set, method, quality and split.
+
+    A failed video, one of which extraction made no crop, has no score, also not that of a coin. Where the manifest
+    does not say what failed, only the scored ones are known.
+    """
+    videos = videos_of(rows)
+    scored = Counter(zip(*(videos[name].to_pylist() for name in _OF_GROUP), strict=True))
+    failures = made_by.get("failures")
+    failed = Counter()
+    for failure in failures or ():
+        if _is_chosen(selection, failure):
+            failed[tuple(failure[name] for name in _OF_GROUP)] += failure["videos"]
+    return [
+        {
+            "test": selection.name or None,
+            **dict(zip(_OF_GROUP, group, strict=True)),
+            "found": None if failures is None else scored[group] + failed[group],
+            "scored": scored[group],
+            "failed": None if failures is None else failed[group],
+        }
+        for group in sorted({*scored, *failed}, key=str)
+    ]
+
+
+def _is_chosen(selection: Selection, failure: dict[str, Any]) -> bool:
+    """Whether the selection would have had these videos."""
+    wanted = (selection.datasets, selection.compressions, selection.methods if failure["label"] == "fake" else ())
+    named = (failure["dataset"], failure["compression"], failure["method"])
+    return selection.split in ("all", failure["split"]) and all(
+        not names or name in names for names, name in zip(wanted, named, strict=True)
+    )
+
+
+def _checkpoint(entry: Entry, checkpoint: str) -> dict[str, Any]:
+    """Which weights were measured, and how they were chosen: never on what is tested."""
+    info = entry.info
+    epoch = {BEST: info.get("best_epoch"), LAST: info.get("epochs_done")}.get(checkpoint)
+    if checkpoint not in (BEST, LAST) and checkpoint.rpartition("_")[2].isdecimal():
+        epoch = int(checkpoint.rpartition("_")[2])
+    chosen = "named by the user"
+    if checkpoint == BEST:
+        of = info["config"].get("val_level", "frame")
+        chosen = f"highest validation AUC of {of}s" if info.get("validated", True) else "last, without validation"
+    return {"run": entry.name, "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}
+
+
+def _same_crops(entry: Entry, made_by: dict[str, Any], manifest_hash: str) -> bool | None:
+    """Whether the run learned from crops made as these are; None if that is not known."""
+    if _same_manifest(entry, manifest_hash):
+        return True
+    pairs = list(
+        zip(_cut(entry.info.get("data", {}).get("made_by") or {}).values(), _cut(made_by).values(), strict=True)
+    )
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        return False
+    return None if any(None in pair for pair in pairs) else True

@@ -1,0 +1,109 @@
+"""The protocol card in words: how the numbers came about, a line a subject."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from dfgame.report.words import counted, listed, split_words
+
+NOT_KNOWN = "not known"
+
+
+def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """The card's lines: (subject, what there is to say of it); what is not known is said to be so."""
+    return [
+        *_protocol(card),
+        ("level", f"frames, and videos: the {card['level']['video_score']}"),
+        ("quality", listed(card["qualities"])),
+        ("frames", _frames(card)),
+        ("faces", _faces(card["extraction"])),
+        ("videos", _videos(card["videos"])),
+        ("people", f"{card['identities']:,}, counted by data set"),
+        ("checkpoint", _checkpoints(card["checkpoints"])),
+        ("training", _training(card["training_crops"])),
+        ("seeds", ", ".join(map(str, card["seeds"]))),
+        *(("not done", f"test {test['test']}: {test['reason']}") for test in card["not_done"]),
+        *(("warning", warning) for warning in card["warnings"]),
+    ]
+
+
+def group_rows(card: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The videos found, scored and failed, a row a test set, data set, method, quality and split."""
+    for group in card["videos"]:
+        names = (
+            group["test"] or "",
+            group["dataset"],
+            group["method"],
+            group["compression"],
+            group["split"] or "none",
+        )
+        yield (*names, *(_number(group[name]) for name in ("found", "scored", "failed")))
+
+
+def _number(value: int | None) -> str:
+    return NOT_KNOWN if value is None else f"{value:,}"
+
+
+def _protocol(card: dict[str, Any]) -> list[tuple[str, str]]:
+    protocol, tests = card["protocol"], card["tests"]
+    if protocol is None:
+        return [("tested on", f"{split_words(tests[0]['split'])}, without a protocol")]
+    names = listed([test["name"] for test in tests])
+    return [
+        ("protocol", f"{protocol['name']}: {protocol['title']}"),
+        ("source", f"{protocol['source']} (SHA-256 of the protocol {protocol['sha256'][:12]})"),
+        ("tested on", names),
+    ]
+
+
+def _frames(card: dict[str, Any]) -> str:
+    """How many frames of a video are scored, how they were picked, and how many videos had fewer."""
+    extraction, said = card["extraction"], []
+    for test in card["tests"]:
+        span = str(test["fewest"]) if test["fewest"] == test["most"] else f"{test['fewest']} to {test['most']}"
+        asked = "all crops" if test["frames"] == "all" else f"{test['frames']} crops spread evenly"
+        fewer = "whether videos had fewer than were asked for is not known"
+        if test["fewer_than"]:
+            few, videos = test["videos_with_fewer"], counted(test["videos"], "video")
+            fewer = f"{few:,} of {videos} had fewer than {test['fewer_than']}"
+        name = f"{test['name']}: " if len(card["tests"]) > 1 else ""
+        said.append(f"{name}{asked} of a video, {span}; {fewer}")
+    sampling = {"first": "its first ones", "uniform": "spread over it"}.get(extraction["sampling"], NOT_KNOWN)
+    extracted = f"extracted: {extraction['frames'] or NOT_KNOWN} of a video, {sampling}"
+    return "; ".join([*dict.fromkeys(said), extracted])
+
+
+def _faces(extraction: dict[str, Any]) -> str:
+    detector = extraction["detector"] or {}
+    words = " ".join(filter(None, (detector.get("name"), detector.get("version")))) or NOT_KNOWN
+    margin, alignment, size = (extraction[name] or NOT_KNOWN for name in ("margin", "alignment", "size"))
+    return f"detector {words}; margin {margin}; alignment {alignment}; pixels {size}"
+
+
+def _videos(groups: list[dict[str, Any]]) -> str:
+    scored = sum(group["scored"] for group in groups)
+    if any(group["failed"] is None for group in groups):
+        return f"{scored:,} scored; how many were found, and how many failed, is not known"
+    failed = {f"{group['dataset']} {group['method']}": 0 for group in groups}
+    for group in groups:
+        failed[f"{group['dataset']} {group['method']}"] += group["failed"]
+    total = sum(failed.values())
+    of = "; ".join(f"{name} {number:,}" for name, number in failed.items() if number)
+    said = f"{scored + total:,} found, {scored:,} scored, {total:,} failed"
+    return f"{said} ({of}), which have no score" if total else said
+
+
+def _checkpoints(checkpoints: list[dict[str, Any]]) -> str:
+    """How the weights were chosen, and of which epoch they are; runs of which the same is to be said together."""
+    chosen: dict[str, list[str]] = {}
+    for one in checkpoints:
+        epoch = NOT_KNOWN if one["epoch"] is None else one["epoch"]
+        chosen.setdefault(f"{one['checkpoint']} ({one['chosen']})", []).append(f"{one['run']} epoch {epoch}")
+    words = "; ".join(f"{how}: {', '.join(runs)}" for how, runs in chosen.items())
+    return f"{words}; never chosen on a test set"
+
+
+def _training(runs: list[dict[str, Any]]) -> str:
+    words = {True: "the same crops' making as in training", False: "other crops than in training", None: NOT_KNOWN}
+    counts = Counter(words[run["same"]] for run in runs)
+    return "; ".join(f"{word}: {counted(number, 'run')}" for word, number in counts.items())
