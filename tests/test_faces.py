@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from conftest import frame_of, moving, orl_face
 from dfgame.faces.crop import TEMPLATE, align_face, crop_face, crop_square, cutter, similarity
 from dfgame.faces.detect import YuFace, default_detector
+from dfgame.faces.motion import detours, moved, travel
 from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, interpolate, iou, main_tracks
 from dfgame.faces.video import find_faces, is_cut
 from dfgame.media import write_video
@@ -327,7 +328,7 @@ class TestDetectingSeldom:
         assert [found.face.box[0] for found in shot] == pytest.approx(range(frames))
 
     def test_frames_that_are_far_apart_are_all_looked_at(self, tmp_path):
-        _, seen = self.run(self.video(tmp_path / "a.mp4", 5, fps=4), 5, 3, tmp_path)
+        _, seen = self.run(self.video(tmp_path / "a.mp4", 5, fps=2), 5, 3, tmp_path)
         assert seen == [0, 1, 2, 3, 4]
 
     def test_before_and_after_a_cut(self, tmp_path, monkeypatch):
@@ -339,3 +340,48 @@ class TestDetectingSeldom:
         [shot_before, shot_after] = result.main()
         assert [found.face.box[0] for found in shot_before] == pytest.approx(range(5))
         assert [found.face.box[0] for found in shot_after] == pytest.approx([25, 26, 27])
+
+    def test_a_lively_face_is_followed_between_detections(self, tmp_path):
+        """A face that swings by more than its width within a second: detected in every frame, and in every eighth."""
+        face = orl_face(3, scale=1.5)
+        lefts = [round(150 + 110 * np.sin(number / 4)) for number in range(33)]
+        path = tmp_path / "a.mp4"
+        write_video(path, [frame_of((face, left, 40), width=440) for left in lefts], fps=25, crf=18)
+        often, seldom = (
+            find_faces(path, range(33), YuFace(), cutter("none", 1.3, 16), tmp_path, every).main() for every in (1, 8)
+        )
+        assert len(often) == len(seldom) == 1
+        pairs = list(zip(often[0], seldom[0], strict=True))
+        assert [found.frame for found in seldom[0]] == list(range(33))
+        assert min(iou(a.face.box, b.face.box) for a, b in pairs) > 0.7
+        assert np.mean([iou(a.face.box, b.face.box) for a, b in pairs]) > 0.9
+
+
+class TestMotion:
+    """A picture that moves by whole pixels, and steps that are known."""
+
+    def pictures(self, places: list[tuple[int, int]]):
+        noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (200, 260)).astype(np.uint8), (0, 0), 3)
+        noise = cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX)
+        return [np.roll(noise, (y, x), axis=(0, 1)) for x, y in places]
+
+    def test_the_way_of_a_face_is_that_of_its_pixels(self):
+        places = [(0, 0), (3, 1), (5, 4), (4, 8), (0, 9)]
+        way = travel(self.pictures(places), 2.0, face_at(160, 160, 120, 120))
+        assert np.abs(np.array(way) / 2 - places).max() < 0.3
+
+    def test_detours_begin_and_end_on_the_straight_line(self):
+        way = [np.array([x, 0.0]) for x in (0, 5, 6, 4)]
+        by = detours(way, face_at(0, 0))
+        assert np.allclose(by, [[5 - 4 / 3, 0], [6 - 8 / 3, 0]])
+
+    def test_what_is_too_far_is_not_believed(self):
+        assert np.allclose(detours([np.zeros(2), np.array([50.0, 0]), np.zeros(2)], face_at(0, 0, 40, 40)), [[0, 0]])
+
+    def test_a_face_moves_with_its_points(self):
+        assert moved(face_at(3, 4), np.array([7.0, -1.0])) == face_at(10, 3)
+
+    def test_nothing_to_see_is_no_motion(self):
+        flat = [np.zeros((60, 60), np.uint8)] * 3
+        assert np.abs(travel(flat, 1.0, face_at(10, 10))).max() < 0.01
+        assert np.abs(travel(flat, 1.0, face_at(500, 500))).max() < 0.01

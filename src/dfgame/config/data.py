@@ -84,9 +84,9 @@ class ExtractConfig:
     """Name of the data set in the table, to tell two of a kind apart; empty is its published name."""
     min_score: float = 0.6
     """Confidence from which a detection counts as a face."""
-    detect_every: int = 3
-    """Look for faces in every so many frames, 1 to 3, and interpolate between them; frames that are far apart in
-    time are all looked at."""
+    detect_every: int = 8
+    """Look for faces in every so many frames, 1 to 10, and follow them by their motion between; frames that are far
+    apart in time are all looked at."""
     masks: bool = True
     """Cut the masks of the fakes out, too, where the data set has them."""
     tracks: Literal["main", "all"] = "main"
@@ -99,7 +99,7 @@ class ExtractConfig:
         at_least("size", self.size, 16)
         require(1 <= self.margin <= 4, "margin", "between 1 and 4")
         require(0 < self.min_score <= 1, "min-score", "above 0 and at most 1")
-        require(1 <= self.detect_every <= 3, "detect-every", "1, 2 or 3")
+        require(1 <= self.detect_every <= 10, "detect-every", "between 1 and 10")
         for quality in self.qualities:
             known = re.fullmatch(r"raw|c([1-9]|[1-4]\d|5[01])", quality) is not None
             require(known, "qualities", f"raw, or c and an H.264 CRF such as c23 or c40, not {quality}")

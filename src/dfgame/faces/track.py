@@ -3,7 +3,7 @@
 Pure geometry. Only frames that were looked at count: a position is a number among them, a gap is a run of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dfgame.records import Face
@@ -11,7 +11,7 @@ from dfgame.records import Face
 SAME_FACE_IOU = 0.3
 """Overlap (intersection over union) from which two boxes of nearby frames are one face."""
 LONGEST_GAP = 5
-"""Looked-at frames for which a face may be missed and still be the same when it comes back."""
+"""Looked-at frames for which a face may be missed and still be the same when it comes back, if not said otherwise."""
 LONGEST_GUESS = 1.0
 """Seconds over which a missed face's place is interpolated; over more, nobody knows where it was."""
 SAME_PERSON_AREA = 4.0
@@ -67,24 +67,36 @@ class Tracker:
     """Links the faces of one frame after the other into tracks.
 
     In each frame the pairs of largest overlap are linked first. A face that overlaps no track begins a new one.
-    A track ends at a cut, and when its face was missed in more than LONGEST_GAP frames.
+    A track ends at a cut, and when its face was missed in more than `longest_gap` frames.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_gap: int = LONGEST_GAP) -> None:
+        self._longest_gap = longest_gap
         self.position = -1
         """The number of the frame that was added last."""
         self._running: list[_Running] = []
         self._all: list[_Running] = []
 
-    def add(self, faces: list[Face], time: float, cut: bool = False) -> list[Sighting]:
+    def running(self) -> Iterator[tuple[int, int, Face]]:
+        """Each track that may go on: its number, and where its face was found last, by position and in the frame."""
+        for track in self._running:
+            yield track.number, track.last, track.face
+
+    def add(
+        self, faces: list[Face], time: float, cut: bool = False, expected: Mapping[int, Face] | None = None
+    ) -> list[Sighting]:
         """Link the faces of the next looked-at frame, whose time stamp is `time` seconds.
 
-        `cut` says that a new shot begins with it. Returns its sightings and those interpolated in the gaps it
-        closes, which lie at most LONGEST_GAP positions back.
+        `cut` says that a new shot begins with it, `expected` where the faces of tracks should be by now, if not where
+        they were found last. Returns its sightings and those interpolated in the gaps it
+        closes, which lie at most `longest_gap` positions back.
         """
         self.position += 1
-        self._running = [track for track in self._running if not cut and self.position - track.last <= LONGEST_GAP + 1]
-        linked = _best_links([track.face.box for track in self._running], [face.box for face in faces])
+        self._running = [
+            track for track in self._running if not cut and self.position - track.last <= self._longest_gap + 1
+        ]
+        places = [(expected or {}).get(track.number, track.face).box for track in self._running]
+        linked = _best_links(places, [face.box for face in faces])
         sightings: list[Sighting] = []
         for number, face in enumerate(faces):
             if number in linked:

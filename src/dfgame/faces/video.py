@@ -2,7 +2,8 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from dfgame.faces.crop import Cutter
 from dfgame.faces.detect import FaceDetector
+from dfgame.faces.motion import Grey, Point, detours, moved, small_grey, travel
 from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, area, main_tracks
 from dfgame.media import Frame, MediaError, RgbImage, read_frames
 from dfgame.records import Face
@@ -19,8 +21,8 @@ MOST_FACES = 8
 """Faces of a frame that are followed: the largest."""
 SAME_SHOT = 0.5
 """Correlation of two frames' 32 x 32 grey thumbnails below which a cut lies between them."""
-LONGEST_LEAP = 0.2
-"""Seconds between two detections over which a face's place is interpolated from them."""
+LONGEST_LEAP = 0.4
+"""Seconds between two detections over which a face is followed from one to the other."""
 FRAMES_TO_COMPARE = 12
 """Frames of a video from which it is told who of several people was altered."""
 _THUMBNAIL = (32, 32)
@@ -86,8 +88,8 @@ def find_faces(
         detect: finds the faces of a frame.
         cut_out: makes the crop of a face.
         to: an existing folder.
-        every: faces are detected in every so many of these frames and interpolated between, where the frames are
-            less than LONGEST_LEAP apart; also before and after a cut.
+        every: faces are detected in every so many of these frames and followed between (see `motion`), where the
+            detections are less than LONGEST_LEAP apart; also before and after a cut.
         mask: a video of the altered region, frame by frame; its crops are made alongside.
 
     Raises:
@@ -97,7 +99,7 @@ def find_faces(
     masks = _Masks(mask, indices) if mask is not None else None
     try:
         for frame in read_frames(path, indices):
-            search.look(_Held(frame, masks.of(frame.index) if masks else None))
+            search.look(_Held(frame, masks.of(frame.index) if masks else None, *small_grey(frame.image)))
     except MediaError as error:
         if not search.result.frames:
             raise
@@ -128,10 +130,12 @@ def altered_by_track(faces: VideoFaces, altered: Callable[[Sequence[int]], Itera
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A frame that is kept for a moment, and its mask."""
+    """A frame that is kept for a moment, its mask, and itself small and grey (see `small_grey`)."""
 
     frame: Frame
     mask: RgbImage | None
+    grey: Grey
+    scale: float
 
 
 class _Masks:
@@ -158,8 +162,9 @@ class _Search:
 
     def __init__(self, detect: FaceDetector, cut_out: Cutter, to: Path, every: int) -> None:
         self._detect, self._cut_out, self._to, self._every = detect, cut_out, to, every
-        self._tracker = Tracker()
-        self._recent: deque[_Held] = deque(maxlen=LONGEST_GAP + 1)
+        longest_gap = max(LONGEST_GAP, 2 * every - 1)
+        self._tracker = Tracker(longest_gap)
+        self._recent: deque[_Held] = deque(maxlen=longest_gap + 2)
         self._waiting: list[_Held] = []
         self._thumbnail: NDArray[np.uint8] | None = None
         self._detected_at = -LONGEST_LEAP
@@ -168,7 +173,7 @@ class _Search:
 
     def look(self, held: _Held) -> None:
         """Take the next frame."""
-        before, self._thumbnail = self._thumbnail, _shrunk(held.frame.image)
+        before, self._thumbnail = self._thumbnail, _thumbnail(held.grey)
         cut = before is not None and is_cut(before, self._thumbnail)
         if cut:
             self.finish()
@@ -194,8 +199,27 @@ class _Search:
         self._recent.append(held)
         self._detected_at = held.frame.time
         largest = sorted(self._detect(held.frame.image), key=lambda face: -area(face.box))[:MOST_FACES]
-        for sighting in self._tracker.add(largest, held.frame.time, cut):
-            self._cut_out_one(sighting, self._recent[sighting.position - self._tracker.position - 1])
+        ways = {} if cut else self._ways()
+        expected = {track: moved(face, way[-1]) for track, (face, way) in ways.items()}
+        sightings = self._tracker.add(largest, held.frame.time, cut, expected)
+        for track, of_track in groupby(sightings, key=lambda sighting: sighting.track):
+            followed = list(of_track)
+            if len(followed) > 1:
+                face, way = ways[track]
+                between = zip(followed, detours(way, face), strict=False)
+                followed[:-1] = [replace(one, face=moved(one.face, by)) for one, by in between]
+            for sighting in followed:
+                self._cut_out_one(sighting, self._recent[sighting.position - self._tracker.position - 1])
+
+    def _ways(self) -> dict[int, tuple[Face, list[Point]]]:
+        """Of each track that may go on: the face where it was last, and its way from there to the newest frame."""
+        ways = {}
+        for track, position, face in self._tracker.running():
+            steps = self._tracker.position + 1 - position
+            if steps < len(self._recent):
+                pictures = [held.grey for held in list(self._recent)[-steps - 1 :]]
+                ways[track] = face, travel(pictures, self._recent[-1].scale, face)
+        return ways
 
     def _cut_out_one(self, sighting: Sighting, seen: _Held) -> None:
         name = f"{sighting.track}_{seen.frame.index:06d}"
@@ -238,6 +262,5 @@ def is_cut(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
     return spread > 0 and float((a * b).sum()) / spread < SAME_SHOT
 
 
-def _shrunk(image: RgbImage) -> NDArray[np.uint8]:
-    small = cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+def _thumbnail(grey: Grey) -> Grey:
+    return np.asarray(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
