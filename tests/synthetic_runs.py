@@ -26,17 +26,17 @@ def manifest_rows(
         for number in range(people):
             target, source = f"{number:03d}", f"{number ^ 1:03d}"
             folder = f"original_sequences/youtube/{compression}/videos"
-            rows += _video(f"{folder}/{target}.mp4", frames, "real", ORIGINAL, compression, target, None)
+            rows += video_rows(f"{folder}/{target}.mp4", frames, "real", ORIGINAL, compression, target, None)
             for method in METHODS:
                 folder = f"manipulated_sequences/{method}/{compression}/videos"
                 path = f"{folder}/{target}_{source}.mp4"
-                rows += _video(path, frames, "fake", method, compression, target, source)
+                rows += video_rows(path, frames, "fake", method, compression, target, source)
         folder = f"original_sequences/youtube/{compression}/videos"
-        rows += _video(f"{folder}/900.mp4", frames, "real", ORIGINAL, compression, "900", None, "train")
+        rows += video_rows(f"{folder}/900.mp4", frames, "real", ORIGINAL, compression, "900", None, "train")
     return rows
 
 
-def _video(
+def video_rows(
     video: str,
     frames: int,
     label: str,
@@ -44,11 +44,12 @@ def _video(
     compression: str,
     identity: str,
     source: str | None,
-    split: str = "test",
+    split: str | None = "test",
+    dataset: str = "Made-up Faces",
 ) -> list[dict[str, Any]]:
     shared = {
         "video": video,
-        "dataset": "Made-up Faces",
+        "dataset": dataset,
         "label": label,
         "method": method,
         "compression": compression,
@@ -75,9 +76,9 @@ def _video(
     ]
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+def write_rows(path: Path, rows: list[dict[str, Any]], made_by: dict[str, Any] | None = None) -> Path:
     """Write the rows as a manifest."""
-    write_manifest(path, pa.Table.from_pylist(rows, SCHEMA), {"made": "up"})
+    write_manifest(path, pa.Table.from_pylist(rows, SCHEMA), made_by or {"made": "up"})
     return path
 
 

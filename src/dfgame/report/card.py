@@ -104,6 +104,6 @@ def _checkpoints(checkpoints: list[dict[str, Any]]) -> str:
 
 
 def _training(runs: list[dict[str, Any]]) -> str:
-    words = {True: "the same crops' making as in training", False: "other crops than in training", None: NOT_KNOWN}
+    words = {True: "crops made as in training", False: "crops made in another way than in training", None: NOT_KNOWN}
     counts = Counter(words[run["same"]] for run in runs)
     return "; ".join(f"{word}: {counted(number, 'run')}" for word, number in counts.items())
