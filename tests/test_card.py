@@ -242,7 +242,7 @@ def test_the_card_says_how_the_numbers_came_about(tmp_path):
         "faces": "detector yuface 2023.5; margin 1.3; alignment none; pixels 256",
         "videos": "199 found, 192 scored, 7 failed (Made-up Faces FaceSwap 1; Made-up Faces original 2; "
         "another original 4), which have no score",
-        "people": "24, counted by data set",
+        "people": "24 identities",
         "checkpoint": "best (highest validation AUC of videos): run-0 epoch 4, run-3 epoch 4; "
         "never chosen on a test set",
         "training": "crops made as in training: 2 runs",

@@ -14,6 +14,7 @@ from dfgame.evaluate import evaluate_runs
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.protocol import SHIPPED, Selection, absent, check_protocol, read_protocol, rows, shipped
 from dfgame.records import METHODS, UserError
+from dfgame.report import card_facts, write_report
 from dfgame.rows import asked_rows, training_rows
 from dfgame.score import run_info
 from dfgame.train import train_run
@@ -372,3 +373,29 @@ def test_every_shipped_file_says_where_it_is_from():
     for path in SHIPPED.glob("*.toml"):
         protocol = read_protocol(str(path))
         assert protocol.name in NAMES and len(protocol.title) > 20 and len(protocol.source) > 20
+
+
+def test_from_extraction_to_the_card(manifest, tmp_path):
+    """On real crops of two of the four methods: what is there is measured, the rest is named, the crops are known."""
+    config = replace(SMALL, protocol="ff-deepfakes")
+    run, out = tmp_path / "run", tmp_path / "out"
+    record = train_run(manifest, run, config)
+    found = evaluate_runs([run], manifest, out, EvaluateConfig(replicates=100, protocol="ff-deepfakes", workers=0))
+    assert {r.test_method for r in found.results} == {"Deepfakes", "FaceSwap"}
+    assert [run_.training.saw("FaceSwap") for run_ in found.runs] == [False]
+    card = found.card
+    where = f"of {FF} or {MINI} in the split test"
+    assert card["not_done"] == [
+        {"test": method, "reason": f"no {method} {where}"} for method in ("Face2Face", "NeuralTextures")
+    ]
+    assert card["extraction"]["detector"] == record["data"]["made_by"]["detector"]
+    assert card["extraction"]["margin"] == 1.3 and card["warnings"] == []
+    assert {(g["test"], g["method"], g["found"], g["scored"], g["failed"]) for g in card["videos"]} == {
+        (test, method, 2, 2, 0) for test in ("Deepfakes", "FaceSwap") for method in (test, "original")
+    }
+    facts = dict(card_facts(card))
+    assert facts["videos"] == "6 found, 6 scored, 0 failed"
+    assert facts["frames"].startswith("all crops of a video, 8; 4 of 4 videos had fewer than 270; extracted: 270 of")
+    assert facts["checkpoint"].startswith("best (highest validation AUC of frames): run epoch 1; never")
+    page = write_report(out, found).read_text()
+    assert f"the test sets of the protocol ff-deepfakes in {FF}" in page

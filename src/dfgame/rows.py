@@ -1,6 +1,6 @@
 """The rows that a run learns from, chooses its best checkpoint by, and is tested on; and a record of how many."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from dfgame.config import EvaluateConfig, TrainConfig
 from dfgame.manifest import check_choice, check_leaks, evenly, made_by, read_manifest
 from dfgame.protocol import Protocol, Selection, absent, check_protocol, read_protocol, rows
-from dfgame.records import UserError
+from dfgame.records import LABELS, UserError
 
 OF_CROPS = ("version", "settings", "detector")
 """What a run keeps of how its crops were made."""
@@ -117,12 +117,12 @@ def _of_protocol(table: pa.Table, config: EvaluateConfig, manifest: Path) -> Ask
     check_protocol(protocol, table)
     tests, not_done = {}, []
     for test in protocol.tests:
-        choice = Selection(
-            test.name, test.split, test.datasets, test.methods, test.compressions, test.frames or config.frames
-        )
+        choice = replace(test, frames=test.frames or config.frames)
         chosen = rows(table, choice)
-        not_done += [{"test": test.name, "reason": reason} for reason in absent(table, test)]
-        if chosen.num_rows:
+        lacking = [label for label in LABELS if label not in chosen["label"].to_pylist()]
+        reasons = absent(table, test) or [f"no {label} videos of {test.where}" for label in lacking]
+        not_done += [{"test": test.name, "reason": reason} for reason in reasons]
+        if not lacking:
             tests[choice] = chosen
     if not tests:
         raise UserError(

@@ -18,7 +18,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("frames", _frames(card)),
         ("faces", _faces(card["extraction"])),
         ("videos", _videos(card["videos"])),
-        ("people", f"{card['identities']:,}, counted by data set"),
+        ("people", counted(card["identities"], "identity", "identities")),
         ("checkpoint", _checkpoints(card["checkpoints"])),
         ("training", _training(card["training_crops"])),
         ("seeds", ", ".join(map(str, card["seeds"]))),
@@ -58,19 +58,23 @@ def _protocol(card: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _frames(card: dict[str, Any]) -> str:
     """How many frames of a video are scored, how they were picked, and how many videos had fewer."""
-    extraction, said = card["extraction"], []
+    extraction = card["extraction"]
+    tests: dict[str, list[str]] = {}
     for test in card["tests"]:
-        span = str(test["fewest"]) if test["fewest"] == test["most"] else f"{test['fewest']} to {test['most']}"
-        asked = "all crops" if test["frames"] == "all" else f"{test['frames']} crops spread evenly"
-        fewer = "whether videos had fewer than were asked for is not known"
-        if test["fewer_than"]:
-            few, videos = test["videos_with_fewer"], counted(test["videos"], "video")
-            fewer = f"{few:,} of {videos} had fewer than {test['fewer_than']}"
-        name = f"{test['name']}: " if len(card["tests"]) > 1 else ""
-        said.append(f"{name}{asked} of a video, {span}; {fewer}")
+        tests.setdefault(_frames_of(test), []).append(test["name"])
+    said = [f"{', '.join(names)}: {words}" if len(tests) > 1 else words for words, names in tests.items()]
     sampling = {"first": "its first ones", "uniform": "spread over it"}.get(extraction["sampling"], NOT_KNOWN)
-    extracted = f"extracted: {extraction['frames'] or NOT_KNOWN} of a video, {sampling}"
-    return "; ".join([*dict.fromkeys(said), extracted])
+    return "; ".join([*said, f"extracted: {extraction['frames'] or NOT_KNOWN} of a video, {sampling}"])
+
+
+def _frames_of(test: dict[str, Any]) -> str:
+    span = str(test["fewest"]) if test["fewest"] == test["most"] else f"{test['fewest']} to {test['most']}"
+    asked = "all crops" if test["frames"] == "all" else f"{test['frames']} crops spread evenly"
+    fewer = "whether videos had fewer than were asked for is not known"
+    if test["fewer_than"]:
+        few, videos = test["videos_with_fewer"], counted(test["videos"], "video")
+        fewer = f"{few:,} of {videos} had fewer than {test['fewer_than']}"
+    return f"{asked} of a video, {span}; {fewer}"
 
 
 def _faces(extraction: dict[str, Any]) -> str:
@@ -81,12 +85,15 @@ def _faces(extraction: dict[str, Any]) -> str:
 
 
 def _videos(groups: list[dict[str, Any]]) -> str:
-    scored = sum(group["scored"] for group in groups)
+    """How many videos were found, scored, failed; those of several test sets, as real ones are, once."""
+    keys = ("dataset", "method", "compression", "split")
+    once = {tuple(group[key] for key in keys): group for group in groups}
+    scored = sum(group["scored"] for group in once.values())
     if any(group["failed"] is None for group in groups):
         return f"{scored:,} scored; how many were found, and how many failed, is not known"
-    failed = {f"{group['dataset']} {group['method']}": 0 for group in groups}
-    for group in groups:
-        failed[f"{group['dataset']} {group['method']}"] += group["failed"]
+    failed: dict[str, int] = {}
+    for (dataset, method, *_), group in once.items():
+        failed[f"{dataset} {method}"] = failed.get(f"{dataset} {method}", 0) + group["failed"]
     total = sum(failed.values())
     of = "; ".join(f"{name} {number:,}" for name, number in failed.items() if number)
     said = f"{scored + total:,} found, {scored:,} scored, {total:,} failed"

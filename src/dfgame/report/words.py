@@ -56,7 +56,7 @@ def setting(evaluation: Evaluation) -> str:
     counts, settings = evaluation.settings["counts"], evaluation.settings
     return (
         f"Trained on {'; '.join(map(training_words, trainings))}. "
-        f"Tested on {methods} at {qualities}: {_tested(settings)} of {dataset_words(settings)}, "
+        f"Tested on {methods} at {qualities}: {_tested(settings)} {dataset_words(settings)}, "
         f"{counted(counts['real_videos'], 'real video')} and {counted(counts['fake_videos'], 'fake video')} "
         f"of {counted(counts['identities'], 'person', 'people')} (a clip counts once at each compression), "
         f"{seeds_words(evaluation.players)}."
@@ -64,7 +64,9 @@ def setting(evaluation: Evaluation) -> str:
 
 
 def _tested(settings: dict[str, Any]) -> str:
-    return f"the protocol {settings['protocol']}" if settings["protocol"] else split_words(settings["split"])
+    if settings["protocol"]:
+        return f"the test sets of the protocol {settings['protocol']} in"
+    return f"{split_words(settings['split'])} of"
 
 
 def seeds_words(players: Sequence[Player]) -> str:
