@@ -201,6 +201,14 @@ def test_what_is_not_known_of_the_crops_is_a_warning(data, same, warned, tmp_pat
     assert f"warning: not known whether these are the same in {warned}" in capsys.readouterr().err or not warned
 
 
+def test_real_videos_alone_are_one_line(tmp_path):
+    rows = [row for row in manifest_rows(people=4) if row["label"] == "real"]
+    path, run = write_rows(tmp_path / "manifest.parquet", rows), write_run(tmp_path / "run", "none")
+    with pytest.raises(UserError, match="nothing could be measured") as error:
+        evaluate_runs([run], path, tmp_path / "out", CONFIG, made_up_scorer(), read_run)
+    assert error.value.remedy == "the first reason: no fake ones to measure on"
+
+
 def test_a_run_keeps_how_its_crops_were_made(crops, tmp_path):
     made = read_manifest(crops)
     path = crops.parent / "made_by.parquet"

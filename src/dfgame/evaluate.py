@@ -87,15 +87,12 @@ def evaluate_runs(
         results += found
         evidence.append(RunEvidence(entry.player, entry.training, entry.seed, cells))
         settings["undefined"] += undefined
-    for cell in settings["undefined"]:
-        console.print(
-            f"left out: {cell['run']} on {cell['method']} {cell['compression']}: {cell['reason']}",
-            soft_wrap=True,
-        )
+    _say_left_out(settings["undefined"])
     if not results:
+        reasons = [cell["reason"] for cell in settings["undefined"]] or ["no fake ones to measure on"]
         raise UserError(
             f"{manifest}: nothing could be measured (--split {settings['split']})",
-            f"the first reason: {settings['undefined'][0]['reason']}",
+            f"the first reason: {reasons[0]}",
         )
     write_json(out / SETTINGS, settings)
     card = make_card(entries, asked, config, manifest_hash, warnings)
@@ -110,6 +107,13 @@ def _say_first(settings: dict[str, Any], asked: AskedRows, warnings: Sequence[st
         console.print(f"not done: test {test['test']}: {test['reason']}", soft_wrap=True)
     for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
+
+
+def _say_left_out(cells: Sequence[dict[str, str]]) -> None:
+    for cell in cells:
+        console.print(
+            f"left out: {cell['run']} on {cell['method']} {cell['compression']}: {cell['reason']}", soft_wrap=True
+        )
 
 
 def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
