@@ -29,6 +29,7 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 VERBS = {
     "forge": "dfgame.cli.forge:forge",
+    "doctor": "dfgame.cli.doctor:doctor",
     "extract": "dfgame.cli.extract:extract",
     "train": "dfgame.cli.train:train",
     "evaluate": "dfgame.cli.evaluate:evaluate",

@@ -4,7 +4,7 @@ These classes are the only source of the command line's flags and help, of the k
 and of the settings saved with every result. The string below a field is its help.
 """
 
-from dfgame.config.data import ExtractConfig, ForgeConfig
+from dfgame.config.data import DoctorConfig, ExtractConfig, ForgeConfig
 from dfgame.config.idle import idle_settings
 from dfgame.config.players import (
     AdditiveConfig,
@@ -32,6 +32,7 @@ __all__ = [
     "DemoConfig",
     "DetectorConfig",
     "Device",
+    "DoctorConfig",
     "EvaluateConfig",
     "ExtractConfig",
     "FlowConfig",

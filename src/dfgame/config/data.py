@@ -104,3 +104,23 @@ class ExtractConfig:
             known = re.fullmatch(r"raw|c([1-9]|[1-4]\d|5[01])", quality) is not None
             require(known, "qualities", f"raw, or c and an H.264 CRF such as c23 or c40, not {quality}")
         at_least("workers", self.workers, 0)
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """A data set -> what is wrong with it."""
+
+    deep: bool = False
+    """Decode every frame of every video, instead of its header and a few frames."""
+    layout: str = ""
+    """The data set's layout, where looking at the folder does not tell it."""
+    splits: Path | None = None
+    """Folder of the lists of splits (train.json, val.json, test.json), where they do not lie with the data."""
+    shown: int = 3
+    """Paths shown for each finding; the JSON file has all of them."""
+    workers: int = 0
+    """Processes; 0 is one for each core."""
+
+    def __post_init__(self) -> None:
+        at_least("shown", self.shown, 0)
+        at_least("workers", self.workers, 0)

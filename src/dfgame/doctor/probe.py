@@ -1,0 +1,250 @@
+"""One video, picture or folder of pictures, looked at: its header, a few frames, and what is wrong with the file."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from dfgame.doctor.likeness import frame_hash
+from dfgame.doctor.x264 import constant_rate_factor
+from dfgame.media import PICTURE_SUFFIXES, MediaError, read_image
+
+MOMENTS = (0.0, 0.5, 1.0)
+"""Where in a clip its frames are hashed; in a video, at the last key frame before."""
+_TAIL = 1.0
+"""Seconds that a container without an index may claim more than it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeJob:
+    """What to look at: a file or folder, the names in it that count, every frame or a few, and whether to hash."""
+
+    path: str
+    file: Path
+    crops: tuple[str, ...] = ()
+    deep: bool = False
+    hashed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was seen.
+
+    `length` is in bytes. `damage` is a kind of finding, or empty, and `reason` why. `frames` is the declared number,
+    or None where nothing is declared and nobody counted. `encoded` are the bytes of the video stream alone. `crf` is
+    what the encoder says of itself. `bad` are the damaged pictures of a folder, each with kind and reason; `sizes` is
+    how many different sizes its pictures have.
+    """
+
+    path: str
+    length: int = 0
+    damage: str = ""
+    reason: str = ""
+    medium: str = "video"
+    frames: int | None = None
+    width: int = 0
+    height: int = 0
+    rate: float | None = None
+    codec: str = ""
+    pixels: str = ""
+    encoded: int | None = None
+    crf: float | None = None
+    rotation: int = 0
+    sizes: int = 1
+    hashes: tuple[bytes, ...] = ()
+    bad: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def bits_per_pixel(self) -> float | None:
+        """Of the video stream, on average; None where it is not known."""
+        pixels = (self.frames or 0) * self.width * self.height
+        return 8 * self.encoded / pixels if self.encoded and pixels else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self) | {"hashes": [code.hex() for code in self.hashes]}
+
+
+def probe(job: ProbeJob) -> Probe:
+    """Look at a video, a picture or a folder of pictures."""
+    if job.file.is_dir():
+        return _folder(job)
+    try:
+        size = job.file.stat().st_size
+    except OSError as error:
+        return Probe(job.path, damage="undecodable", reason=error.strerror or "cannot be read")
+    picture = job.file.suffix.lower() in PICTURE_SUFFIXES
+    seen = Probe(job.path, size, medium="picture" if picture else "video")
+    if size == 0:
+        return replace(seen, damage="empty", reason="0 bytes")
+    return _picture(seen, job) if picture else _video(seen, job)
+
+
+def _picture(seen: Probe, job: ProbeJob) -> Probe:
+    try:
+        image = read_image(job.file)
+    except MediaError as error:
+        return replace(seen, damage="undecodable", reason=_without_path(error))
+    return replace(seen, frames=1, width=image.shape[1], height=image.shape[0], hashes=_hashes([image.mean(axis=2)]))
+
+
+def _folder(job: ProbeJob) -> Probe:
+    """All pictures by their lengths in bytes; the first, the middle and the last, or all, by their pixels."""
+    there = {path.name: path for path in sorted(job.file.iterdir()) if path.suffix.lower() in PICTURE_SUFFIXES}
+    wanted = job.crops or [name for name in there if not name.startswith(".")]
+    lengths = {name: there[name].stat().st_size for name in wanted if name in there}
+    bad = {name: ("missing", "not in the folder") for name in wanted if name not in there}
+    bad |= {name: ("empty", "0 bytes") for name, length in lengths.items() if length == 0}
+    seen = Probe(job.path, sum(lengths.values()), medium="pictures", frames=len(lengths))
+    if not lengths:
+        return replace(seen, damage="no-pictures", reason="no picture in it")
+    whole = [name for name, length in lengths.items() if length]
+    chosen = {whole[round(moment * (len(whole) - 1))] for moment in MOMENTS if whole}
+    sizes, greys = [], []
+    for name in whole if job.deep else sorted(chosen):
+        try:
+            image = read_image(there[name])
+        except MediaError as error:
+            bad[name] = ("undecodable", _without_path(error))
+            continue
+        sizes.append((image.shape[1], image.shape[0]))
+        if name in chosen:
+            greys.append(image.mean(axis=2))
+    width, height = max(sorted(set(sizes)), key=sizes.count, default=(0, 0))
+    return replace(seen, bad=bad, width=width, height=height, sizes=len(set(sizes)), hashes=_hashes(greys))
+
+
+def _video(seen: Probe, job: ProbeJob) -> Probe:
+    try:
+        with av.open(str(job.file)) as container:
+            if not container.streams.video:
+                return replace(seen, damage="undecodable", reason="no video stream")
+            return _stream(seen, job, container)
+    except (FFmpegError, OSError) as error:
+        cut = _boxes_end_early(job.file, seen.length)
+        reason = "its index is missing or behind the file's end" if cut else str(error.strerror)
+        return replace(seen, damage="truncated" if cut else "undecodable", reason=reason)
+
+
+def _stream(seen: Probe, job: ProbeJob, container: InputContainer) -> Probe:
+    stream = container.streams.video[0]
+    context = stream.codec_context
+    context.thread_count = 1
+    index = [(entry.pos, entry.size) for entry in getattr(stream, "index_entries", None) or ()]
+    packet = next((packet for packet in container.demux(stream) if packet.size), None)
+    seen = replace(
+        seen,
+        frames=stream.frames or None,
+        width=context.width,
+        height=context.height,
+        rate=float(stream.average_rate) if stream.average_rate else None,
+        codec=context.name,
+        pixels=context.pix_fmt or "",
+        encoded=sum(size for _, size in index) if len(index) > 1 else None,
+        crf=constant_rate_factor(bytes(packet)) if packet is not None and context.name == "h264" else None,
+    )
+    cut = _cut_by_index(seen, index, container.format.name) if len(index) > 1 else _cut_by_tail(container)
+    if cut:
+        return replace(seen, damage="truncated", reason=cut)
+    try:
+        shown = list(_key_frames(container, MOMENTS if job.hashed else MOMENTS[:1]))
+    except FFmpegError as error:
+        return replace(seen, damage="undecodable", reason=f"a key frame cannot be decoded ({error.strerror})")
+    if not shown:
+        return replace(seen, damage="undecodable", reason="no frame can be decoded")
+    turns = round(shown[0].rotation / 90) % 4
+    greys = (np.rot90(frame.to_ndarray(format="gray"), turns) for frame in shown)
+    seen = replace(seen, rotation=90 * turns, hashes=_hashes(greys))
+    return _decoded(seen, container) if job.deep else seen
+
+
+def _cut_by_index(seen: Probe, index: list[tuple[int, int]], container: str) -> str:
+    """Why the file ends too early for its index; empty where it does not."""
+    inside = sum(position + size <= seen.length for position, size in index)
+    # AVI's index is at the end, and made up from what is there where it was cut off. MP4's leaves out, rightly, the
+    # frames that its edit list hides.
+    promised = max(len(index), seen.frames or 0) if container == "avi" else len(index)
+    return f"holds {inside:,} of {promised:,} frames" if inside < promised else ""
+
+
+def _cut_by_tail(container: InputContainer) -> str:
+    """Why a container without an index ends too early, by its last packets."""
+    if not container.duration:
+        return ""
+    promised = container.duration / av.time_base
+    container.seek(container.duration)
+    times = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None]
+    start = (container.start_time or 0) / av.time_base
+    held = max(times, default=start) - start
+    return f"holds {held:.1f} of {promised:.1f} seconds" if promised - held > _TAIL else ""
+
+
+def _key_frames(container: InputContainer, moments: tuple[float, ...]) -> Iterator[av.VideoFrame]:
+    """The frames at the last key frame before each moment, each once."""
+    stream = container.streams.video[0]
+    start, length = stream.start_time or 0, stream.duration or 0
+    if not length and container.duration and stream.time_base:
+        length = int(container.duration / av.time_base / stream.time_base)
+    yielded = set()
+    for moment in moments:
+        container.seek(start + int(moment * length), stream=stream)
+        packet = next((packet for packet in container.demux(stream) if packet.is_keyframe and packet.size), None)
+        if packet is None or packet.pts in yielded:
+            continue
+        yielded.add(packet.pts)
+        # A decoder holds frames back to put them in order; told that nothing follows, it hands them out.
+        yield from (packet.decode() or stream.codec_context.decode(None))[:1]
+
+
+def _decoded(seen: Probe, container: InputContainer) -> Probe:
+    """Every frame decoded, and counted."""
+    stream = container.streams.video[0]
+    container.seek(stream.start_time or 0, stream=stream)
+    frames = damaged = 0
+    try:
+        for frame in container.decode(stream):
+            frames += 1
+            damaged += bool(frame.is_corrupt)
+    except FFmpegError as error:
+        return replace(seen, damage="undecodable", reason=f"breaks off after {frames:,} frames ({error.strerror})")
+    if damaged:
+        return replace(seen, damage="undecodable", reason=f"{damaged:,} of {frames:,} frames are damaged")
+    if seen.frames and frames < seen.frames:
+        return replace(seen, damage="truncated", reason=f"{frames:,} of {seen.frames:,} frames can be decoded")
+    return replace(seen, frames=frames)
+
+
+def _boxes_end_early(file: Path, size: int) -> bool:
+    """Whether an MP4 file that cannot be opened was cut: its last box ends behind the file, or it has no index."""
+    names = set()
+    with file.open("rb") as stream:
+        place = 0
+        while place + 8 <= size:
+            stream.seek(place)
+            header = stream.read(16)
+            length, name = struct.unpack(">I4s", header[:8])
+            if length == 1 and len(header) == 16:
+                (length,) = struct.unpack(">Q", header[8:])
+            if not names and name != b"ftyp":
+                return False
+            names.add(name)
+            if length == 0:
+                break
+            if length < 8:
+                return False
+            place += length
+    return bool(names) and (place > size or b"moov" not in names)
+
+
+def _hashes(greys: Any) -> tuple[bytes, ...]:
+    return tuple(code for grey in greys if (code := frame_hash(np.ascontiguousarray(grey, np.uint8))) is not None)
+
+
+def _without_path(error: MediaError) -> str:
+    return str(error).rpartition(": ")[2]
