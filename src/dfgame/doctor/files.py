@@ -9,12 +9,12 @@ from dfgame.doctor.findings import Finding, of
 from dfgame.records import ORIGINAL, SPLITS, Video
 
 _DAMAGE = {
-    "empty": "empty: 0 bytes",
-    "truncated": "cut short: the file ends before the video does",
-    "undecodable": "not decodable",
-    "crashed": "lost: looking at them crashed the decoder",
-    "no-pictures": "folders of crops without a picture",
-    "missing": "missing",
+    "empty": "holds nothing",
+    "truncated": "ends before the video does",
+    "undecodable": "cannot be decoded",
+    "crashed": "crashes the decoder",
+    "no-pictures": "folder of crops without a picture",
+    "missing": "not there, though the data set names it",
 }
 
 
@@ -71,7 +71,7 @@ def check_files(examined: Examined, table: list[Count]) -> Iterator[Finding]:
     for kind, files in damaged.items():
         yield from of(kind, _DAMAGE[kind], files)
     yield from _counts(examined, table)
-    yield from of("labels", "labelled by a list against their folder", dict.fromkeys(examined.data.turned, ""))
+    yield from of("labels", "labelled by a list against its folder", dict.fromkeys(examined.data.turned, ""))
     yield from _masks(examined)
 
 
@@ -96,9 +96,9 @@ def _counts(examined: Examined, table: list[Count]) -> Iterator[Finding]:
                 off[where] = words
         elif differing:
             moved[where] = words
-    yield from of("counts", "number of videos is not the published one", off)
-    yield from of("splits", "all there, but split otherwise than published", moved)
-    yield from of("absent", "wholly absent", _absent(examined, table))
+    yield from of("counts", "method at a quality with another number of videos than published", off)
+    yield from of("splits", "method at a quality that is whole, but split otherwise than published", moved)
+    yield from of("absent", "method without a video at a quality", _absent(examined, table))
 
 
 def _absent(examined: Examined, table: list[Count]) -> dict[str, str]:
@@ -132,10 +132,10 @@ def _masks(examined: Examined) -> Iterator[Finding]:
             without |= {
                 preferred(members).path: f"{len(clips) - len(bare):,} others of {method} have one" for members in bare
             }
-    yield from of("mask-missing", "fakes without a mask", without)
+    yield from of("mask-missing", "fake without a mask, where others of its method have one", without)
     differing = {}
     for video in fakes:
         fake, mask = examined.probes[video.path], examined.probes.get(video.mask or "")
         if mask and not mask.damage and not fake.damage and mask.frames and fake.frames and mask.frames != fake.frames:
             differing[mask.path] = f"{mask.frames:,} frames, {video.path} has {fake.frames:,}"
-    yield from of("mask-length", "masks of another length than their fake", differing)
+    yield from of("mask-length", "mask of another length than its fake", differing)

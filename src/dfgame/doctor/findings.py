@@ -9,7 +9,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 _AGAIN = "fetch these files again: download or copy them, and compare their sizes with the source's"
 KINDS: dict[str, tuple[Severity, str]] = {
-    "missing": ("error", "fetch them, or go on without: nothing is made up for them"),
+    "missing": ("error", "fetch these files, or go on without them"),
     "empty": ("error", _AGAIN),
     "truncated": ("error", _AGAIN),
     "undecodable": ("error", _AGAIN),

@@ -62,23 +62,24 @@ def distances(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 def nearest(
     hashes: NDArray[np.float32], group: NDArray[np.int64], related: Sequence[NDArray[np.int64]]
 ) -> list[tuple[int, int, float]]:
-    """For each clip the nearest one of another group that is not related, where that is near: (clip, other, distance).
+    """For each clip the nearest one of an earlier group, where that is near: (clip, other, distance).
 
     Args:
         hashes: see `unpacked`.
-        group: of each clip.
-        related: clips x names. Two clips that have a name in common are related; a negative one is no name.
+        group: of each clip; in ascending order.
+        related: clips x names. Two clips that have a name in common are not compared; a negative one is no name.
     """
     found = []
-    for start in range(0, len(hashes), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        apart = distances(hashes[block], hashes)
-        apart[group[block, None] == group[None]] = np.inf
-        for names in related:
-            for mine in names[block].T:
-                for theirs in names.T:
-                    apart[(mine[:, None] == theirs[None]) & (mine[:, None] >= 0)] = np.inf
-        best = apart.argmin(axis=1)
-        least = apart[np.arange(len(best)), best]
-        found += [(start + row, int(best[row]), float(least[row])) for row in np.flatnonzero(least <= NEAR)]
+    for value in np.unique(group)[1:]:
+        first, last = np.searchsorted(group, [value, value + 1])
+        for start in range(first, last, _BLOCK):
+            block = slice(start, min(start + _BLOCK, last))
+            apart = distances(hashes[block], hashes[:first])
+            for names in related:
+                for mine in names[block].T:
+                    for theirs in names[:first].T:
+                        apart[(mine[:, None] == theirs) & (mine[:, None] >= 0)] = np.inf
+            best = apart.argmin(axis=1)
+            least = apart[np.arange(len(best)), best]
+            found += [(start + row, int(best[row]), float(least[row])) for row in np.flatnonzero(least <= NEAR)]
     return found

@@ -5,12 +5,13 @@ from rich.text import Text
 
 from dfgame.doctor import Report
 from dfgame.doctor.files import Count
-from dfgame.doctor.findings import SEVERITIES, Finding
+from dfgame.doctor.findings import KINDS, SEVERITIES, Finding
 from dfgame.jobs import stdout
 from dfgame.records import SPLITS
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
-_INDENT = " " * 9
+_INDENT = " " * 17
+_KIND = max(map(len, KINDS))
 
 
 def print_report(report: Report, shown: int) -> None:
@@ -59,15 +60,15 @@ def _cell(one: Count, split: str | None) -> str:
 
 
 def _finding(finding: Finding, shown: int) -> None:
-    number = f"{len(finding.files):,}" if finding.files else ""
     head = Text(f"{finding.severity:<9}", style=_STYLES[finding.severity])
-    head.append(f"{finding.kind}: {number} {finding.what}", style="default")
+    head.append(f"{len(finding.files):>6,}  {finding.kind:<{_KIND}}  {finding.what}", style="default")
     stdout.print(head, soft_wrap=True)
-    listed = list(finding.files.items())
-    for path, detail in listed[: shown if finding.severity != "note" else min(shown, 1)]:
+    is_note = finding.severity == "note"
+    paths = list(finding.files.items())[: min(shown, 1) if is_note else shown]
+    for path, detail in paths:
         _line(f"{_INDENT}{path}  ({detail})" if detail else f"{_INDENT}{path}")
-    if finding.severity != "note" and len(listed) > shown:
-        _line(f"{_INDENT}and {len(listed) - shown:,} more")
+    if paths and not is_note and len(finding.files) > shown:
+        _line(f"{_INDENT}and {len(finding.files) - shown:,} more")
     if finding.remedy:
         _line(f"{_INDENT}-> {finding.remedy}")
 

@@ -37,8 +37,8 @@ def _orphans(examined: Examined) -> Iterator[Finding]:
             targets[video.path] = f"made from {video.original}"
         if video.source and video.dataset in datasets and (video.dataset, video.source) not in persons:
             sources[video.path] = f"the source is {video.source}"
-    yield from of("target-missing", "fakes whose target's real video is not there", targets)
-    yield from of("source-missing", "fakes of whose source there is no real video", sources)
+    yield from of("target-missing", "fake without the real video that it was made from", targets)
+    yield from of("source-missing", "fake without any real video of its source", sources)
 
 
 def _identities(examined: Examined) -> Iterator[Finding]:
@@ -56,8 +56,8 @@ def _identities(examined: Examined) -> Iterator[Finding]:
             home = splits.most_common(1)[0][0]
             others = (video for video in videos if video.split != home)
             files |= {video.path: f"{person}, here in {video.split}, mostly in {home}" for video in others}
-    persons = "one person is" if len(torn) == 1 else f"{len(torn):,} people are"
-    yield from of("identities", f"{persons} in two splits", files)
+    persons = "person" if len(torn) == 1 else "people"
+    yield from of("identities", f"outside the split of most videos of its person ({len(torn):,} {persons})", files)
 
 
 def _copies(examined: Examined) -> Iterator[Finding]:
@@ -91,14 +91,11 @@ def _near_copies(examined: Examined) -> Iterator[Finding]:
         return
     hashes = unpacked([examined.probes[video.path].hashes for video in clips])
     splits = np.array([SPLITS.index(video.split) for video in clips if video.split is not None])
-    pairs: dict[tuple[int, int], float] = {}
-    for one, other, apart in nearest(hashes, splits, [_person_numbers(clips), _byte_numbers(examined, clips)]):
-        pairs[min(one, other), max(one, other)] = apart
     found = {}
-    for (one, other), apart in sorted(pairs.items()):
-        like = f"in {clips[other].split}, is like {clips[one].path} in {clips[one].split}"
-        found[clips[other].path] = f"{like} ({apart:.0f} of {BITS} bits differ)"
-    yield from of("near-copies", "look the same as a clip of another person in another split", found)
+    for one, other, apart in nearest(hashes, splits, [_person_numbers(clips), _byte_numbers(examined, clips)]):
+        like = f"in {clips[one].split}; like {clips[other].path} in {clips[other].split}"
+        found[clips[one].path] = f"{like}, {apart:.0f} of {BITS} bits differ"
+    yield from of("near-copies", "looks the same as a clip of another person in another split", found)
 
 
 def _person_numbers(clips: Sequence[Video]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ ALIKE, ENOUGH = 0.95, 20
 def check_shape(examined: Examined) -> Iterator[Finding]:
     """Everything that is to do with the pictures' number, size and quality."""
     wrong = _wrong_quality(examined)
-    yield from of("quality", "encoded at another quality than their place says", wrong)
+    yield from of("quality", "encoded at another quality than its place says", wrong)
     yield from of("quality-order", "as large as a better quality of the same clip", _out_of_order(examined, wrong))
     differing = list(_unlike_originals(examined))
     yield from differing
@@ -75,10 +75,10 @@ def _unlike_originals(examined: Examined) -> Iterator[Finding]:
         if fake.frames and real.frames and fake.frames != real.frames and fake.medium == real.medium == "video":
             told = f"{fake.frames:,} frames, the original {real.frames:,}"
             (longer if fake.frames > real.frames else shorter)[video.path] = told
-    yield from of("resolution", "fakes of another size than their original", sizes)
-    yield from of("rate", "fakes of another frame rate than their original", rates)
-    yield from of("longer", "fakes of more frames than their original", longer)
-    yield from of("shorter", "fakes of fewer frames than their original", shorter)
+    yield from of("resolution", "fake of another size than its original", sizes)
+    yield from of("rate", "fake of another frame rate than its original", rates)
+    yield from of("longer", "fake of more frames than its original", longer)
+    yield from of("shorter", "fake of fewer frames than its original", shorter)
 
 
 def _odd(examined: Examined) -> Iterator[Finding]:
@@ -91,13 +91,13 @@ def _odd(examined: Examined) -> Iterator[Finding]:
         if seen.width and min(seen.width, seen.height) < SMALLEST:
             tiny[path] = f"{_size(seen)} pixels"
         if seen.medium != "picture" and seen.frames and seen.frames < FEW:
-            few[path] = f"{seen.frames}"
+            few[path] = f"{seen.frames} frames"
         if seen.rotation:
             rotated[path] = f"by {seen.rotation} degrees"
-    yield from of("odd-rate", f"frame rate is not within {RATES[0]} to {RATES[1]} a second", rates)
+    yield from of("odd-rate", f"frame rate not within {RATES[0]} to {RATES[1]} a second", rates)
     yield from of("tiny", f"smaller than {SMALLEST} pixels", tiny)
     yield from of("few-frames", f"fewer than {FEW} frames, which protocols ask for", few)
-    yield from of("rotated", "carry a rotation flag, which extraction honours", rotated)
+    yield from of("rotated", "carries a rotation flag, which extraction honours", rotated)
 
 
 _PROPERTIES: dict[str, Callable[[Probe], str]] = {
