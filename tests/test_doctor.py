@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -23,6 +24,8 @@ from conftest import CLIP_FRAMES, frame_of, moving, orl_face
 from dfgame import __version__
 from dfgame.cli import main
 from dfgame.config import DoctorConfig
+from dfgame.datasets import find_data
+from dfgame.datasets.faceforensics import FACEFORENSICS, OFFICIAL
 from dfgame.doctor import Report, examine
 from dfgame.doctor.findings import KINDS
 from dfgame.doctor.likeness import BITS, NEAR, distances, frame_hash, nearest, unpacked
@@ -30,6 +33,7 @@ from dfgame.doctor.probe import Probe, ProbeJob, probe
 from dfgame.doctor.shape import STEP
 from dfgame.doctor.x264 import constant_rate_factor, x264_options
 from dfgame.media import RgbImage, read_frames, write_video
+from dfgame.records import SPLITS
 
 REAL = "original_sequences/youtube/{}/videos/{}.mp4"
 FAKE = "manipulated_sequences/FaceSwap/{}/videos/{}.mp4"
@@ -91,13 +95,16 @@ def scaled(images: list[RgbImage], width: int, height: int) -> list[RgbImage]:
     return [np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8) for image in images]
 
 
-def remuxed(path: Path, to: Path, **options: str) -> None:
-    """The same packets in another file."""
+def remuxed(path: Path, to: Path, hidden: int = 0, **options: str) -> None:
+    """The same packets in another file, which shows them from a frame on."""
     with av.open(str(path)) as source, av.open(str(to), "w", options=options) as target:
         stream = target.add_stream_from_template(source.streams.video[0])
+        length = source.streams.video[0].duration or 0
         for packet in source.demux(video=0):
-            if packet.size:
+            if packet.size and packet.pts is not None and packet.dts is not None:
                 packet.stream = stream
+                packet.pts -= hidden * length // CLIP_FRAMES
+                packet.dts -= hidden * length // CLIP_FRAMES
                 target.mux(packet)
 
 
@@ -375,6 +382,15 @@ def test_fewer_frames_than_declared_need_deep(tmp_path):
     assert seen.reason == f"{CLIP_FRAMES - 1} of {CLIP_FRAMES} frames can be decoded"
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_frames_that_an_edit_list_hides_are_not_lost(deep, mini_ff, tmp_path):
+    path = tmp_path / "trimmed.mp4"
+    remuxed(mini_ff / REAL.format("c23", "000"), path, hidden=3)
+    seen = probe(ProbeJob("trimmed", path, deep=deep))
+    assert not seen.damage
+    assert seen.frames == (CLIP_FRAMES - 3 if deep else CLIP_FRAMES)
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "avi", "mov"])
 def test_other_containers_are_found_cut_short(suffix, tmp_path):
     path = tmp_path / f"clip.{suffix}"
@@ -454,6 +470,37 @@ def test_counts_beside_the_official_ones(tree, capsys):
         main(["doctor", str(tree), "--workers", "1"])
     assert "2 of 720" in capsys.readouterr().out
     assert {"FaceForensics++ Face2Face", "FaceForensics++ NeuralTextures"} <= notes(report)["absent"]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_count_is_not_told_twice_where_the_missing_files_explain_it(tree, monkeypatch):
+    methods = ("original", "Deepfakes", "FaceSwap")
+    official = {(method, split): 2 for method in methods for split in SPLITS}
+    monkeypatch.setitem(OFFICIAL, FACEFORENSICS, official)
+    (tree / "people.json").unlink()
+    assert wrong(examine(tree, DoctorConfig())) == {}
+    expected = without_fake(tree)
+    assert wrong(examine(tree, DoctorConfig())) == expected
+    official["FaceSwap", "val"] = 3
+    report = examine(tree, DoctorConfig())
+    assert wrong(report) == expected | {
+        "counts": {f"FaceForensics++ FaceSwap {quality}" for quality in ("c23", "c40")}
+    }
+    official |= {("FaceSwap", "val"): 2, ("Deepfakes", "val"): 3, ("Deepfakes", "test"): 1}
+    report = examine(tree, DoctorConfig())
+    assert wrong(report) == expected
+    assert notes(report)["splits"] == {f"FaceForensics++ Deepfakes {quality}" for quality in ("c23", "c40")}
+
+
+@pytest.mark.usefixtures("in_process")
+def test_labels_turned_round(whole, monkeypatch):
+    line = "list.csv: real.mp4 is labelled fake"
+
+    def turned(*arguments):
+        return replace(find_data(*arguments), turned=[line])
+
+    monkeypatch.setattr(dfgame.doctor, "find_data", turned)
+    assert wrong(examine(whole, DoctorConfig())) == {"labels": {line}}
 
 
 @pytest.mark.usefixtures("in_process")

@@ -32,8 +32,10 @@ def doctor(
     """
     from dfgame.doctor import examine
     from dfgame.doctor.page import print_report
-    from dfgame.files import write_json
+    from dfgame.files import writable_folder, write_json
 
+    if json is not None:
+        writable_folder(json.parent, "--json")
     report = examine(root, settings)
     print_report(report, settings.shown)
     if json is not None:

@@ -118,12 +118,12 @@ def _digests(data: DataSet, probes: dict[str, Probe], workers: int) -> dict[str,
         if (seen := probes[video.path]).length
     }
     times = Counter(sizes.values())
-    jobs = [data.root / path for path, size in sizes.items() if times[size] > 1]
+    paths = {data.root / path: path for path, size in sizes.items() if times[size] > 1}
     found = {}
-    with closing(run_jobs(digest, jobs, workers, "compare")) as outcomes:
-        for job, result in outcomes:
+    with closing(run_jobs(digest, list(paths), workers, "compare")) as outcomes:
+        for file, result in outcomes:
             if not isinstance(result, Exception):
-                found[job.relative_to(data.root).as_posix()] = result
+                found[paths[file]] = result
     return found
 
 

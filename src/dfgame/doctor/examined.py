@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from dfgame.datasets import DataSet
+from dfgame.datasets.layout import FILE_SUFFIXES
 from dfgame.doctor.probe import Probe
 from dfgame.records import COMPRESSIONS, UNKNOWN, Video
 
@@ -14,7 +16,8 @@ _QUALITY = re.compile(r"(?<![a-z0-9])(raw|c\d{1,2})(?![a-z0-9])", re.IGNORECASE)
 
 def clip(video: Video) -> tuple[str, str]:
     """What the qualities of a clip have in common: the data set, and the path without quality and suffix."""
-    stem = video.path.rpartition(".")[0] or video.path
+    path = PurePosixPath(video.path)
+    stem = str(path.with_suffix("") if path.suffix.lower() in FILE_SUFFIXES else path)
     return video.dataset, stem if video.compression == UNKNOWN else _QUALITY.sub("*", stem)
 
 

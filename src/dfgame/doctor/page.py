@@ -1,5 +1,7 @@
 """A report on the terminal."""
 
+from collections import Counter
+
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +12,12 @@ from dfgame.jobs import stdout
 from dfgame.records import SPLITS
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_MEDIA = {
+    "video": ("video", "videos"),
+    "picture": ("picture", "pictures"),
+    "pictures": ("folder of crops", "folders of crops"),
+    "mask": ("mask", "masks"),
+}
 _INDENT = " " * 17
 _KIND = max(map(len, KINDS))
 
@@ -18,8 +26,8 @@ def print_report(report: Report, shown: int) -> None:
     """Print what the data set is, its counts, and each finding with its first paths and what to do."""
     data, probes = report.data, report.probes
     size = sum(seen.length for seen in probes.values())
-    print(f"{data.root}: {' and '.join(data.names)} (layout {data.layout})")
-    print(f"{len(data.videos):,} videos, {len(probes) - len(data.videos):,} masks, {_size(size)}")
+    _line(f"{data.root}: {' and '.join(data.names)} (layout {data.layout})")
+    _line(", ".join([*_numbers(report), _size(size)]))
     for note in data.notes:
         _line(f"note: {note}")
     stdout.print(_counts(report))
@@ -28,7 +36,16 @@ def print_report(report: Report, shown: int) -> None:
     numbers = {severity: sum(one.severity == severity for one in report.findings) for severity in SEVERITIES}
     told = ", ".join(f"{n} {word}{'s' * (n != 1)}" for word, n in numbers.items() if n) or "nothing is wrong"
     how = "every frame" if report.config.deep else "headers and key frames; --deep decodes every frame"
-    print(f"{told} ({how}; {report.seconds:.0f} s)")
+    _line(f"{told} ({how}; {report.seconds:.0f} s)")
+
+
+def _numbers(report: Report) -> list[str]:
+    """How many there are of each kind of file."""
+    videos = {video.path for video in report.data.videos}
+    numbers = Counter(seen.medium if path in videos else "mask" for path, seen in report.probes.items())
+    return [
+        f"{numbers[medium]:,} {words[numbers[medium] != 1]}" for medium, words in _MEDIA.items() if numbers[medium]
+    ]
 
 
 def _size(length: float) -> str:

@@ -194,29 +194,37 @@ def _key_frames(container: InputContainer, moments: tuple[float, ...]) -> Iterat
     yielded = set()
     for moment in moments:
         container.seek(start + int(moment * length), stream=stream)
-        packet = next((packet for packet in container.demux(stream) if packet.is_keyframe and packet.size), None)
+        packets = container.demux(stream)
+        packet = next((packet for packet in packets if packet.is_keyframe and packet.size), None)
         if packet is None or packet.pts in yielded:
             continue
         yielded.add(packet.pts)
+        frames = packet.decode()
+        if packet.is_discard:
+            # An edit list hides it: the first frame behind it that is shown is taken.
+            frames = next((shown for packet in packets if (shown := packet.decode())), [])
         # A decoder holds frames back to put them in order; told that nothing follows, it hands them out.
-        yield from (packet.decode() or stream.codec_context.decode(None))[:1]
+        yield from (frames or stream.codec_context.decode(None))[:1]
 
 
 def _decoded(seen: Probe, container: InputContainer) -> Probe:
-    """Every frame decoded, and counted."""
+    """Every frame decoded, and counted; those that an edit list hides were never meant to be shown."""
     stream = container.streams.video[0]
     container.seek(stream.start_time or 0, stream=stream)
-    frames = damaged = 0
+    frames = damaged = hidden = 0
     try:
-        for frame in container.decode(stream):
-            frames += 1
-            damaged += bool(frame.is_corrupt)
+        for packet in container.demux(stream):
+            hidden += packet.is_discard
+            decoded = packet.decode()
+            frames += len(decoded)
+            damaged += sum(bool(frame.is_corrupt) for frame in decoded)
     except FFmpegError as error:
         return replace(seen, damage="undecodable", reason=f"breaks off after {frames:,} frames ({error.strerror})")
     if damaged:
         return replace(seen, damage="undecodable", reason=f"{damaged:,} of {frames:,} frames are damaged")
-    if seen.frames and frames < seen.frames:
-        return replace(seen, damage="truncated", reason=f"{frames:,} of {seen.frames:,} frames can be decoded")
+    declared = (seen.frames or 0) - hidden
+    if frames < declared:
+        return replace(seen, damage="truncated", reason=f"{frames:,} of {declared:,} frames can be decoded")
     return replace(seen, frames=frames)
 
 
