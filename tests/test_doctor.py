@@ -145,6 +145,14 @@ def broken_key_frame(root: Path) -> Expected:
     return {"undecodable": {REAL.format("c23", "000")}}
 
 
+def unknown_codec(root: Path) -> Expected:
+    path = REAL.format("c23", "000")
+    content = (root / path).read_bytes()
+    place = content.rindex(b"avc1")
+    (root / path).write_bytes(content[:place] + b"zzzz" + content[place + 4 :])
+    return {"undecodable": {path}}
+
+
 def mask_cut(root: Path) -> Expected:
     path = MASK.format("000_001")
     (root / path).write_bytes((root / path).read_bytes()[:1500])
@@ -294,6 +302,7 @@ BREAKAGES = (
     cut_without_index,
     cut_behind_index,
     broken_key_frame,
+    unknown_codec,
     mask_cut,
     without_fake,
     without_real,
@@ -382,6 +391,13 @@ def test_fewer_frames_than_declared_need_deep(tmp_path):
     assert seen.reason == f"{CLIP_FRAMES - 1} of {CLIP_FRAMES} frames can be decoded"
 
 
+def test_letters_that_are_no_text_are_no_damage(mini_ff, tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes((mini_ff / REAL.format("c23", "000")).read_bytes().replace(b"VideoHandler", b"Vid\xe9oHandler"))
+    seen = probe(ProbeJob("clip", path))
+    assert (seen.damage, seen.frames) == ("", CLIP_FRAMES)
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_frames_that_an_edit_list_hides_are_not_lost(deep, mini_ff, tmp_path):
     path = tmp_path / "trimmed.mp4"
@@ -443,17 +459,26 @@ def test_one_unlike_all_others_stands_out(tmp_path):
     assert wrong(report) == {} and notes(report)["stands-out"] == {"real/5.mp4"}
 
 
-@pytest.mark.usefixtures("in_process")
-def test_a_turned_video_is_a_note(tree):
-    path = tree / REAL.format("c23", "000")
+def turned(path: Path) -> None:
+    """Have a player turn it by a quarter: its track's matrix is 40 bytes into the header of the track."""
     content = bytearray(path.read_bytes())
-    upright, turned = ((1 << 16, 0, 0, 0, 1 << 16), (0, 1 << 16, 0, -1 << 16, 0))
+    upright, quarter = ((1 << 16, 0, 0, 0, 1 << 16), (0, 1 << 16, 0, -1 << 16, 0))
     place = content.index(b"tkhd") + 4 + 40
     assert struct.unpack(">5i", content[place : place + 20]) == upright
-    content[place : place + 20] = struct.pack(">5i", *turned)
+    content[place : place + 20] = struct.pack(">5i", *quarter)
     path.write_bytes(content)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_turned_video_is_a_note(tree):
+    turned(tree / REAL.format("c23", "000"))
     report = examine(tree, DoctorConfig())
     assert notes(report)["rotated"] == {REAL.format("c23", "000")}
+    wide = tree / "wide.mp4"
+    write_video(wide, scaled(list(moving(1)), 160, 96), fps=25, crf=23)
+    turned(wide)
+    seen = probe(ProbeJob("wide", wide))
+    assert (seen.width, seen.height, seen.rotation) == (96, 160, 270)
 
 
 @pytest.mark.usefixtures("in_process")

@@ -16,7 +16,7 @@ from dfgame import __version__
 from dfgame.config import DoctorConfig
 from dfgame.config.values import to_dict
 from dfgame.datasets import DataSet, find_data
-from dfgame.doctor.examined import Examined, clip, preferred
+from dfgame.doctor.examined import Examined, by_clip, preferred
 from dfgame.doctor.files import Count, check_files, counts
 from dfgame.doctor.findings import KINDS, Finding
 from dfgame.doctor.people import check_people
@@ -25,7 +25,6 @@ from dfgame.doctor.shape import check_shape
 from dfgame.files import sha256
 from dfgame.jobs import run_jobs
 from dfgame.media import PICTURE_SUFFIXES
-from dfgame.records import Video
 
 __all__ = ["SCHEMA", "Report", "examine"]
 
@@ -91,10 +90,7 @@ def examine(root: Path, config: DoctorConfig) -> Report:
 
 def _probes(data: DataSet, config: DoctorConfig) -> dict[str, Probe]:
     """What is seen of every video and of every fake's mask, by path, in the order of the data set."""
-    groups: dict[tuple[str, str], list[Video]] = {}
-    for video in data.videos:
-        groups.setdefault(clip(video), []).append(video)
-    hashed = {preferred(videos).path for videos in groups.values()}
+    hashed = {preferred(videos).path for videos in by_clip(data.videos).values()}
     jobs = [
         ProbeJob(video.path, data.root / video.path, video.crops, config.deep, video.path in hashed)
         for video in data.videos
@@ -112,11 +108,8 @@ def _probes(data: DataSet, config: DoctorConfig) -> dict[str, Probe]:
 
 def _digests(data: DataSet, probes: dict[str, Probe], workers: int) -> dict[str, str]:
     """The SHA-256 of every video that has the size of another one."""
-    sizes = {
-        video.path: (seen.length, seen.medium, seen.sizes)
-        for video in data.videos
-        if (seen := probes[video.path]).length
-    }
+    seen = {video.path: probes[video.path] for video in data.videos}
+    sizes = {path: (one.length, one.medium) for path, one in seen.items() if one.length}
     times = Counter(sizes.values())
     paths = {data.root / path: path for path, size in sizes.items() if times[size] > 1}
     found = {}

@@ -49,10 +49,7 @@ class Examined:
     @cached_property
     def clips(self) -> dict[tuple[str, str], list[Video]]:
         """All qualities of each clip."""
-        found: dict[tuple[str, str], list[Video]] = {}
-        for video in self.data.videos:
-            found.setdefault(clip(video), []).append(video)
-        return found
+        return by_clip(self.data.videos)
 
     @property
     def one_quality(self) -> Iterator[Video]:
@@ -73,6 +70,14 @@ def preferred(videos: Iterable[Video]) -> Video:
     """The quality by which a clip is compared with others: c23, which most data sets have, or else raw, c40, any."""
     order = ("c23", *COMPRESSIONS)
     return min(videos, key=lambda video: order.index(video.compression) if video.compression in order else len(order))
+
+
+def by_clip(videos: Iterable[Video]) -> dict[tuple[str, str], list[Video]]:
+    """The videos by clip: all qualities of each."""
+    clips: dict[tuple[str, str], list[Video]] = {}
+    for video in videos:
+        clips.setdefault(clip(video), []).append(video)
+    return clips
 
 
 def by_group(videos: Iterable[Video], *names: str) -> dict[tuple[str, ...], list[Video]]:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dfgame.doctor.examined import Examined, by_group, clip, preferred
+from dfgame.doctor.examined import Examined, by_clip, by_group, preferred
 from dfgame.doctor.findings import Finding, of
-from dfgame.records import ORIGINAL, SPLITS, Video
+from dfgame.records import ORIGINAL, SPLITS
 
 _DAMAGE = {
     "empty": "holds nothing",
@@ -105,10 +105,10 @@ def _absent(examined: Examined, table: list[Count]) -> dict[str, str]:
     """Methods of the publication that are not there at all, and qualities that only other methods have."""
     found = {}
     for dataset in examined.data.names:
-        methods = {one.method: set[str]() for one in table if one.dataset == dataset}
+        methods: dict[str, set[str]] = {}
         for one in table:
             if one.dataset == dataset:
-                methods[one.method].add(one.compression)
+                methods.setdefault(one.method, set()).add(one.compression)
         qualities = set().union(*methods.values())
         for method in dict.fromkeys(method for method, _ in examined.data.official.get(dataset, {})):
             if method not in methods:
@@ -124,9 +124,7 @@ def _masks(examined: Examined) -> Iterator[Finding]:
     without: dict[str, str] = {}
     fakes = [video for video in examined.data.videos if video.label == "fake"]
     for (_, method), videos in by_group(fakes, "dataset", "method").items():
-        clips: dict[tuple[str, str], list[Video]] = {}
-        for video in videos:
-            clips.setdefault(clip(video), []).append(video)
+        clips = by_clip(videos)
         bare = [members for members in clips.values() if not any(video.mask for video in members)]
         if len(bare) < len(clips):
             without |= {

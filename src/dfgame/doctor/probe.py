@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -36,10 +37,10 @@ class ProbeJob:
 class Probe:
     """What was seen.
 
-    `length` is in bytes. `damage` is a kind of finding, or empty, and `reason` why. `frames` is the declared number,
-    or None where nothing is declared and nobody counted. `encoded` are the bytes of the video stream alone. `crf` is
-    what the encoder says of itself. `bad` are the damaged pictures of a folder, each with kind and reason; `sizes` is
-    how many different sizes its pictures have.
+    `length` is in bytes; `width` and `height` are upright. `damage` is a kind of finding, or empty, and `reason` why.
+    `frames` is the declared number, or None where nothing is declared and nobody counted. `encoded` are the bytes of
+    the video stream alone. `crf` is what the encoder says of itself. `bad` are the damaged pictures of a folder, each
+    with kind and reason; `sizes` is how many different sizes its pictures have.
     """
 
     path: str
@@ -91,7 +92,8 @@ def _picture(seen: Probe, job: ProbeJob) -> Probe:
         image = read_image(job.file)
     except MediaError as error:
         return replace(seen, damage="undecodable", reason=_without_path(error))
-    return replace(seen, frames=1, width=image.shape[1], height=image.shape[0], hashes=_hashes([image.mean(axis=2)]))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return replace(seen, frames=1, width=image.shape[1], height=image.shape[0], hashes=_hashes([grey]))
 
 
 def _folder(job: ProbeJob) -> Probe:
@@ -115,16 +117,18 @@ def _folder(job: ProbeJob) -> Probe:
             continue
         sizes.append((image.shape[1], image.shape[0]))
         if name in chosen:
-            greys.append(image.mean(axis=2))
+            greys.append(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
     width, height = max(sorted(set(sizes)), key=sizes.count, default=(0, 0))
     return replace(seen, bad=bad, width=width, height=height, sizes=len(set(sizes)), hashes=_hashes(greys))
 
 
 def _video(seen: Probe, job: ProbeJob) -> Probe:
     try:
-        with av.open(str(job.file)) as container:
+        with av.open(str(job.file), metadata_errors="replace") as container:
             if not container.streams.video:
                 return replace(seen, damage="undecodable", reason="no video stream")
+            if container.streams.video[0].codec_context is None:
+                return replace(seen, damage="undecodable", reason="its codec is not known")
             return _stream(seen, job, container)
     except (FFmpegError, OSError) as error:
         cut = _boxes_end_early(job.file, seen.length)
@@ -161,6 +165,8 @@ def _stream(seen: Probe, job: ProbeJob, container: InputContainer) -> Probe:
     turns = round(shown[0].rotation / 90) % 4
     greys = (np.rot90(frame.to_ndarray(format="gray"), turns) for frame in shown)
     seen = replace(seen, rotation=90 * turns, hashes=_hashes(greys))
+    if turns % 2:
+        seen = replace(seen, width=seen.height, height=seen.width)
     return _decoded(seen, container) if job.deep else seen
 
 

@@ -68,11 +68,13 @@ def _unlike_originals(examined: Examined) -> Iterator[Finding]:
     """Fakes whose size, rate or number of frames is not their original's."""
     sizes, rates, longer, shorter = {}, {}, {}, {}
     for video, fake, real in examined.with_originals():
-        if (fake.width, fake.height) != (real.width, real.height) and fake.width and real.width:
+        if not fake.medium == real.medium == "video":
+            continue
+        if (fake.width, fake.height) != (real.width, real.height):
             sizes[video.path] = f"{_size(fake)}, the original {_size(real)}"
         if fake.rate and real.rate and abs(fake.rate - real.rate) > 0.01 * real.rate:
             rates[video.path] = f"{fake.rate:.4g} frames/s, the original {real.rate:.4g}"
-        if fake.frames and real.frames and fake.frames != real.frames and fake.medium == real.medium == "video":
+        if fake.frames and real.frames and fake.frames != real.frames:
             told = f"{fake.frames:,} frames, the original {real.frames:,}"
             (longer if fake.frames > real.frames else shorter)[video.path] = told
     yield from of("resolution", "fake of another size than its original", sizes)
