@@ -248,6 +248,12 @@ def c40_that_is_not(root: Path) -> Expected:
     return {"quality": {path}}
 
 
+def c23_that_is_worse(root: Path) -> Expected:
+    path = REAL.format("c23", "004")
+    write_video(root / path, frames_of(root / path), fps=25, crf=35)
+    return {"quality": {path}}
+
+
 def c23_that_is_lossless(root: Path) -> Expected:
     path = FAKE.format("c23", "004_005")
     write_video(root / path, frames_of(root / FAKE.format("c23", "004_005")), fps=25, crf=0)
@@ -317,6 +323,7 @@ BREAKAGES = (
     shifted_across_splits,
     scaled_across_splits,
     c40_that_is_not,
+    c23_that_is_worse,
     c23_that_is_lossless,
     raw_that_is_not,
     smaller_fake,
@@ -413,8 +420,12 @@ def test_other_containers_are_found_cut_short(suffix, tmp_path):
     write_video(path, [image for _ in range(13) for image in moving(1)], fps=25, crf=23)
     seen = probe(ProbeJob("clip", path))
     assert (seen.damage, seen.width, seen.crf) == ("", 288, 23)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert probe(ProbeJob("clip", path)).damage == "truncated"
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    end = (packets[40].pos or 0) + packets[40].size
+    for length in (end, path.stat().st_size // 3):
+        path.write_bytes(path.read_bytes()[:length])
+        assert probe(ProbeJob("clip", path)).damage == "truncated"
 
 
 @pytest.mark.usefixtures("in_process")
@@ -426,7 +437,11 @@ def test_without_the_encoders_word_the_sizes_of_the_qualities_are_compared(tree)
             images = frames_of(tree / FAKE.format("c23", name))
             write_video(path, images, fps=25, crf=23 if quality == "c23" or name == "002_003" else 40)
             path.write_bytes(path.read_bytes().replace(b"x264 - core", b"xxxx - core"))
+    for quality, crf in (("c23", 23), ("c40", 40)):
+        write_video(tree / FAKE.format(quality, "001_000"), shade(), fps=25, crf=crf)
     report = examine(tree, DoctorConfig())
+    still = [report.probes[FAKE.format(quality, "001_000")].bits_per_pixel or 0 for quality in ("c23", "c40")]
+    assert still[0] < STEP * still[1], "a clip that shows nothing is of one size at every quality"
     assert "quality" not in wrong(report)
     assert wrong(report)["quality-order"] == {FAKE.format("c40", "002_003")}
     bits = [report.probes[FAKE.format(quality, "000_001")].bits_per_pixel or 0 for quality in ("c23", "c40")]
@@ -446,6 +461,7 @@ def test_notes_alone_are_no_error(tree, capsys):
     assert "shorter" in shown and path in shown
     assert "mini FaceForensics++ Deepfakes  (at c40)" in shown
     assert "3 notes (headers" in shown
+    assert shown.count(f"({CLIP_FRAMES} frames)") == 1, "of a note, one path"
 
 
 @pytest.mark.usefixtures("in_process")
@@ -457,6 +473,9 @@ def test_one_unlike_all_others_stands_out(tmp_path):
         write_video(tmp_path / label / f"{number}.mp4", images, fps=fps, crf=23)
     report = examine(tmp_path, DoctorConfig())
     assert wrong(report) == {} and notes(report)["stands-out"] == {"real/5.mp4"}
+    for number in range(0, 24, 4):
+        write_video(tmp_path / f"fake/{number}.mp4", scaled(list(moving(number + 1, 2)), 128, 128), fps=30, crf=23)
+    assert "stands-out" not in notes(examine(tmp_path, DoctorConfig()))
 
 
 def turned(path: Path) -> None:
@@ -533,16 +552,16 @@ def test_people_and_pictures_of_a_folder(tmp_path):
     """anna is in two splits; a picture is empty, one is tiny, one is of another person and the same."""
     for place, person in (
         ("train/real/anna/1", 1),
-        ("val/real/anna/2", 2),
         ("train/fake/ben/1", 3),
         ("val/fake/c/1", 4),
     ):
         write_picture(tmp_path / f"{place}.png", orl_face(person))
     write_picture(tmp_path / "train/fake/ben/tiny.png", orl_face(5, scale=0.5))
+    write_picture(tmp_path / "val/real/anna/2.jpg", orl_face(1, scale=2.2))
     write_picture(tmp_path / "val/fake/c/large.jpg", orl_face(3, scale=2.2))
     (tmp_path / "val/fake/c/empty.png").touch()
     assert wrong(examine(tmp_path, DoctorConfig())) == {
-        "identities": {"val/real/anna/2.png"},
+        "identities": {"val/real/anna/2.jpg"},
         "empty": {"val/fake/c/empty.png"},
         "tiny": {"train/fake/ben/tiny.png"},
         "near-copies": {"val/fake/c/large.jpg"},
