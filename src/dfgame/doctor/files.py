@@ -134,6 +134,8 @@ def _masks(examined: Examined) -> Iterator[Finding]:
     differing = {}
     for video in fakes:
         fake, mask = examined.probes[video.path], examined.probes.get(video.mask or "")
-        if mask and not mask.damage and not fake.damage and mask.frames and fake.frames and mask.frames != fake.frames:
+        if mask is None or mask.damage or fake.damage or not mask.medium == fake.medium == "video":
+            continue
+        if mask.frames and fake.frames and mask.frames != fake.frames:
             differing[mask.path] = f"{mask.frames:,} frames, {video.path} has {fake.frames:,}"
     yield from of("mask-length", "mask of another length than its fake", differing)
