@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from dfgame.datasets import faceforensics, folder
+from dfgame.datasets import celebdf, deepfakebench, dfdc, faceforensics, folder, frames, lists, table
 from dfgame.datasets.layout import DataSet, Layout, Place
 from dfgame.datasets.splits import by_identity
 from dfgame.records import UserError
 
-LAYOUTS: tuple[Layout, ...] = (faceforensics, folder)
-"""Tried in this order."""
+LAYOUTS: tuple[Layout, ...] = (table, lists, deepfakebench, faceforensics, celebdf, dfdc, frames, folder)
+"""Tried in this order, the particular before the general."""
 
 __all__ = ["LAYOUTS", "DataSet", "Layout", "Place", "find_data"]
 
@@ -46,4 +46,6 @@ def find_data(
     if build_splits and any(video.split is None for video in videos):
         place.notes.append("splits were built by identity for the videos that had none (72, 14 and 14%)")
         videos = by_identity(videos)
+        if left := sum(video.split is None for video in videos):
+            place.notes.append(f"{left:,} videos have no split still: they show people of two splits")
     return DataSet(chosen.NAME, place.base, videos, place.notes, place.missing, place.turned, chosen.OFFICIAL)

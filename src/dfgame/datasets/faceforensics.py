@@ -16,25 +16,25 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from dfgame.datasets.layout import Place, files_below
-from dfgame.datasets.splits import by_identity, read_pairs
+from dfgame.datasets.layout import QUALITIES, Official, People, Place, files_below
+from dfgame.datasets.splits import by_identity, official_pairs, split_of_each
 from dfgame.records import METHODS, ORIGINAL, Split, UserError, Video
 
-NAME = "faceforensics"
-EXPECTED = "original_sequences/ and manipulated_sequences/ as FaceForensics++ has them"
+NAME: str = "faceforensics"
+EXPECTED: str = "original_sequences/ and manipulated_sequences/ as FaceForensics++ has them"
 FACEFORENSICS, MINIATURE, DFD = "FaceForensics++", "mini FaceForensics++", "DeepFakeDetection"
 KNOWN_METHODS = (*METHODS, "FaceShifter")
 """The four of the paper, and the one that was added in 2020."""
-OFFICIAL: dict[str, dict[tuple[str, Split | None], int]] = {
+_SPLIT: dict[Split, int] = {"train": 720, "val": 140, "test": 140}
+OFFICIAL: Official = {
     FACEFORENSICS: {
-        (method, split): number
-        for method in (ORIGINAL, *KNOWN_METHODS)
-        for split, number in (("train", 720), ("val", 140), ("test", 140))
+        (method, split): number for method in (ORIGINAL, *KNOWN_METHODS) for split, number in _SPLIT.items()
     },
     DFD: {(ORIGINAL, None): 363, (DFD, None): 3068},
 }
 _ORIGINALS, _MANIPULATED = "original_sequences", "manipulated_sequences"
-_QUALITIES = {"raw": "raw", "c0": "raw", "c23": "c23", "c40": "c40"}
+_KINDS = {FACEFORENSICS: "youtube", MINIATURE: "youtube", DFD: "actors"}
+"""Where the originals of each data set are."""
 
 
 def recognises(root: Path) -> bool:
@@ -46,8 +46,8 @@ def find(place: Place) -> Iterator[Video]:
     """All videos of the originals and of every manipulation method."""
     root = place.root
     dataset = MINIATURE if (root / "people.json").is_file() else FACEFORENSICS
-    pairs = read_pairs([place.splits] if place.splits else [root / "splits", root])
-    splits = {name: split for split, listed in pairs.items() for pair in listed for name in pair}
+    pairs = official_pairs(place, root / "splits", root)
+    splits = split_of_each(pairs)
     methods = [path.name for path in sorted((root / _MANIPULATED).glob("*")) if path.is_dir()]
     place.note_each(set(methods) - {*KNOWN_METHODS, DFD}, "folders passed over, not a method of FaceForensics++")
     videos = [
@@ -62,52 +62,73 @@ def find(place: Place) -> Iterator[Video]:
         videos = by_identity(videos)
     _expect(place, videos, pairs)
     yield from videos
-    yield from _actors(place)
-    if (root / _MANIPULATED / DFD).is_dir():
-        yield from _deep_fake_detection(place)
+    yield from _originals(place, DFD, {})
+    yield from _fakes(place, DFD, DFD, {})
+
+
+def people(method: str, stem: str) -> People | None:
+    """Who is in a video of this method, by its file's name; None where the name is not as the method's are."""
+    pair, _, rest = stem.partition("__")
+    if method == ORIGINAL:
+        return People(pair)
+    target, _, source = pair.partition("_")
+    scene = rest.rpartition("__")[0]
+    if not target or not source or (not scene if method == DFD else rest):
+        return None
+    return People(target, source, f"{target}__{scene}" if scene else target)
 
 
 def _originals(place: Place, dataset: str, splits: dict[str, Split]) -> Iterator[Video]:
     masks: dict[str, str] = {}
-    for method in (*METHODS, "FaceShifter"):
+    for method in KNOWN_METHODS if dataset != DFD else ():
         for mask in files_below(place.root / _MANIPULATED / method / "masks" / "videos"):
             masks.setdefault(mask.stem.partition("_")[0], place.relative(mask))
-    for quality, path in _videos_below(place.root / _ORIGINALS / "youtube"):
-        name = path.stem
+    for quality, path in _videos_below(place.root / _ORIGINALS / _KINDS[dataset]):
+        identity = path.stem.partition("__")[0]
         yield Video(
             path=place.relative(path),
             label="real",
             method=ORIGINAL,
             compression=quality,
-            identity=name,
-            split=splits.get(name),
-            mask=masks.get(name),
+            identity=identity,
+            split="test" if dataset == DFD else splits.get(identity),
+            mask=masks.get(identity),
             dataset=dataset,
         )
 
 
 def _fakes(place: Place, dataset: str, method: str, splits: dict[str, Split]) -> Iterator[Video]:
     folder = place.root / _MANIPULATED / method
-    unpaired = []
+    misnamed = []
     for quality, path in _videos_below(folder):
-        target, _, source = path.stem.partition("_")
-        if not source:
-            unpaired.append(place.relative(path))
+        named = people(method, path.stem)
+        if named is None:
+            misnamed.append(place.relative(path))
             continue
         mask = folder / "masks" / "videos" / path.name
+        original = _original_folder(place.root / _ORIGINALS / _KINDS[dataset], path.parts[-3])
         yield Video(
             path=place.relative(path),
             label="fake",
             method=method,
             compression=quality,
-            identity=target,
-            source=source,
-            split=splits.get(target),
+            identity=named.identity,
+            source=named.source,
+            split="test" if dataset == DFD else splits.get(named.identity),
             mask=place.relative(mask) if mask.is_file() else None,
-            original=f"{_ORIGINALS}/youtube/{path.parts[-3]}/videos/{target}{path.suffix}",
+            original=place.relative(original / "videos" / f"{named.original}{path.suffix}"),
             dataset=dataset,
         )
-    place.note_each(unpaired, "files passed over, their names are not TARGET_SOURCE")
+    names = "TARGET_SOURCE__SCENE__ID" if method == DFD else "TARGET_SOURCE"
+    place.note_each(misnamed, f"files passed over, their names are not {names}")
+
+
+def _original_folder(originals: Path, name: str) -> Path:
+    """The originals' folder of the quality that a fake's folder is named after: c0 and raw are one."""
+    alike = (
+        other for other, quality in QUALITIES.items() if quality == QUALITIES[name] and (originals / other).is_dir()
+    )
+    return originals / next(alike, name)
 
 
 def _expect(place: Place, videos: list[Video], pairs: dict[Split, list[tuple[str, str]]]) -> None:
@@ -124,44 +145,6 @@ def _expect(place: Place, videos: list[Video], pairs: dict[Split, list[tuple[str
                         place.missing[path] = f"{split}.json"
 
 
-def _actors(place: Place) -> Iterator[Video]:
-    for quality, path in _videos_below(place.root / _ORIGINALS / "actors"):
-        yield Video(
-            path=place.relative(path),
-            label="real",
-            method=ORIGINAL,
-            compression=quality,
-            identity=path.stem.partition("__")[0],
-            split="test",
-            dataset=DFD,
-        )
-
-
-def _deep_fake_detection(place: Place) -> Iterator[Video]:
-    folder = place.root / _MANIPULATED / DFD
-    unpaired = []
-    for quality, path in _videos_below(folder):
-        people, _, scene = path.stem.partition("__")
-        target, _, source = people.partition("_")
-        if not source or not scene:
-            unpaired.append(place.relative(path))
-            continue
-        mask = folder / "masks" / "videos" / path.name
-        yield Video(
-            path=place.relative(path),
-            label="fake",
-            method=DFD,
-            compression=quality,
-            identity=target,
-            source=source,
-            split="test",
-            mask=place.relative(mask) if mask.is_file() else None,
-            original=f"{_ORIGINALS}/actors/{path.parts[-3]}/videos/{target}__{scene.rpartition('__')[0]}{path.suffix}",
-            dataset=DFD,
-        )
-    place.note_each(unpaired, "files passed over, their names are not TARGET_SOURCE__SCENE__ID")
-
-
 def _videos_below(folder: Path) -> Iterator[tuple[str, Path]]:
     """(compression, file) of every video in the qualities' folders.
 
@@ -170,6 +153,6 @@ def _videos_below(folder: Path) -> Iterator[tuple[str, Path]]:
     """
     if (folder / "c0" / "videos").is_dir() and (folder / "raw" / "videos").is_dir():
         raise UserError(f"{folder}: has both c0 and raw, which are the same quality", "remove one of the two")
-    for name, quality in _QUALITIES.items():
+    for name, quality in QUALITIES.items():
         for path in files_below(folder / name / "videos"):
             yield quality, path

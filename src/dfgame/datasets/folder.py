@@ -8,22 +8,24 @@ split and the name.
 from collections.abc import Iterator
 from pathlib import Path
 
-from dfgame.datasets.layout import FILE_SUFFIXES, Place
+from dfgame.datasets.layout import FILE_SUFFIXES, Official, Place
 from dfgame.records import LABELS, ORIGINAL, SPLITS, UNKNOWN, Split, Video
 
-NAME = "folder"
-EXPECTED = "real/ and fake/ with videos or pictures below them, or train/, val/ and test/ with real/ and fake/ in each"
-OFFICIAL: dict[str, dict[tuple[str, Split | None], int]] = {}
+NAME: str = "folder"
+EXPECTED: str = (
+    "real/ and fake/ with videos or pictures below them, or train/, val/ and test/ with real/ and fake/ in each"
+)
+OFFICIAL: Official = {}
 
 
 def recognises(root: Path) -> bool:
     """Whether both subfolders are there, in the root or in a split."""
-    return any(True for _ in _sections(root))
+    return any(True for _ in sections(root))
 
 
 def find(place: Place) -> Iterator[Video]:
     """All videos and pictures below the subfolders."""
-    for split, section in _sections(place.root):
+    for split, section in sections(place.root):
         for label in LABELS:
             for path in sorted((section / label).rglob("*")):
                 if path.suffix.lower() not in FILE_SUFFIXES or path.name.startswith(".") or not path.is_file():
@@ -41,7 +43,7 @@ def find(place: Place) -> Iterator[Video]:
                 )
 
 
-def _sections(root: Path) -> Iterator[tuple[Split | None, Path]]:
+def sections(root: Path) -> Iterator[tuple[Split | None, Path]]:
     """The folders that hold `real` and `fake`, with their split."""
     for split in (None, *SPLITS):
         section = root / split if split else root

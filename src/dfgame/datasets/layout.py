@@ -1,15 +1,27 @@
 """What a layout says of a folder, and what every layout needs to say it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dfgame.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from dfgame.records import Split, Video
+from dfgame.records import Split, UserError, Video
 
 FILE_SUFFIXES = VIDEO_SUFFIXES | PICTURE_SUFFIXES
+QUALITIES = {"raw": "raw", "c0": "raw", "c23": "c23", "c40": "c40"}
+"""The compression that each of FaceForensics++'s folders of a quality stands for."""
+Official = Mapping[str, Mapping[tuple[str, Split | None], int]]
+"""Videos of each data set at each quality by (method, split), as published; None is for all splits together."""
+
+
+class People(NamedTuple):
+    """Who is in a video, as its name tells: the target, the source, and the original's name without suffix."""
+
+    identity: str
+    source: str | None = None
+    original: str | None = None
 
 
 @dataclass(slots=True)
@@ -19,7 +31,8 @@ class Place:
     `root` is a folder, or the file that lists the data. `splits` is where the user says the lists of splits are.
     `notes` are decisions and things passed over, a line each. `missing` are files, relative to the root, that the
     data set's own lists name and that are not there, each with the list that names it. `turned` are contradictions
-    between a list's labels and its folders, a line each.
+    between a list's labels and its folders, a line each. `start` is the folder that a list's names are relative to,
+    where that is not the list's own.
     """
 
     root: Path
@@ -27,11 +40,12 @@ class Place:
     notes: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     turned: list[str] = field(default_factory=list)
+    start: Path | None = None
 
     @property
     def base(self) -> Path:
         """The folder that paths are relative to."""
-        return self.root if self.root.is_dir() else self.root.parent
+        return self.start or (self.root if self.root.is_dir() else self.root.parent)
 
     def relative(self, path: Path) -> str:
         """A path below the base as it is written in a Video."""
@@ -44,6 +58,15 @@ class Place:
             rest = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
             self.notes.append(f"{len(found):,} {what}: {', '.join(found[:3])}{rest}")
 
+    def turn(self, contradictions: Sequence[str], of_all: int, altogether: str) -> None:
+        """Say which labels contradict their folders: in one line if all do and are many, else the first by name."""
+        if len(contradictions) == of_all > 3:
+            self.turned.append(altogether)
+            return
+        self.turned += contradictions[:3]
+        if len(contradictions) > 3:
+            self.turned.append(f"and {len(contradictions) - 3:,} more of {of_all:,}")
+
 
 class Layout(Protocol):
     """A module of this room."""
@@ -52,8 +75,8 @@ class Layout(Protocol):
     """What `--layout` calls it."""
     EXPECTED: str
     """What it looks like, in words."""
-    OFFICIAL: Mapping[str, Mapping[tuple[str, Split | None], int]]
-    """Videos of each data set at each quality by (method, split), as published; None is for all splits together."""
+    OFFICIAL: Official
+    """What was published of its data sets."""
 
     @staticmethod
     def recognises(root: Path) -> bool:
@@ -76,7 +99,7 @@ class DataSet:
     notes: list[str]
     missing: dict[str, str]
     turned: list[str]
-    official: Mapping[str, Mapping[tuple[str, Split | None], int]]
+    official: Official
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,3 +113,36 @@ def files_below(folder: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> list
         return []
     found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
     return sorted(path for path in found if path.is_file())
+
+
+def folders_below(folder: Path) -> list[Path]:
+    """The folders directly in a folder that are not hidden, sorted; none where it is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether there is a picture directly in a folder."""
+    return any(path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; False of names that no disk can have."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def read_lines(path: Path) -> list[tuple[str, str]]:
+    """(where, line) of every line of a text file that is not empty; `where` names the file and the line.
+
+    Raises:
+        UserError: it cannot be read, or is not text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    return [(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip()]

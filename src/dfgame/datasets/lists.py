@@ -4,19 +4,33 @@ Frames: `original_c23/078/078_000012_0.png REAL`, that is method and compression
 video_frame_face. Videos: `Deepfakes_c23/001_870 FAKE`, all of whose pictures are taken; a fake's name is
 target_source. Labels are REAL or FAKE, or numbers: 1 real and 0 fake, or with five classes 0 real and 1 to 4 the
 manipulation methods in the order of METHODS.
+
+As a layout, a data set is such a file, or a folder with some in it or in `benchmark/`, whose names tell the split:
+ff_train_c23.lst, ff_val_all.lst, ff_test_Deepfakes_c40.lst. What the lists name is below that folder.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
+from dfgame.datasets import frames
+from dfgame.datasets.faceforensics import FACEFORENSICS
+from dfgame.datasets.layout import Official, Place, files_below, read_lines
 from dfgame.manifest import SCHEMA
-from dfgame.records import METHODS, ORIGINAL, Label, Split, UserError
+from dfgame.media import PICTURE_SUFFIXES
+from dfgame.records import METHODS, ORIGINAL, SPLITS, Label, Split, UserError, Video
 
-EXPECTED = "lines such as `original_c23/078/078_000012_0.png REAL` or `Deepfakes_c23/001_870 FAKE`"
+NAME: str = "lists"
+EXPECTED: str = "lines such as `original_c23/078/078_000012_0.png REAL` or `Deepfakes_c23/001_870 FAKE` in a .lst file"
+OFFICIAL: Official = {}
 PICTURES = (".png", ".jpg", ".jpeg")
+_WORDS: dict[str, Label] = {"REAL": "real", "1": "real", "FAKE": "fake", "0": "fake"}
+_CLASSES = [str(number) for number in range(1 + len(METHODS))]
+Line = tuple[str, str, str]
+"""Where it is, the name it gives, and the word for its label."""
 
 
 def read_lists(lists: dict[Split, Path], root: Path, multi: bool) -> pa.Table:
@@ -35,35 +49,102 @@ def read_lists(lists: dict[Split, Path], root: Path, multi: bool) -> pa.Table:
 
 
 def _rows(path: Path, root: Path, split: Split, multi: bool) -> Iterator[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            name, label = _parsed(line, where, multi)
-            for crop in _crops(root / name, where):
-                yield _row(crop, root, label, split, where)
+    for where, name, word in _lines(path):
+        label = _label_of(name)
+        if not _fits(name, word, multi):
+            raise UserError(
+                f"{where}: the label {word} is not that of {_method(name)}",
+                "REAL or 1, FAKE or 0; with --multi the numbers are 0 real and 1 to 4 " + ", ".join(METHODS),
+            )
+        for crop in _crops(root / name, where):
+            yield _row(crop, root, label, split, where)
 
 
-def _parsed(line: str, where: str, multi: bool) -> tuple[str, Label]:
-    """The name, and the label, which must be that of the name's folder."""
-    name, _, word = line.strip().rpartition(" ")
-    method = _method(name)
-    if not name or method is None:
+def recognises(root: Path) -> bool:
+    """Whether it is a list, or a folder with lists."""
+    return any(True for _ in _lists(root))
+
+
+def find(place: Place) -> Iterator[Video]:
+    """The folders of crops that the lists name, each with those of its pictures that they name."""
+    if place.root.is_file() and place.root.parent.name == "benchmark":
+        place.start = place.root.parent.parent
+    folders: dict[str, _Folder] = {}
+    for path in _lists(place.root):
+        lines = list(_lines(path))
+        _turn(place, lines, path.name)
+        split: Split | None = next((one for one in SPLITS if one in path.stem.split("_")), None)
+        if split is None:
+            place.notes.append(f"{path.name}: no train, val or test in its name, so it gives no split")
+        for where, name, word in lines:
+            one = folders.setdefault(_folder(name, word, where), _Folder(path.name))
+            if split and one.split not in (None, split):
+                raise UserError(f"{where}: {name} is also in a list of {one.split}", "a video is in one split only")
+            one.split = one.split or split
+            one.names.add(name)
+    for path, one in sorted(folders.items()):
+        there = {f"{path}/{file.name}" for file in files_below(place.base / path, PICTURE_SUFFIXES)}
+        whole = path in one.names
+        absent = one.names - there - ({path} if there else set())
+        place.missing.update(dict.fromkeys(absent, one.file))
+        if one.names != absent:
+            crops = () if whole else tuple(sorted(one.names & there))
+            yield frames.video_of(place, path, one.split, crops, FACEFORENSICS)
+
+
+@dataclass(slots=True)
+class _Folder:
+    """What the lists say of a folder: the first that names it, its split, and the names, its own or of pictures."""
+
+    file: str
+    split: Split | None = None
+    names: set[str] = field(default_factory=set)
+
+
+def _lists(root: Path) -> Iterator[Path]:
+    if root.is_file():
+        yield from [root] if root.suffix == ".lst" else []
+    for folder in (root, root / "benchmark"):
+        yield from sorted(folder.glob("*.lst"))
+
+
+def _turn(place: Place, lines: list[Line], file: str) -> None:
+    """Say where labels contradict the folders, whose labels count; numbers are read as fits the list best."""
+    readings = ([line for line in lines if not _fits(line[1], line[2], multi)] for multi in (False, True))
+    wrong = min(readings, key=len)
+    of_each = [f"{Path(where).name}: {name} is {word} there" for where, name, word in wrong]
+    place.turn(of_each, len(lines), f"all {len(lines):,} labels of {file} are the opposite of what the folders say")
+
+
+def _folder(name: str, word: str, where: str) -> str:
+    """The folder of a video that a line names, or a picture of which it names."""
+    parts = PurePosixPath(name).parts
+    inner = parts[:2] if name.endswith(PICTURES) else parts
+    if len(inner) != 2 or len(parts) > 3 or {"..", "/"} & {*parts} or name != "/".join(parts):
         raise UserError(f"{where}: not a line of a list", f"expected {EXPECTED}")
-    of_folder: Label = "real" if method == ORIGINAL else "fake"
-    if multi and word.isdigit():
-        fits = int(word) == (0 if method == ORIGINAL else METHODS.index(method) + 1 if method in METHODS else -1)
-    else:
-        fits = {"REAL": "real", "1": "real", "FAKE": "fake", "0": "fake"}.get(word.upper()) == of_folder
-    if not fits:
-        raise UserError(
-            f"{where}: the label {word} is not that of {method}",
-            "REAL or 1, FAKE or 0; with --multi the numbers are 0 real and 1 to 4 " + ", ".join(METHODS),
-        )
-    return name, of_folder
+    if word.upper() not in _WORDS and word not in _CLASSES:
+        raise UserError(f"{where}: the label is {word}", "REAL, FAKE, or a number from 0 to 4")
+    return "/".join(inner)
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    for where, line in read_lines(path):
+        name, _, word = line.strip().rpartition(" ")
+        if not name or _method(name) is None:
+            raise UserError(f"{where}: not a line of a list", f"expected {EXPECTED}")
+        yield where, name, word
+
+
+def _fits(name: str, word: str, multi: bool) -> bool:
+    """Whether the label is that of the name's folder."""
+    method = _method(name)
+    if multi and word.isdecimal():
+        return int(word) == (0 if method == ORIGINAL else METHODS.index(method) + 1 if method in METHODS else -1)
+    return _WORDS.get(word.upper()) == _label_of(name)
+
+
+def _label_of(name: str) -> Label:
+    return "real" if _method(name) == ORIGINAL else "fake"
 
 
 def _method(name: str) -> str | None:

@@ -1,15 +1,18 @@
 """Splits: the official lists of pairs, and splits built by identity where there are none."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dfgame.datasets.layout import Place
 from dfgame.files import read_json
 from dfgame.records import SPLITS, Split, UserError, Video
 
 SHARES: dict[Split, float] = {"train": 0.72, "val": 0.14, "test": 0.14}
 """FaceForensics++ has 720, 140 and 140 of its 1,000 videos in them."""
+Person = tuple[str, str]
+"""A data set, and the name of somebody in it."""
 
 
 def read_pairs(places: Sequence[Path]) -> dict[Split, list[tuple[str, str]]]:
@@ -38,38 +41,88 @@ def read_pairs(places: Sequence[Path]) -> dict[Split, list[tuple[str, str]]]:
     return pairs
 
 
+def official_pairs(place: Place, *usual: Path) -> dict[Split, list[tuple[str, str]]]:
+    """The pairs where the user says they are, or else in their usual places; empty if those have none.
+
+    Raises:
+        UserError: there are none where the user says, or they cannot be read.
+    """
+    if place.splits is None:
+        return read_pairs(usual)
+    pairs = read_pairs([place.splits if place.splits.is_dir() else place.splits.parent])
+    if not pairs:
+        raise UserError(
+            f"--splits {place.splits}: no train.json, val.json or test.json there",
+            "give the folder of the official lists",
+        )
+    return pairs
+
+
+def split_of_each(pairs: Mapping[Split, Sequence[tuple[str, str]]]) -> dict[str, Split]:
+    """The split of every id in the pairs."""
+    return {name: split for split, listed in pairs.items() for pair in listed for name in pair}
+
+
+def keep_apart(videos: Sequence[Video], tested: Collection[Person] = ()) -> tuple[list[Video], int]:
+    """The videos, those without a split that would put a person into two, and the number of these.
+
+    A person of the test split stays there and leaves val and train, one of val leaves train.
+
+    Args:
+        videos: in any order; the result is in the same.
+        tested: people of the test split whose videos are not among these.
+    """
+    taken = set(tested)
+    kept = list(videos)
+    for split in reversed(SPLITS):
+        of_split = [number for number, video in enumerate(kept) if video.split == split]
+        leaving = [number for number in of_split if split != "test" and people_of(kept[number]) & taken]
+        for number in leaving:
+            kept[number] = replace(kept[number], split=None)
+        taken = taken.union(*(people_of(kept[number]) for number in set(of_split).difference(leaving)))
+    return kept, sum(before.split != after.split for before, after in zip(videos, kept, strict=True))
+
+
 def by_identity(videos: Sequence[Video]) -> list[Video]:
     """The videos, those without a split given one so that nobody is in two.
 
-    People who meet in a video, as target and source, stay together, and go where one of them is already. The others
-    are dealt out by a hash of their names: the same people give the same splits, on every machine.
+    People who meet in such a video, as target and source, stay together, and go where one of them is already. The
+    others are dealt out by a hash of their names: the same people give the same splits, on every machine. Where
+    people who meet are in different splits already, no split is right, and their videos stay without one.
     """
-    group: dict[tuple[str, str], tuple[str, str]] = {}
+    group: dict[Person, Person] = {}
 
-    def head(person: tuple[str, str]) -> tuple[str, str]:
+    def head(person: Person) -> Person:
         while group.setdefault(person, person) != person:
             person = group[person] = group[group[person]]
         return person
 
     for video in videos:
-        a = head((video.dataset, video.identity))
-        b = head((video.dataset, video.source if video.source is not None else video.identity))
-        group[max(a, b)] = min(a, b)
-    known: dict[tuple[str, str], Split] = {}
+        heads = {head(person) for person in people_of(video)} if video.split is None else ()
+        for one in heads:
+            group[one] = min(heads)
+    known: dict[Person, set[Split]] = {}
     for video in videos:
         if video.split is not None:
-            known.setdefault(head((video.dataset, video.identity)), video.split)
+            for person in people_of(video):
+                known.setdefault(head(person), set()).add(video.split)
+    given: dict[Person, Split | None] = {
+        one: next(iter(splits)) if len(splits) == 1 else None for one, splits in known.items()
+    }
     return [
-        video if video.split is not None else replace(video, split=known.get(of := head(_person(video))) or _dealt(of))
+        video
+        if video.split is not None
+        else replace(video, split=given[of] if (of := head((video.dataset, video.identity))) in given else _dealt(of))
         for video in videos
     ]
 
 
-def _person(video: Video) -> tuple[str, str]:
-    return video.dataset, video.identity
+def people_of(video: Video) -> set[Person]:
+    """The people in a video, target and source; a name means a person within its data set only."""
+    return {(video.dataset, name) for name in (video.identity, video.source) if name is not None}
 
 
-def _dealt(person: tuple[str, str]) -> Split:
+def _dealt(person: Person) -> Split:
     share = int.from_bytes(hashlib.sha256("/".join(person).encode()).digest()[:8]) / 2**64
     for split, of_all in SHARES.items():
         share -= of_all
