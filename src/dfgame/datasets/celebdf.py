@@ -92,9 +92,7 @@ def find(place: Place) -> Iterator[Video]:
     tested = {(dataset, name) for key in listed if key in named for name in named[key][:2] if name}
     kept, number = keep_apart(videos, tested)
     if number:
-        place.notes.append(
-            f"{number:,} videos that are not listed for testing have no split: they show people who are"
-        )
+        place.notes.append(f"{number:,} videos not listed for testing have no split: they show people who are listed")
     yield from kept
 
 
