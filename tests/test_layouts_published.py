@@ -1,7 +1,7 @@
 """Celeb-DF, DFDC and DeepfakeBench, on trees of empty files built here."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfgame.datasets import find_data
+from dfgame.datasets.dfdc import preview_people
 from dfgame.records import UserError, Video
 from test_datasets import LISTS, said, splits_of_people, tree, with_splits
 
@@ -250,6 +251,18 @@ class TestDFDC:
         data = find_data(tmp_path)
         assert data.turned == [f"{fake} is real in dataset.json"]
         assert [video.split for video in data.videos] == [None, "test", None] and "2 videos of the train" in said(data)
+
+    @pytest.mark.parametrize(
+        ("path", "identity", "source"),
+        [
+            ("original_videos/1224068/1224068_A_001.mp4", "1224068", None),
+            ("method_A/1795659/1795659_B/2059066_1795659_B_001.mp4", "1795659", "2059066"),
+            ("method_B/1503734_1503735/clip.mp4", "1503735", "1503734"),
+            ("method_B/clip.mp4", "method_B/clip", None),
+        ],
+    )
+    def test_the_people_of_the_preview(self, path, identity, source):
+        assert preview_people(PurePosixPath(path)) == (identity, source, None)
 
 
 def picture(*folders: str) -> list[str]:

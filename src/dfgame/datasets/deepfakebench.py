@@ -81,8 +81,8 @@ def find(place: Place) -> Iterator[Video]:
     kept, number = keep_apart(videos)
     if number:
         place.notes.append(f"{number:,} videos that are not of test have no split: they show people of the test set")
-    elif any(video.split is None for video in kept):
-        place.notes.append("videos without a split: no list names them; see --splits")
+    if without := sum(video.split is None for video in videos):
+        place.notes.append(f"{without:,} videos have no split: no list names them; see --splits")
     yield from kept
 
 

@@ -52,6 +52,8 @@ _SPLITS: dict[str, Split] = {"train": "train", "val": "val", "validation": "val"
 _PLAIN = re.compile(r"[\w-][\w.-]*")
 """The name of a file, without folders."""
 _NUMBER = re.compile(r"\d{4,}(?=_)")
+"""A person's, before the video's letter."""
+_FOLDERS_NUMBER = re.compile(r"\d{4,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,14 @@ def find(place: Place) -> Iterator[Video]:
 
 
 def preview_people(path: PurePosixPath) -> People:
-    """Who is in a video of the preview, by its name: the target's number is the last, before it the source's."""
-    numbers = _NUMBER.findall(path.stem)
+    """Who is in a video of the preview: of the numbers in its name the target's is the last, before it the source's.
+
+    Where its name has no number, its folders' names count, and where they have none, it is somebody else's.
+    """
+    numbers = _NUMBER.findall(path.stem) or _FOLDERS_NUMBER.findall("/".join(path.parts[1:-1]))
     if not numbers:
         return People(path.with_suffix("").as_posix())
-    return People(numbers[-1], numbers[0] if len(numbers) > 1 else None)
+    return People(numbers[-1], numbers[0] if numbers[0] != numbers[-1] else None)
 
 
 def split_named(name: str) -> Split | None:
@@ -180,7 +185,7 @@ def _video(place: Place, file: Path, entry: Entry, files: dict[str, Path]) -> Vi
 
 
 def _beside(folder: Path) -> dict[str, Path]:
-    """The videos in a folder, and in those directly below it that hold nothing else, by name; the nearer counts."""
+    """The videos in a folder, and in `videos` or DFDC's folders directly below it, by name; the nearer counts."""
     inner = (one for one in folders_below(folder) if one.name == "videos" or split_named(one.name))
     below = {file.name: file for one in inner for file in files_below(one)}
     return below | {file.name: file for file in files_below(folder)}
