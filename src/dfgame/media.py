@@ -8,6 +8,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -70,11 +71,12 @@ def read_frames(path: Path, indices: Collection[int] | None = None) -> Iterator[
     with _opened(path) as container:
         stream = _video_stream(container, path)
         stream.codec_context.thread_count = 1
+        converter = VideoReformatter()
         index = -1
         try:
             for index, decoded in enumerate(container.decode(stream)):
                 if indices is None or index in indices:
-                    yield Frame(index, float(decoded.time or 0.0), _upright(decoded))
+                    yield Frame(index, float(decoded.time or 0.0), _upright(decoded, converter))
                 if index == last:
                     return
         except FFmpegError as error:
@@ -124,7 +126,7 @@ def transcode(path: Path, to: Path, crf: int) -> None:
         number = 0
         try:
             for number, decoded in enumerate(source.decode(stream), start=1):
-                upright = av.VideoFrame.from_ndarray(_upright(decoded)) if decoded.rotation else decoded
+                upright = av.VideoFrame.from_ndarray(_upright(decoded, VideoReformatter())) if decoded.rotation else decoded
                 if number == 1:
                     encoder.width, encoder.height = upright.width // 2 * 2, upright.height // 2 * 2
                 fitting = upright.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
@@ -179,7 +181,8 @@ def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
     return container.streams.video[0]
 
 
-def _upright(decoded: av.VideoFrame) -> RgbImage:
-    image = np.asarray(decoded.to_ndarray(format="rgb24"), np.uint8)
+def _upright(decoded: av.VideoFrame, converter: VideoReformatter) -> RgbImage:
+    """A frame as RGB; a converter that serves all frames of a video is made ready once only."""
+    image = np.asarray(converter.reformat(decoded, format="rgb24").to_ndarray(), np.uint8)
     quarter_turns = round(decoded.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns), np.uint8)

@@ -25,8 +25,8 @@ def small_grey(image: RgbImage) -> tuple[Grey, float]:
     height, width = image.shape[:2]
     scale = max(max(height, width) / SMALL_SIDE, 1.0)
     size = max(round(width / scale), 1), max(round(height / scale), 1)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), scale
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
 def travel(pictures: Sequence[Grey], scale: float, face: Face) -> list[Point]:
