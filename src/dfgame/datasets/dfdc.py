@@ -169,7 +169,7 @@ def _challenge(place: Place) -> Iterator[Video]:
 
 
 def _video(place: Place, file: Path, entry: Entry, files: dict[str, Path]) -> Video:
-    folders = [*reversed(file.relative_to(place.root).parts[:-1]), place.root.resolve().name]
+    folders = [*reversed(file.relative_to(place.root).parts[:-1]), place.root.absolute().name]
     splits: list[Split | None] = [*map(split_named, folders), entry.split]
     original = files.get(entry.original, file.with_name(entry.original)) if entry.original else None
     return Video(

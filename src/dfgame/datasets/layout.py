@@ -1,9 +1,10 @@
 """What a layout says of a folder, and what every layout needs to say it."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol
 
 from dfgame.media import PICTURE_SUFFIXES, VIDEO_SUFFIXES
@@ -109,22 +110,29 @@ class DataSet:
 
 def files_below(folder: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> list[Path]:
     """The files directly in a folder that have one of these suffixes and are not hidden, sorted."""
-    if not folder.is_dir():
-        return []
-    found = (path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith("."))
-    return sorted(path for path in found if path.is_file())
+    return [folder / entry.name for entry in _entries(folder) if _suffix(entry) in suffixes and entry.is_file()]
 
 
 def folders_below(folder: Path) -> list[Path]:
     """The folders directly in a folder that are not hidden, sorted; none where it is not there."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [folder / entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
 def has_pictures(folder: Path) -> bool:
     """Whether there is a picture directly in a folder."""
-    return any(path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+    return any(_suffix(entry) in PICTURE_SUFFIXES for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder and not hidden, sorted; they know what they are without another look at the disk."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _suffix(entry: os.DirEntry[str]) -> str:
+    return PurePath(entry.name).suffix.lower()
 
 
 def is_there(path: Path) -> bool:
