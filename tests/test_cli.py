@@ -39,7 +39,7 @@ def test_help_imports_neither_torch_nor_opencv():
         (["train", "m", "r", "--blur.window", "4"], "--blur.window: must be odd and at least 3"),
         (["train", "m", "r", "--blur.windw", "5"], "Did you mean --blur.window?"),
         (["train", "m", "r", "--game", "chess"], 'Invalid value "chess" for --game'),
-        (["extract", "nowhere", "out"], "nowhere: no such folder"),
+        (["extract", "nowhere", "out"], "nowhere: no such file or folder"),
         (["forge", "nowhere", "out"], "nowhere: no such folder"),
         (["train", "m", "r", "--config", "no.toml"], "--config no.toml: cannot be read (No such file or directory)"),
         (["frobnicate"], "frobnicate"),

@@ -305,7 +305,7 @@ class TestAgain:
         def broken(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(dfgame.extract.job, "_put_in_place", broken)
+        monkeypatch.setattr("dfgame.extract.job._put_in_place", broken)
         with pytest.raises(KeyboardInterrupt):
             extract_video(job)
         assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

@@ -363,7 +363,7 @@ class TestMotion:
     def pictures(self, places: list[tuple[int, int]]):
         noise = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (200, 260)).astype(np.uint8), (0, 0), 3)
         noise = cv2.equalizeHist(noise)
-        return [np.roll(noise, (y, x), axis=(0, 1)) for x, y in places]
+        return [np.asarray(np.roll(noise, (y, x), axis=(0, 1)), np.uint8) for x, y in places]
 
     def test_the_way_of_a_face_is_that_of_its_pixels(self):
         places = [(0, 0), (3, 1), (5, 4), (4, 8), (0, 9)]

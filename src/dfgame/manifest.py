@@ -183,7 +183,9 @@ def check_leaks(table: pa.Table) -> None:
                 people.setdefault((dataset, person), set()).add(split)
     leaks = sorted(person for (_, person), of_person in people.items() if len(of_person) > 1)
     if leaks:
-        raise UserError(f"people are in two splits: {_first(leaks)}", "split by person: see the data set's splits/*.json")
+        raise UserError(
+            f"people are in two splits: {_first(leaks)}", "split by person: see the data set's splits/*.json"
+        )
     files: dict[str, dict[str, str]] = {}
     found = table.group_by(["sha256", "split", "video"]).aggregate([])
     for content, split, video in zip(*(found[name].to_pylist() for name in ("sha256", "split", "video")), strict=True):

@@ -55,36 +55,41 @@ def count_frames(path: Path) -> int:
             raise MediaError(f"{path}: cannot be read to its end ({error.strerror})") from None
 
 
-def read_frames(path: Path, indices: Collection[int] | None = None) -> Iterator[Frame]:
+def read_frames(path: Path, indices: Collection[int] | None = None, grey: bool = False) -> Iterator[Frame]:
     """Decode a video once, in order, on one thread; yield all frames, or those with the given numbers.
 
-    Frames are turned upright. Of a damaged file, what can be decoded is yielded first. A picture is one frame.
+    Frames are turned upright. Of a damaged file, what can be decoded is yielded first. A picture is one frame. With
+    `grey` the images are height x width, the video's brightness alone.
 
     Raises:
         MediaError: it is not a video, or it ends or breaks before all its declared frames were decoded.
     """
     if path.suffix.lower() in PICTURE_SUFFIXES:
         if indices is None or 0 in indices:
-            yield Frame(0, 0.0, read_image(path))
+            image = read_image(path)
+            yield Frame(0, 0.0, image.max(axis=2) if grey else image)
         return
     last = max(indices, default=-1) if indices is not None else None
     with _opened(path) as container:
         stream = _video_stream(container, path)
         stream.codec_context.thread_count = 1
-        converter = VideoReformatter()
-        index = -1
+        converter, pixels = VideoReformatter(), "gray" if grey else "rgb24"
+        index, hidden = -1, 0
         try:
-            for index, decoded in enumerate(container.decode(stream)):
-                if indices is None or index in indices:
-                    yield Frame(index, float(decoded.time or 0.0), _upright(decoded, converter))
-                if index == last:
-                    return
+            for packet in container.demux(stream):
+                hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
+                for decoded in packet.decode():
+                    index += 1
+                    if indices is None or index in indices:
+                        yield Frame(index, float(decoded.time or 0.0), _upright(decoded, converter, pixels))
+                    if index == last:
+                        return
         except FFmpegError as error:
             raise MediaError(f"{path}: breaks off after {index + 1} frames ({error.strerror})") from None
         if index < 0:
             raise MediaError(f"{path}: a video without a frame")
-        if stream.frames and index + 1 < stream.frames:
-            raise MediaError(f"{path}: breaks off after {index + 1} of {stream.frames} frames")
+        if stream.frames and index + 1 < stream.frames - hidden:
+            raise MediaError(f"{path}: breaks off after {index + 1} of {stream.frames - hidden} frames")
 
 
 def write_video(path: Path, frames: Iterable[RgbImage], fps: int, crf: int) -> None:
@@ -124,9 +129,11 @@ def transcode(path: Path, to: Path, crf: int) -> None:
         encoder.pix_fmt = "yuv420p"
         encoder.time_base = stream.time_base
         number = 0
+        converter = VideoReformatter()
         try:
             for number, decoded in enumerate(source.decode(stream), start=1):
-                upright = av.VideoFrame.from_ndarray(_upright(decoded, VideoReformatter())) if decoded.rotation else decoded
+                turned = _upright(decoded, converter, "rgb24") if decoded.rotation else None
+                upright = decoded if turned is None else av.VideoFrame.from_ndarray(turned)
                 if number == 1:
                     encoder.width, encoder.height = upright.width // 2 * 2, upright.height // 2 * 2
                 fitting = upright.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
@@ -167,7 +174,7 @@ def _from_deep_grey(values: NDArray[np.generic]) -> RgbImage:
 
 def _opened(path: Path) -> InputContainer:
     try:
-        return av.open(str(path))
+        return av.open(str(path), metadata_errors="replace")
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file") from None
     except (FFmpegError, OSError) as error:
@@ -181,8 +188,8 @@ def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
     return container.streams.video[0]
 
 
-def _upright(decoded: av.VideoFrame, converter: VideoReformatter) -> RgbImage:
-    """A frame as RGB; a converter that serves all frames of a video is made ready once only."""
-    image = np.asarray(converter.reformat(decoded, format="rgb24").to_ndarray(), np.uint8)
+def _upright(decoded: av.VideoFrame, converter: VideoReformatter, pixels: str) -> RgbImage:
+    """A frame's pixels; a converter that serves all frames of a video is made ready once only."""
+    image = np.asarray(converter.reformat(decoded, format=pixels).to_ndarray(), np.uint8)
     quarter_turns = round(decoded.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns), np.uint8)

@@ -14,8 +14,7 @@ def extract(
     """Cut the faces out of the videos of the data set ROOT; writes OUT/manifest.parquet and the crops.
 
     ROOT is FaceForensics++ with or without DeepFakeDetection, Celeb-DF, DFDC, a tree made by `dfgame forge`, a folder
-    with real/ and fake/, a table of paths and labels, or faces that were cut out before; its layout is told by looking
-    at it. A call that was interrupted goes on when it is made again; another ROOT with the same OUT joins its manifest.
+    with real/ and fake/, a table of paths and labels, or faces that were cut out before; looking at it tells which. A call that was interrupted goes on when it is made again; another ROOT with the same OUT joins its manifest.
 
     For example:
 
@@ -52,6 +51,8 @@ def extract(
         words = "the altered one was taken where a mask or the real video shows it, else the largest steady one"
         console.print(f"{report.several_faces} videos show several faces at a time: {words}", soft_wrap=True)
     if report.fewer_frames:
-        console.print(f"{report.fewer_frames} videos have fewer than {settings.frames} frames: all of theirs were taken")
+        console.print(
+            f"{report.fewer_frames} videos have fewer than {settings.frames} frames: all of theirs were taken"
+        )
     report_failures(report.failures, out / FAILURES)
     return 1 if report.failures else 0

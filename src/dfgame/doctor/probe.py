@@ -99,7 +99,7 @@ def _picture(seen: Probe, job: ProbeJob) -> Probe:
 def _folder(job: ProbeJob) -> Probe:
     """All pictures by their lengths in bytes; the first, the middle and the last, or all, by their pixels."""
     there = {path.name: path for path in sorted(job.file.iterdir()) if path.suffix.lower() in PICTURE_SUFFIXES}
-    wanted = job.crops or [name for name in there if not name.startswith(".")]
+    wanted = [Path(crop).name for crop in job.crops] or [name for name in there if not name.startswith(".")]
     lengths = {name: there[name].stat().st_size for name in wanted if name in there}
     bad = {name: ("missing", "not in the folder") for name in wanted if name not in there}
     bad |= {name: ("empty", "0 bytes") for name, length in lengths.items() if length == 0}

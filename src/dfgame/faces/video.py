@@ -142,7 +142,7 @@ class _Masks:
     """The frames of a mask's video, in the order of its frames. A mask that cannot be read is a problem, no error."""
 
     def __init__(self, path: Path, indices: Collection[int]) -> None:
-        self._frames, self._next = read_frames(path, indices), None
+        self._frames, self._next = read_frames(path, indices, grey=True), None
         self.problem: MediaError | None = None
 
     def of(self, index: int) -> RgbImage | None:
@@ -227,7 +227,7 @@ class _Search:
         write_png(file, self._cut_out(seen.frame.image, sighting.face))
         if seen.mask is not None:
             mask = self._to / f"{name}.mask.png"
-            write_png(mask, self._cut_out(seen.mask, sighting.face)[:, :, :1])
+            write_png(mask, self._cut_out(seen.mask, sighting.face))
             self._shares.setdefault(sighting.track, []).append(_brightness(seen.mask, sighting.face))
         found = FoundFace(seen.frame.index, seen.frame.time, sighting.face, file, mask)
         self.result.found.setdefault(sighting.track, []).append(found)
@@ -241,12 +241,12 @@ def _brightness(image: RgbImage, face: Face) -> float:
 
 
 def write_png(path: Path, image: RgbImage) -> None:
-    """Write an RGB image, or one of a single channel, as a lossless PNG, with the fast compression.
+    """Write an RGB image, or a grey one without colours, as a lossless PNG, with the fast compression.
 
     Raises:
         OSError: it cannot be written.
     """
-    _, encoded = cv2.imencode(".png", np.ascontiguousarray(image[:, :, ::-1]), _FAST_PNG)
+    _, encoded = cv2.imencode(".png", image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1]), _FAST_PNG)
     path.write_bytes(encoded.tobytes())
 
 
