@@ -20,7 +20,7 @@ from dfgame.train import train_run
 REAL, FAKE = "original_sequences/youtube/{}/videos/{}.mp4", "manipulated_sequences/{}/{}/videos/{}_{}.mp4"
 CROPS = ExtractConfig(size=48, frames=4, workers=2, compressions=("c23",))
 PEOPLE = [(split, person) for split, pair in PAIRS.items() for person in pair]
-OTHER = dict([*(pair for pair in PAIRS.values()), *(pair[::-1] for pair in PAIRS.values())])
+OTHER = {one: two for a, b in PAIRS.values() for one, two in ((a, b), (b, a))}
 
 
 def copied(start: Path, end: Path) -> None:
@@ -49,7 +49,7 @@ def deep_fake_detection(mini: Path, crops: Path, root: Path) -> Path:
         ("01_02__talking__ABCDEFGH", "02_01__talking__IJKLMNOP", "02_01__talking__QRSTUVWX")
     ):
         copied(mini / FAKE.format("FaceSwap", "c40", f"00{number}", OTHER[f"00{number}"]), fakes / f"{name}.mp4")
-    return fakes / f"{name}.mp4"
+    return fakes / "02_01__talking__QRSTUVWX.mp4"
 
 
 def celebdf(mini: Path, crops: Path, root: Path) -> Path:
