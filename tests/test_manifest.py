@@ -17,7 +17,7 @@ def row(**values: Any) -> dict[str, Any]:
     common = {"path": "a.png", "video": "a.mp4", "dataset": "d", "frame": 0, "time": 0.04, "label": "real"}
     common |= {"method": "original", "compression": "c23", "identity": "000", "source": None, "split": "train"}
     common |= {"left": 1.0, "top": 2.0, "right": 3.0, "bottom": 4.5, "landmarks": [0.5] * 10, "score": 0.75}
-    return common | {"track": 0} | values
+    return common | {"track": 0, "mask": None, "sha256": None} | values
 
 
 def table_of(*rows: dict[str, Any]) -> pa.Table:
