@@ -214,6 +214,16 @@ class TestQualities:
         videos = extract_faces(raw, tmp_path / "out", config).table["video"].to_pylist()
         assert len(set(videos)) == 2 and len(videos) == 2 * CLIP_FRAMES
 
+    def test_without_a_raw_video_there_is_nothing_to_make_them_from(self, mini_ff, tmp_path):
+        with pytest.raises(UserError, match="no raw video"):
+            extract_faces(mini_ff, tmp_path / "out", ExtractConfig(qualities=("c30",)))
+
+    def test_lists_of_splits_are_refused_where_the_data_has_its_own(self, mini_ff, tmp_path):
+        for label in ("real", "fake"):
+            clip(tmp_path / "in" / label / "a.mp4", moving(1, frames=2))
+        with pytest.raises(UserError, match="--splits"):
+            extract_faces(tmp_path / "in", tmp_path / "out", ExtractConfig(splits=mini_ff / "splits"))
+
     @pytest.mark.parametrize("quality", ["40", "c0", "c52", "cc", "C23"])
     def test_what_is_no_quality_is_refused(self, quality):
         with pytest.raises(SettingError, match="--qualities"):

@@ -10,6 +10,9 @@ from dfgame.records import UserError
 LAYOUTS: tuple[Layout, ...] = (table, lists, deepfakebench, faceforensics, celebdf, dfdc, frames, folder)
 """Tried in this order, the particular before the general."""
 
+_TAKE_SPLITS: tuple[Layout, ...] = (faceforensics, celebdf, frames, deepfakebench)
+"""Those whose lists of splits may lie elsewhere; the others have none, or in the data."""
+
 __all__ = ["LAYOUTS", "DataSet", "Layout", "Place", "find_data"]
 
 
@@ -39,6 +42,8 @@ def find_data(
         empty = root.is_dir() and not any(root.iterdir())
         expected = "; or ".join(one.EXPECTED for one in LAYOUTS)
         raise UserError(f"{root}: {'an empty folder' if empty else 'not a known layout'}", f"expected {expected}")
+    if splits is not None and chosen not in _TAKE_SPLITS:
+        raise UserError(f"--splits {splits}: the layout {chosen.NAME} takes none from elsewhere", "leave out --splits")
     place = Place(root, splits)
     videos = sorted(chosen.find(place), key=lambda video: video.path)
     if not videos:

@@ -60,13 +60,17 @@ def make_jobs(
 
     The crops go to `Deepfakes_c23/001_870`, as the reference's list files name them, in the folder `below` of OUT.
     Videos that would share such a folder (in plain folders, names repeat) get their path's hash added.
+
+    Raises:
+        UserError: qualities are to be made, and there is no raw video.
     """
-    raw = {video.path: None for video in videos} | {
-        made.path: video.path for video in videos for made in _qualities(video, config.qualities)
-    }
     there = {video.path: video for video in videos}
-    made = {one.path: one for video in videos for one in _qualities(video, config.qualities)}
-    wanted = [video for video in (made | there).values() if _is_wanted(video, config)]
+    made = {one.path: (one, video.path) for video in videos for one in _qualities(video, config.qualities)}
+    if set(config.qualities) - {"raw"} and not made:
+        raise UserError("--qualities: there is no raw video to make them from", "leave out --qualities")
+    raw = {path: source for path, (_, source) in made.items() if path not in there}
+    every = {path: one for path, (one, _) in made.items()} | there
+    wanted = [video for video in every.values() if _is_wanted(video, config)]
     names = [f"{video.method}_{video.compression}/{Path(video.path).stem}" for video in wanted]
     uses = Counter(name.casefold() for name in names)
     folders = [
@@ -74,7 +78,7 @@ def make_jobs(
         for name, video in zip(names, wanted, strict=True)
     ]
     return [
-        ExtractJob(root, out, f"{below}{crops}", video, config, None if video.path in there else raw[video.path])
+        ExtractJob(root, out, f"{below}{crops}", video, config, raw.get(video.path))
         for crops, video in zip(folders, wanted, strict=True)
     ]
 
