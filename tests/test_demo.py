@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from dfgame.config import AdversaryConfig, DemoConfig, SettingError
+from dfgame.datasets.photographs import find_photographs
 from dfgame.demo import extract_settings, forge_settings, packaged_faces, run_demo, train_settings
 from dfgame.forgery.build import build_tree
-from dfgame.forgery.photographs import find_photographs
 from dfgame.records import UserError
 
 RECORD_KEYS = {

@@ -16,6 +16,7 @@ from PIL import Image
 from conftest import orl_face
 from dfgame.config import ForgeConfig
 from dfgame.datasets import find_data
+from dfgame.datasets.photographs import find_photographs
 from dfgame.faces.detect import default_detector
 from dfgame.forgery import align
 from dfgame.forgery.build import build_tree
@@ -23,7 +24,7 @@ from dfgame.forgery.clip import render
 from dfgame.forgery.expression import reposed
 from dfgame.forgery.face2face import Face2Face
 from dfgame.forgery.faceswap import FaceSwap
-from dfgame.forgery.photographs import Person, Photograph, find_face, find_photographs, split_pairs
+from dfgame.forgery.photographs import Person, Photograph, find_face, split_pairs
 from dfgame.media import read_frames
 from dfgame.records import COMPRESSIONS, METHODS, SPLITS, UserError
 

@@ -1,14 +1,16 @@
 """Balanced batches of real and fake crops. The batch of a round follows from (seed, round) and nothing else.
 
+The fakes are the manifest's, or are forged from the real crops on the spot.
 So a run that is killed goes on exactly where it was, without any state of a sampler to save; and the batches
 do not depend on how many processes load them.
 """
 
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -20,7 +22,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dfgame.augment import Augmentation
-from dfgame.records import LABELS, Label, UserError
+from dfgame.config import LiveFamilyName
+from dfgame.faces.crop import points_in_crop
+from dfgame.footage import Footage
+from dfgame.forgery.live import Forger
+from dfgame.manifest import made_by
+from dfgame.media import RgbImage
+from dfgame.records import LABELS, Face, Label, UserError
 
 PREFETCHED_BATCHES = 4
 MEND_CROPS = "extract the faces again into a new folder"
@@ -40,6 +48,15 @@ def read_crop(path: Path, size: int) -> UInt8[Tensor, "3 H W"]:
     Raises:
         UserError: the file is missing or is not a picture.
     """
+    return fitted(read_stored(path), size)
+
+
+def read_stored(path: Path) -> RgbImage:
+    """A face crop as it is stored.
+
+    Raises:
+        UserError: the file is missing or is not a picture.
+    """
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)  # imread fails on some file names
     except (OSError, cv2.error) as error:
@@ -47,9 +64,15 @@ def read_crop(path: Path, size: int) -> UInt8[Tensor, "3 H W"]:
         raise UserError(f"{path}: {problem}", MEND_CROPS) from None
     if image is None:
         raise UserError(f"{path}: not a picture", MEND_CROPS)
+    return np.asarray(image, np.uint8)
+
+
+def fitted(image: RgbImage, size: int) -> UInt8[Tensor, "3 H W"]:
+    """An image as a tensor of `size` x `size`."""
     if image.shape[:2] != (size, size):
         shrinks = size < max(image.shape[:2])
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        image = np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), np.uint8)
     return torch.from_numpy(image).permute(2, 0, 1)
 
 
@@ -65,6 +88,8 @@ class RoundBatches(Dataset[Batch]):
     their number of frames; with "frame" each half walks its list of frames, shuffled anew each time it is through.
     `classes` are the names whose indices are the labels. Where several processes train together, `shard` is (this
     one, how many): each loads its share of every batch, half real and half fake, `block` images at a time in turn.
+    With a `forger` the fakes are its forgeries of the very crops that are the batch's real half. `footage` is what
+    each image goes through before it is brought to the detector's size.
     """
 
     def __init__(
@@ -80,13 +105,15 @@ class RoundBatches(Dataset[Batch]):
         sampling: str = "video",
         shard: tuple[int, int] = (0, 1),
         block: int = 1,
+        forger: Forger | None = None,
+        footage: Footage | None = None,
     ) -> None:
         self._folder, self._batch_size, self._image_size = folder, batch_size, image_size
         self._augmentation, self._seed = augmentation, seed
         self._shard, self._block = shard, block
-        self._sampling = sampling
+        self._sampling, self._forger, self._footage = sampling, forger, footage
         self._videos: dict[Label, list[list[tuple[str, int]]]] = {
-            label: _crops_by_video(table, label, classes) for label in LABELS
+            label: _crops_by_video(table, label, classes) for label in (LABELS if forger is None else LABELS[:1])
         }
         self._frames = {label: list(chain.from_iterable(videos)) for label, videos in self._videos.items()}
         self._orders: dict[Label, tuple[int, NDArray[np.intp]]] = {}
@@ -98,7 +125,7 @@ class RoundBatches(Dataset[Batch]):
                 )
 
     def draw(self, round_number: int) -> list[tuple[str, int, int]]:
-        """The (crop, class, augmentation seed) of a round, of all processes."""
+        """The (crop, class, seed) of a round, of all processes; a forged fake has the crop and seed of its original."""
         rng = np.random.default_rng((self._seed, round_number))
         half = self._batch_size // 2
         drawn = []
@@ -110,6 +137,8 @@ class RoundBatches(Dataset[Batch]):
             else:
                 chosen = [self._walked(label, round_number * half + k) for k in range(half)]
             drawn += [(crop, number, int(rng.integers(2**62))) for crop, number in chosen]
+        if self._forger is not None:
+            drawn += [(crop, 1, seed) for crop, _, seed in drawn]
         return drawn
 
     def _walked(self, label: Label, step: int) -> tuple[str, int]:
@@ -124,10 +153,40 @@ class RoundBatches(Dataset[Batch]):
     def __getitem__(self, round_number: int) -> Batch:
         own, processes = self._shard
         drawn = [item for place, item in enumerate(self.draw(round_number)) if place // self._block % processes == own]
-        images = [
-            self._augmentation(read_crop(self._folder / crop, self._image_size), seed) for crop, _, seed in drawn
-        ]
+        images = [self._image(*item) for item in drawn]
         return Batch(to_unit(torch.stack(images)), torch.tensor([number for _, number, _ in drawn]))
+
+    def _image(self, crop: str, number: int, seed: int) -> UInt8[Tensor, "3 H W"]:
+        stored = self._forger(crop, seed) if self._forger and number else read_stored(self._folder / crop)
+        seen = self._footage(stored, seed) if self._footage else stored
+        return self._augmentation(fitted(seen, self._image_size), seed)
+
+
+def forger_of(table: pa.Table, folder: Path, families: Sequence[LiveFamilyName]) -> Forger:
+    """Who forges the fakes of a training from these rows' real crops.
+
+    Raises:
+        UserError: the crops were not cut out here, so that nobody knows where the eyes lie in them.
+    """
+    real = table.filter(pa.array([label == LABELS[0] for label in table["label"].to_pylist()]))
+    settings = made_by(table).get("settings", {})
+    if not settings.get("margin"):
+        raise UserError("--live.families: crops of unknown margin", "cut them out with `dfgame extract`")
+    how = settings["margin"], settings["size"], settings["alignment"]
+    crops = {
+        row["path"]: (points_in_crop(_face(row), *how), f"{row['dataset']}/{row['identity']}")
+        for row in real.to_pylist()
+    }
+    return Forger(crops, partial(_stored_below, folder), families)
+
+
+def _stored_below(folder: Path, path: str) -> RgbImage:
+    return read_stored(folder / path)
+
+
+def _face(row: dict[str, Any]) -> Face:
+    points = tuple(zip(row["landmarks"][::2], row["landmarks"][1::2], strict=True))
+    return Face((row["left"], row["top"], row["right"], row["bottom"]), points, row["score"])
 
 
 def round_loader(batches: RoundBatches, rounds: Sequence[int], workers: int) -> DataLoader[Batch]:

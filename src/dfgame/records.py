@@ -1,10 +1,12 @@
 """The values that are handed from room to room, and the words they are labelled with."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Label = Literal["real", "fake"]
 Split = Literal["train", "val", "test"]
+Kind = Literal["picture", "video"]
+Verdict = Literal["fake", "real", "inconclusive", "no face"]
 
 LABELS: tuple[Label, ...] = ("real", "fake")
 """Class names; the index of a name is its class number: real 0, fake 1."""
@@ -78,3 +80,67 @@ class Failure:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CropRule:
+    """How faces are cut out: as `extract` does with these settings, whose names they have."""
+
+    margin: float
+    alignment: str
+    size: int
+    min_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Which trained detector said something: its name, its version, the SHA-256 of its file."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """A face in a frame at `time` seconds: its calibrated probability of fake, its box in pixels of the frame."""
+
+    time: float
+    p_fake: float
+    box: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackScore:
+    """One face followed through a shot: the calibrated mean of its frames, and from when to when it was seen."""
+
+    id: int
+    p_fake: float
+    first_time: float
+    last_time: float
+    frames: tuple[FaceScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileVerdict:
+    """What is said of a picture or a video; `p_fake` is None without a face.
+
+    `error` says why the file could not be read to its end; what could be read has its verdict all the same.
+    """
+
+    file: str
+    sha256: str
+    kind: Kind
+    verdict: Verdict
+    p_fake: float | None
+    tracks: tuple[TrackScore, ...]
+    model: Model
+    error: str | None = None
+
+
+def verdict_json(said: FileVerdict | Failure) -> dict[str, Any]:
+    """A file's verdict, or why there is none, as plain JSON values; `error` is there only if something is wrong."""
+    if isinstance(said, Failure):
+        return {"file": said.path, "verdict": None, "error": said.reason}
+    values = asdict(said)
+    return values if said.error else {key: value for key, value in values.items() if key != "error"}

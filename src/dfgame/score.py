@@ -13,23 +13,10 @@ from dfgame.augment import Augmentation
 from dfgame.batches import crop_loader
 from dfgame.checkpoint import load_detector, read_record
 from dfgame.config import EvaluateConfig
+from dfgame.devices import pick_device
 from dfgame.jobs import progress_bar
 from dfgame.models import Detector, class_names, probabilities
 from dfgame.records import UserError
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is an accelerator where there is one, the processor otherwise.
-
-    Raises:
-        UserError: the device that was named is not there.
-    """
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if name == "auto":
-        return accelerator or torch.device("cpu")
-    if name != "cpu" and (accelerator is None or accelerator.type != name):
-        raise UserError(f"--device {name}: there is none on this machine", "use --device auto or cpu")
-    return torch.device(name)
 
 
 def score_crops(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from dfgame.adversaries import Adversary, make_adversary, make_optimizer
 from dfgame.augment import Augmentation, diff_augment
-from dfgame.batches import Batch, RoundBatches, plainly, round_loader
+from dfgame.batches import Batch, RoundBatches, forger_of, plainly, round_loader
 from dfgame.checkpoint import (
     ADVERSARY_FILE,
     RUN_FILE,
@@ -34,6 +34,7 @@ from dfgame.checkpoint import (
 from dfgame.config import TrainConfig
 from dfgame.curves import Curves
 from dfgame.files import write_json
+from dfgame.footage import Footage
 from dfgame.game import Round, play_round
 from dfgame.jobs import console, progress_bar
 from dfgame.metrics import video_means
@@ -92,6 +93,8 @@ class Training:
             sampling=config.sampling,
             shard=(processes.index, processes.count),
             block=config.accumulate,
+            forger=forger_of(rows.train, folder, config.live.families) if config.live.families else None,
+            footage=Footage(config.footage) if config.footage.chance else None,
         )
         self._layout = torch.channels_last if config.channels_last else torch.contiguous_format
         torch.manual_seed(config.seed)

@@ -4,7 +4,7 @@ These classes are the only source of the command line's flags and help, of the k
 and of the settings saved with every result. The string below a field is its help.
 """
 
-from dfgame.config.data import DoctorConfig, ExtractConfig, ForgeConfig
+from dfgame.config.data import DoctorConfig, ExtractConfig, FootageConfig, ForgeConfig, LiveConfig
 from dfgame.config.idle import idle_settings
 from dfgame.config.players import (
     AdditiveConfig,
@@ -18,8 +18,19 @@ from dfgame.config.players import (
     ResidualConfig,
 )
 from dfgame.config.train import HOUSEKEEPING, TrainConfig, train_config_from_dict
-from dfgame.config.use import BenchConfig, DemoConfig, EvaluateConfig
-from dfgame.config.values import Compression, Device, Game, Method, Perturbation, SettingError, flat, to_dict, to_flags
+from dfgame.config.use import BenchConfig, CalibrateConfig, DemoConfig, EvaluateConfig, InspectConfig
+from dfgame.config.values import (
+    Compression,
+    Device,
+    Game,
+    LiveFamilyName,
+    Method,
+    Perturbation,
+    SettingError,
+    flat,
+    to_dict,
+    to_flags,
+)
 
 __all__ = [
     "HOUSEKEEPING",
@@ -28,6 +39,7 @@ __all__ = [
     "AugmentConfig",
     "BenchConfig",
     "BlurConfig",
+    "CalibrateConfig",
     "Compression",
     "DemoConfig",
     "DetectorConfig",
@@ -36,9 +48,13 @@ __all__ = [
     "EvaluateConfig",
     "ExtractConfig",
     "FlowConfig",
+    "FootageConfig",
     "ForgeConfig",
     "Game",
+    "InspectConfig",
     "KernelConfig",
+    "LiveConfig",
+    "LiveFamilyName",
     "Method",
     "OptimizerConfig",
     "Perturbation",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dfgame.config.values import Compression, Method, at_least, require
+from dfgame.config.values import Compression, LiveFamilyName, Method, at_least, require
 from dfgame.records import METHODS
 
 
@@ -104,6 +104,36 @@ class ExtractConfig:
             known = re.fullmatch(r"raw|c([1-9]|[1-4]\d|5[01])", quality) is not None
             require(known, "qualities", f"raw, or c and an H.264 CRF such as c23 or c40, not {quality}")
         at_least("workers", self.workers, 0)
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """Fakes that are made while training from the real crops alone, new ones in every round."""
+
+    families: tuple[LiveFamilyName, ...] = ()
+    """Families of the fakes, in place of the manifest's own; a name twice is drawn twice as often. Each batch then
+    holds pairs: a real crop and a forgery of it, which share augmentation and compression."""
+
+
+@dataclass(frozen=True)
+class FootageConfig:
+    """Training crops as video shows them: smaller, moving, noisy, through real H.264."""
+
+    chance: float = 0.0
+    """Probability that a crop goes through it."""
+    crf: tuple[int, int] = (18, 45)
+    """Range of H.264's constant rate factor."""
+    scale: tuple[float, float] = (0.45, 1.0)
+    """Range of the size at which it is encoded, as a share of the stored crop's."""
+    twice: float = 0.3
+    """Probability that it was encoded before, at a better quality and a larger size."""
+
+    def __post_init__(self) -> None:
+        for name in ("chance", "twice"):
+            require(0 <= getattr(self, name) <= 1, f"footage.{name}", "a probability, from 0 to 1")
+        require(1 <= self.crf[0] <= self.crf[1] <= 51, "footage.crf", "two numbers from 1 to 51, the lower first")
+        ordered = 0.05 <= self.scale[0] <= self.scale[1] <= 1
+        require(ordered, "footage.scale", "two shares from 0.05 to 1, the lower first")
 
 
 @dataclass(frozen=True)

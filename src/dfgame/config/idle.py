@@ -38,6 +38,8 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("residual", lambda c: c.adversary.perturbation == "residual", "--adversary.perturbation residual"),
     ("additive", lambda c: c.adversary.perturbation == "additive", "--adversary.perturbation additive"),
     ("additive.step", lambda c: c.game == "gradient", "--game gradient"),
+    *((f"footage.{name}", lambda c: c.footage.chance > 0, "--footage.chance") for name in ("crf", "scale", "twice")),
+    ("optimizer.weighted", lambda c: not c.live.families, "no --live.families, whose batches are pairs"),
     *((f"augment.{name}", *_LIGHT) for name in ("flip", "colour")),
     *((f"augment.{name}", *_FULL) for name in ("jpeg", "noise", "grey", "geometry")),
     *((name, *_CHOSEN) for name in ("methods", "compressions", "datasets", "split")),

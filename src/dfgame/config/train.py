@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dfgame.config.data import FootageConfig, LiveConfig
 from dfgame.config.idle import idle_settings
 from dfgame.config.players import (
     AdditiveConfig,
@@ -53,6 +54,8 @@ class TrainConfig:
     flow: FlowConfig = field(default_factory=FlowConfig)
     residual: ResidualConfig = field(default_factory=ResidualConfig)
     additive: AdditiveConfig = field(default_factory=AdditiveConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
+    footage: FootageConfig = field(default_factory=FootageConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     snapshot_interval: int = 5
@@ -105,6 +108,8 @@ class TrainConfig:
             "blur.constraint learn-norm",
             "used with --game generator: nobody else learns",
         )
+        separate = not (self.live.families and self.detector.multi)
+        require(separate, "detector.multi", "used without --live.families, whose fakes have no class of their own")
         for name, needs in idle_settings(self):
             raise SettingError(f"--{name}: changes nothing here, it needs {needs}")
 

@@ -55,6 +55,62 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class CalibrateConfig:
+    """Trained detectors -> one file that scores pictures and videos, with calibrated probabilities."""
+
+    name: str = ""
+    """The detector's name, which every verdict bears; empty is that of OUT."""
+    release: str = "1"
+    """Its version."""
+    split: Literal["train", "val", "test", "all"] = "val"
+    """The split to calibrate on; not one that results are reported on."""
+    checkpoint: str = "best"
+    """`best`, `last` or `epoch_005`."""
+    methods: tuple[str, ...] = ()
+    """Manipulation methods to calibrate on; empty is all that are there."""
+    compressions: tuple[str, ...] = ()
+    """Qualities to calibrate on; empty is all that are there."""
+    datasets: tuple[str, ...] = ()
+    """Data sets of the manifest to calibrate on; empty is all that are there."""
+    frames: int = 24
+    """Frames of a video whose mean is its score, spread evenly over it; 0 is all."""
+    batch_size: int = 32
+    """Images at a time."""
+    workers: int = 1
+    """Processes that load images."""
+    device: Device = "auto"
+    """Where to compute."""
+    overwrite: bool = False
+    """Replace OUT, instead of refusing."""
+
+    def __post_init__(self) -> None:
+        at_least("frames", self.frames, 0)
+        at_least("batch-size", self.batch_size, 1)
+        at_least("workers", self.workers, 0)
+
+
+@dataclass(frozen=True)
+class InspectConfig:
+    """Pictures and videos -> verdicts."""
+
+    detector: Path | None = None
+    """The detector's file, as `dfgame calibrate` writes it; by default the one inside the package."""
+    frames: int = 24
+    """Frames of a video to look at, spread evenly over it."""
+    batch_size: int = 32
+    """Faces scored at a time."""
+    workers: int = 0
+    """Processes that read files and find faces, where there are several files; 0 is one for each core."""
+    device: Device = "auto"
+    """Where to compute."""
+
+    def __post_init__(self) -> None:
+        at_least("frames", self.frames, 1)
+        at_least("batch-size", self.batch_size, 1)
+        at_least("workers", self.workers, 0)
+
+
+@dataclass(frozen=True)
 class BenchConfig:
     """How fast is this machine at each stage."""
 

@@ -10,6 +10,8 @@ Perturbation = Literal["blur", "kernel", "flow", "residual", "additive"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Compression = Literal["raw", "c23", "c40"]
 Method = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
+LiveFamilyName = Literal["selfblend", "lookalike", "mouth", "spectrum", "recompress", "rerender"]
+"""Families of forgery that are made while training: each is the module of that name in forgery/live/."""
 
 
 class SettingError(ValueError):

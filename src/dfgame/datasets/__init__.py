@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from dfgame.datasets import celebdf, deepfakebench, dfdc, faceforensics, folder, frames, lists, table
+from dfgame.datasets import celebdf, deepfakebench, dfdc, faceforensics, folder, frames, lists, photographs, table
 from dfgame.datasets.layout import DataSet, Layout, Place
 from dfgame.datasets.splits import by_identity
 from dfgame.records import UserError
 
-LAYOUTS: tuple[Layout, ...] = (table, lists, deepfakebench, faceforensics, celebdf, dfdc, frames, folder)
+LAYOUTS: tuple[Layout, ...] = (table, lists, deepfakebench, faceforensics, celebdf, dfdc, frames, folder, photographs)
 """Tried in this order, the particular before the general."""
 
 _TAKE_SPLITS: tuple[Layout, ...] = (faceforensics, celebdf, frames, deepfakebench)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from dfgame import __version__
 from dfgame.config import ExtractConfig
 from dfgame.datasets import DataSet, find_data
-from dfgame.extract.job import ExtractJob, extract_video, make_jobs, spread
+from dfgame.extract.job import ExtractJob, extract_video, make_jobs
 from dfgame.extract.records import (
     MAIN,
     MANIFEST,
@@ -34,6 +34,7 @@ from dfgame.extract.records import (
     write_source,
 )
 from dfgame.faces.detect import default_detector, detector_facts
+from dfgame.faces.sample import spread
 from dfgame.files import read_json, writable_folder, write_json
 from dfgame.jobs import console, run_jobs
 from dfgame.manifest import SCHEMA, write_manifest

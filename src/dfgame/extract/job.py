@@ -18,6 +18,7 @@ from dfgame.extract.adopt import adopt
 from dfgame.extract.records import facts_of_file, reason, record_path, short_hash, write_record
 from dfgame.faces.crop import cutter
 from dfgame.faces.detect import FaceDetector, default_detector
+from dfgame.faces.sample import spread
 from dfgame.faces.video import FoundFace, VideoFaces, altered_by_track, find_faces
 from dfgame.media import Frame, MediaError, count_frames, read_frames, transcode
 from dfgame.records import UserError, Video
@@ -129,13 +130,6 @@ def extract_video(job: ExtractJob) -> int:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return faces.frames
-
-
-def spread(total: int, wanted: int) -> list[int]:
-    """The numbers of `wanted` frames spread evenly over `total`, the first and the last among them."""
-    if total <= wanted:
-        return list(range(total))
-    return [round(number * (total - 1) / max(wanted - 1, 1)) for number in range(wanted)]
 
 
 def chosen_frames(total: int, config: ExtractConfig) -> list[int]:

@@ -64,6 +64,16 @@ def align_face(image: RgbImage, face: Face, margin: float, size: int) -> RgbImag
     return np.asarray(cv2.resize(warped, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def points_in_crop(face: Face, margin: float, size: int, alignment: str) -> NDArray[np.float64]:
+    """Where the face's five points lie in its crop, (5, 2), in pixels of the crop."""
+    points = np.array(face.points, np.float64)
+    if alignment == "similarity":
+        matrix = similarity(points, ((TEMPLATE - 0.5) / margin + 0.5) * size)
+        return points @ matrix[:, :2].T + matrix[:, 2]
+    left, top, side = crop_square(face, margin)
+    return (points - (round(left), round(top))) * (size / max(round(side), 1))
+
+
 def similarity(points: NDArray[np.floating], onto: NDArray[np.floating]) -> NDArray[np.float64]:
     """The 2 x 3 matrix of rotation, scale and shift that brings points closest to others, by least squares."""
     x, y = points.T

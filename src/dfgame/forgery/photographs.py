@@ -1,6 +1,5 @@
 """Photographs of faces -> people, each with an id, a split, and photographs whose face is known."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,10 +9,11 @@ import cv2
 import numpy as np
 
 from dfgame.config import ForgeConfig
+from dfgame.datasets.photographs import find_photographs
 from dfgame.faces.detect import FaceDetector, default_detector
 from dfgame.faces.track import area
 from dfgame.jobs import run_jobs
-from dfgame.media import PICTURE_SUFFIXES, MediaError, RgbImage, read_image
+from dfgame.media import MediaError, RgbImage, read_image
 from dfgame.records import SPLITS, Failure, Split, UserError
 
 MIN_SCORE = 0.6
@@ -35,26 +35,6 @@ class Person:
     id: str
     name: str
     photographs: tuple[Photograph, ...]
-
-
-def find_photographs(folder: Path) -> dict[str, list[Path]]:
-    """Pictures by person. A subfolder is a person; without subfolders a file's name up to the first "_" is.
-
-    Raises:
-        UserError: the folder is missing or holds no picture.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder", "give a folder with photographs of faces as FACES")
-    people: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*"), key=lambda p: natural(p.relative_to(folder).as_posix())):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
-            parts = path.relative_to(folder).parts
-            name = "/".join(parts[:-1]) if len(parts) > 1 else path.stem.split("_")[0]
-            people.setdefault(name, []).append(path)
-    if not people:
-        known = ", ".join(sorted(PICTURE_SUFFIXES))
-        raise UserError(f"{folder}: no pictures there", f"give a folder with photographs of faces ({known})")
-    return people
 
 
 def find_people(folder: Path, config: ForgeConfig) -> tuple[list[Person], list[Failure]]:
@@ -138,11 +118,6 @@ def split_pairs(people: list[str], shares: tuple[float, float, float], seed: int
     counts[0] = len(pairs) - counts[1] - counts[2]
     starts = np.cumsum([0, *counts])
     return {split: sorted(pairs[starts[i] : starts[i + 1]]) for i, split in enumerate(SPLITS)}
-
-
-def natural(text: str) -> list[tuple[int, int | str]]:
-    """A key that sorts s2 before s10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 def _fitting(counts: list[int], most: int) -> list[int]:

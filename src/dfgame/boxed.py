@@ -1,0 +1,224 @@
+"""A detector in a box: one file that holds all that an analyst's score depends on.
+
+A safetensors file. Its tensors are those of one or several detectors of one architecture, `0.backbone...`,
+`1.backbone...`, as float16; their probabilities are averaged. Its metadata holds, under `dfgame`, one JSON text: the
+fields of `Facts`, and `format`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dfgame.checkpoint import new_detector
+from dfgame.config import DetectorConfig
+from dfgame.devices import pick_device
+from dfgame.files import atomic_path, sha256
+from dfgame.models import Detector, probabilities
+from dfgame.records import CropRule, Model, UserError, Verdict
+
+FORMAT = 1
+METADATA_KEY = "dfgame"
+PACKAGED = "weights/detector.safetensors"
+"""The box that travels inside the package, where it does."""
+_EDGE = 1e-6
+"""Scores nearer to 0 or 1 than this count as this: their logit is finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling: a logistic function of the logit of a raw score, the mean over a video's frames."""
+
+    slope: float
+    intercept: float
+
+    def __call__(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """The probability of fake, where real and fake are equally likely beforehand."""
+        return 1 / (1 + np.exp(-(self.slope * logit(scores) + self.intercept)))
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Calibrated probabilities from which a verdict is fake, and up to which it is real."""
+
+    fake: float
+    real: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a box says of its detectors; `made` is free: data, seeds, settings, versions."""
+
+    name: str
+    version: str
+    detector: DetectorConfig
+    image_size: int
+    crop: CropRule
+    calibration: Calibration
+    thresholds: Thresholds
+    made: dict[str, Any]
+
+
+class Ensemble(nn.Module):
+    """Detectors of one architecture; what they say together is the mean of their probabilities."""
+
+    def __init__(self, members: Sequence[Detector]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members).to(memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
+        """The raw probability of fake of each image, all that is not real; images are RGB in [0, 1]."""
+        images = images.to(next(self.parameters()).device, memory_format=torch.channels_last)
+        return torch.stack([1 - probabilities(member(images))[:, 0] for member in self.members]).mean(dim=0)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedDetector:
+    """A detector out of its box, ready to score."""
+
+    facts: Facts
+    sha256: str
+    ensemble: Ensemble
+
+    @property
+    def model(self) -> Model:
+        """Which detector it is."""
+        return Model(self.facts.name, self.facts.version, self.sha256)
+
+    def probabilities(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
+        """The raw probability of fake of each image: crops as `facts.crop` says, of side `facts.image_size`."""
+        return self.ensemble(images)
+
+    def calibrated(self, score: float) -> float:
+        """The probability of fake that a raw score means, be it of one frame or the mean of several."""
+        return float(self.facts.calibration(score))
+
+    def verdict(self, p_fake: float) -> Verdict:
+        """What a calibrated probability amounts to."""
+        if p_fake >= self.facts.thresholds.fake:
+            return "fake"
+        return "real" if p_fake <= self.facts.thresholds.real else "inconclusive"
+
+
+def logit(scores: ArrayLike) -> NDArray[np.float64]:
+    """The log-odds of probabilities."""
+    inside = np.clip(np.asarray(scores, np.float64), _EDGE, 1 - _EDGE)
+    return np.log(inside / (1 - inside))
+
+
+def architecture(config: DetectorConfig) -> DetectorConfig:
+    """The settings that make the detector what it is once it is trained."""
+    return replace(config, pretrained=False, weights="", bn2=False)
+
+
+def boxed_weights(detector: Detector) -> dict[str, Tensor]:
+    """A detector's weights as a box keeps them.
+
+    They are float16, where that can hold them, and without the statistics of adversarial images.
+    """
+    return {
+        name.replace(".main.", "."): _halved(value.detach().cpu())
+        for name, value in detector.state_dict().items()
+        if ".auxiliary." not in name
+    }
+
+
+def unboxed(config: DetectorConfig, weights: dict[str, Tensor]) -> Detector:
+    """The detector with these weights, as float32.
+
+    Raises:
+        RuntimeError: they are not its weights.
+        UserError: there is no such detector.
+    """
+    detector = new_detector(architecture(config))
+    detector.load_state_dict({name: _widened(value) for name, value in weights.items()})
+    return detector
+
+
+def save_box(path: Path, facts: Facts, members: Sequence[Detector]) -> None:
+    """Write detectors and what is known of them as one file, whole or not at all."""
+    tensors = {
+        f"{number}.{name}": value.contiguous()
+        for number, member in enumerate(members)
+        for name, value in boxed_weights(member).items()
+    }
+    text = json.dumps({"format": FORMAT, **asdict(facts)}, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={METADATA_KEY: text})
+
+
+def load_detector(path: Path | str | None = None, device: str = "auto") -> BoxedDetector:
+    """The detector of a box, or the one that travels inside the package.
+
+    Args:
+        path: a file of `dfgame calibrate`; None is the packaged one.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        UserError: there is no such file, it is damaged or something else, or the device is not there.
+    """
+    place = Path(str(resources.files("dfgame") / PACKAGED)) if path is None else Path(path)
+    if not place.is_file():
+        if path is None:
+            raise UserError("no trained detector is packaged with this installation", "name a box with --detector")
+        raise UserError(f"{place}: no such file", "`dfgame calibrate` makes a detector's box")
+    to = pick_device(device)
+    try:
+        with safe_open(place, "pt") as file:
+            facts = _read_facts(file.metadata() or {})
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        members = [unboxed(facts.detector, weights) for weights in _by_member(tensors)]
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError, UserError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{place}: not a detector's box, or damaged ({reason})") from None
+    return BoxedDetector(facts, sha256(place), Ensemble(members).to(to))
+
+
+def _read_facts(metadata: dict[str, str]) -> Facts:
+    """The facts in a file's metadata; whatever is wrong with them is a ValueError, KeyError or TypeError."""
+    if METADATA_KEY not in metadata:
+        raise ValueError("it says nothing of a detector")
+    values = json.loads(metadata[METADATA_KEY])
+    if values.pop("format") != FORMAT:
+        raise ValueError("it was written by another version")
+    return Facts(
+        **values
+        | {
+            "detector": DetectorConfig(**values["detector"]),
+            "crop": CropRule(**values["crop"]),
+            "calibration": Calibration(**values["calibration"]),
+            "thresholds": Thresholds(**values["thresholds"]),
+        }
+    )
+
+
+def _by_member(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    members: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, _, inner = name.partition(".")
+        members.setdefault(int(number), {})[inner] = value
+    if not members:
+        raise ValueError("it holds no weights")
+    return [members[number] for number in sorted(members)]
+
+
+def _halved(value: Tensor) -> Tensor:
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if half.isfinite().all() else value.float()
+
+
+def _widened(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value

@@ -1,0 +1,61 @@
+"""A folder of real face photographs and nothing else, as `dfgame forge` takes it.
+
+A subfolder is a person; without subfolders a file's name up to the first "_" is. Such a folder has no fakes: they are
+forged while training.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from dfgame.datasets.layout import Official, Place
+from dfgame.media import PICTURE_SUFFIXES
+from dfgame.records import ORIGINAL, UNKNOWN, UserError, Video
+
+NAME: str = "photographs"
+EXPECTED: str = "photographs of real faces, a subfolder a person or files named PERSON_anything"
+OFFICIAL: Official = {}
+
+
+def recognises(_root: Path) -> bool:
+    """Never: that all faces are real is for the user to say."""
+    return False
+
+
+def find(place: Place) -> Iterator[Video]:
+    """Every photograph as a real video of one frame."""
+    for person, paths in find_photographs(place.root).items():
+        for path in paths:
+            yield Video(
+                path=place.relative(path),
+                label="real",
+                method=ORIGINAL,
+                compression=UNKNOWN,
+                identity=person,
+                dataset=place.base.resolve().name,
+            )
+
+
+def find_photographs(folder: Path) -> dict[str, list[Path]]:
+    """Pictures by person. A subfolder is a person; without subfolders a file's name up to the first "_" is.
+
+    Raises:
+        UserError: the folder is missing or holds no picture.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder", "give a folder with photographs of faces as FACES")
+    people: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*"), key=lambda p: natural(p.relative_to(folder).as_posix())):
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
+            parts = path.relative_to(folder).parts
+            name = "/".join(parts[:-1]) if len(parts) > 1 else path.stem.split("_")[0]
+            people.setdefault(name, []).append(path)
+    if not people:
+        known = ", ".join(sorted(PICTURE_SUFFIXES))
+        raise UserError(f"{folder}: no pictures there", f"give a folder with photographs of faces ({known})")
+    return people
+
+
+def natural(text: str) -> list[tuple[int, int | str]]:
+    """A key that sorts s2 before s10."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]

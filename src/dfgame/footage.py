@@ -1,0 +1,67 @@
+"""What video does to a face before anyone sees it: made smaller, moving, with a sensor's noise, through H.264.
+
+Once or twice, as clips that are downloaded and uploaded again. A real crop and the forgery made from it go through
+the same, from the same seed.
+"""
+
+import cv2
+import numpy as np
+
+from dfgame.config import FootageConfig
+from dfgame.media import RgbImage, through_h264
+
+PRESETS = ("superfast", "veryfast", "faster", "medium")
+FIRST_CRF = (17, 28)
+"""Range of the first of two encodings: what is uploaded again was good once."""
+MOST_FRAMES = 4
+DRIFT = 1.2
+"""Spread of the camera's motion in pixels a frame."""
+NOISE = (0.0, 3.0)
+"""Range of the sensor noise's standard deviation, on the 0-255 scale."""
+
+
+class Footage:
+    """One frame of the clip that a crop is shown as."""
+
+    def __init__(self, config: FootageConfig) -> None:
+        self._config = config
+
+    def __call__(self, image: RgbImage, seed: int) -> RgbImage:
+        """A frame, (H, W, 3), both sides even and as a rule smaller than the crop's."""
+        config, rng = self._config, np.random.default_rng((seed, 1))
+        if rng.random() >= config.chance:
+            return image
+        clip = _clip(image, rng.uniform(*config.scale), rng)
+        if rng.random() < config.twice:
+            clip = through_h264(clip, int(rng.integers(*FIRST_CRF, endpoint=True)), _preset(rng))
+            share = rng.uniform(0.7, 1.0)
+            clip = [_resized(frame, share) for frame in clip]
+        clip = through_h264(clip, int(rng.integers(*config.crf, endpoint=True)), _preset(rng))
+        return clip[rng.integers(len(clip))]
+
+
+def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbImage]:
+    """The crop made smaller and moved along a line, noise new in every frame."""
+    still = _resized(image, share)
+    height, width = still.shape[:2]
+    drift, strength = rng.normal(0, DRIFT, 2), rng.uniform(*NOISE)
+    frames = []
+    for number in range(rng.integers(1, MOST_FRAMES, endpoint=True)):
+        matrix = np.column_stack([np.eye(2), number * drift])
+        moved = still
+        if number:
+            moved = cv2.warpAffine(
+                still, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+            )
+        noise = rng.standard_normal(still.shape, dtype=np.float32) * np.float32(strength)
+        frames.append(np.clip(np.rint(moved + noise), 0, 255).astype(np.uint8))
+    return frames
+
+
+def _resized(image: RgbImage, share: float) -> RgbImage:
+    height, width = (max(round(side * share / 2), 16) * 2 for side in image.shape[:2])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _preset(rng: np.random.Generator) -> str:
+    return PRESETS[rng.integers(len(PRESETS))]
