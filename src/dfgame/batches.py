@@ -125,7 +125,7 @@ class RoundBatches(Dataset[Batch]):
                 )
 
     def draw(self, round_number: int) -> list[tuple[str, int, int]]:
-        """The (crop, class, seed) of a round, of all processes; a forged fake has the crop and seed of its original."""
+        """The (crop, class, seed) of a round, of all processes; a forged fake has its original's crop and seed."""
         rng = np.random.default_rng((self._seed, round_number))
         half = self._batch_size // 2
         drawn = []

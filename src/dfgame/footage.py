@@ -19,6 +19,9 @@ DRIFT = 1.2
 NOISE = (0.0, 3.0)
 """Range of the sensor noise's standard deviation, on the 0-255 scale."""
 
+GRAIN = 16
+"""The noise of a clip is one field, seen through another window in every frame: this much is it larger."""
+
 
 class Footage:
     """One frame of the clip that a crop is shown as."""
@@ -45,6 +48,7 @@ def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbIm
     still = _resized(image, share)
     height, width = still.shape[:2]
     drift, strength = rng.normal(0, DRIFT, 2), rng.uniform(*NOISE)
+    grain = rng.standard_normal((height + GRAIN, width + GRAIN, 3), dtype=np.float32) * np.float32(strength)
     frames = []
     for number in range(rng.integers(1, MOST_FRAMES, endpoint=True)):
         matrix = np.column_stack([np.eye(2), number * drift])
@@ -53,7 +57,8 @@ def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbIm
             moved = cv2.warpAffine(
                 still, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
             )
-        noise = rng.standard_normal(still.shape, dtype=np.float32) * np.float32(strength)
+        top, left = rng.integers(GRAIN, size=2)
+        noise = grain[top : top + height, left : left + width]
         frames.append(np.clip(np.rint(moved + noise), 0, 255).astype(np.uint8))
     return frames
 

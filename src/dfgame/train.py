@@ -37,6 +37,7 @@ from dfgame.files import write_json
 from dfgame.footage import Footage
 from dfgame.game import Round, play_round
 from dfgame.jobs import console, progress_bar
+from dfgame.memory import keep_freed_memory
 from dfgame.metrics import video_means
 from dfgame.models import Detector, class_names, share_batch_norms
 from dfgame.processes import Processes
@@ -55,6 +56,7 @@ def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
     Raises:
         UserError: RUN holds another run, or the manifest has nothing to train on or leaks between splits.
     """
+    keep_freed_memory()
     processes = Processes(pick_device(config.device))
     rows = training_rows(manifest, config)
     record = processes.first(lambda: open_run(run, manifest, config, rows.protocol))
