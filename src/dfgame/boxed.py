@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from dfgame.checkpoint import new_detector
@@ -155,7 +155,7 @@ def save_box(path: Path, facts: Facts, members: Sequence[Detector]) -> None:
     }
     text = json.dumps({"format": FORMAT, **asdict(facts)}, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: text})
+        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: text}))
 
 
 def load_detector(path: Path | str | None = None, device: str = "auto") -> BoxedDetector:

@@ -60,7 +60,7 @@ class CalibrateConfig:
 
     name: str = ""
     """The detector's name, which every verdict bears; empty is that of OUT."""
-    release: str = "1"
+    version: str = "1"
     """Its version."""
     split: Literal["train", "val", "test", "all"] = "val"
     """The split to calibrate on; not one that results are reported on."""
