@@ -162,8 +162,10 @@ class RoundBatches(Dataset[Batch]):
         return self._augmentation(fitted(seen, self._image_size), seed)
 
 
-def forger_of(table: pa.Table, folder: Path, families: Sequence[LiveFamilyName]) -> Forger:
-    """Who forges the fakes of a training from these rows' real crops.
+def forger_of(
+    table: pa.Table, folder: Path, families: Sequence[LiveFamilyName], network: Path, seed: int = 0
+) -> Forger:
+    """Who forges the fakes of a training from these rows' real crops; see Forger for `network` and `seed`.
 
     Raises:
         UserError: the crops were not cut out here, so that nobody knows where the eyes lie in them.
@@ -177,7 +179,7 @@ def forger_of(table: pa.Table, folder: Path, families: Sequence[LiveFamilyName])
         row["path"]: (points_in_crop(_face(row), *how), f"{row['dataset']}/{row['identity']}")
         for row in real.to_pylist()
     }
-    return Forger(crops, partial(_stored_below, folder), families)
+    return Forger(crops, partial(_stored_below, folder), families, network, seed)
 
 
 def _stored_below(folder: Path, path: str) -> RgbImage:

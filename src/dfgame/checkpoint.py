@@ -5,6 +5,7 @@ RUN/best.safetensors           the detector of the best epoch on the val split
 RUN/last.safetensors           the detector of the last epoch
 RUN/epoch_005.safetensors      every snapshot_interval-th epoch
 RUN/adversary.safetensors      the generators of the last epoch, where the game has them
+RUN/forger/                    the network of the live family `rerender`, where that is among the families
 RUN/state.pt                   detector, adversary and optimisers after the last saved round
 RUN/tensorboard, RUN/pictures  curves; clean, adversarial, difference and strength of each epoch
 """
@@ -30,6 +31,7 @@ from dfgame.records import UserError
 RUN_FILE = "run.json"
 STATE_FILE = "state.pt"
 ADVERSARY_FILE = "adversary.safetensors"
+RERENDERER_FILE = "forger/rerenderer.safetensors"
 RECORDED_VERSIONS = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless")
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 ANOTHER_RUN = "choose another folder as RUN"

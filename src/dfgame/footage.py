@@ -1,4 +1,4 @@
-"""What video does to a face before anyone sees it: made smaller, moving, with a sensor's noise, through H.264.
+"""What video does to a face before anyone sees it: light, focus, size, motion, a sensor's noise, and H.264.
 
 Once or twice, as clips that are downloaded and uploaded again. A real crop and the forgery made from it go through
 the same, from the same seed.
@@ -45,7 +45,7 @@ class Footage:
 
 def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbImage]:
     """The crop made smaller and moved along a line, noise new in every frame."""
-    still = _resized(image, share)
+    still = _in_focus(_lit(_resized(image, share), rng), rng)
     height, width = still.shape[:2]
     drift, strength = rng.normal(0, DRIFT, 2), rng.uniform(*NOISE)
     grain = rng.standard_normal((height + GRAIN, width + GRAIN, 3), dtype=np.float32) * np.float32(strength)
@@ -61,6 +61,33 @@ def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbIm
         noise = grain[top : top + height, left : left + width]
         frames.append(np.clip(np.rint(moved + noise), 0, 255).astype(np.uint8))
     return frames
+
+
+def _lit(image: RgbImage, rng: np.random.Generator) -> RgbImage:
+    """Another exposure, brightness curve and white balance; half of the time none of it."""
+    if rng.random() < 0.5:
+        return image
+    levels = np.linspace(0, 1, 256)
+    gamma, gain, black = np.exp(rng.normal(0, 0.35)), rng.uniform(0.55, 1.2), rng.uniform(0, 0.1)
+    balance = np.exp(rng.normal(0, 0.05, 3))
+    curves = black + (1 - black) * gain * balance * levels[:, None] ** gamma
+    table = np.clip(np.rint(255 * curves), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+
+
+def _in_focus(image: RgbImage, rng: np.random.Generator) -> RgbImage:
+    """Now and then out of focus, or blurred by motion."""
+    kind = rng.random()
+    if kind < 0.15:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)), np.uint8)
+    if kind < 0.25:
+        length, angle = rng.integers(3, 8), rng.uniform(0, np.pi)
+        kernel = np.zeros((9, 9), np.float32)
+        reach = length / 2 * np.array([np.cos(angle), np.sin(angle)])
+        ends = np.rint(16 * np.array([4 - reach, 4 + reach])).astype(int)
+        cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, shift=4)
+        return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+    return image
 
 
 def _resized(image: RgbImage, share: float) -> RgbImage:

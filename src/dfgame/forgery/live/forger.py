@@ -1,21 +1,30 @@
 """The forger: real face crops -> fakes, a family drawn for each; all dice from the seed of the image."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from dfgame.config import LiveFamilyName
+from dfgame.files import atomic_path
 from dfgame.forgery.align import TEMPLATE, Points, moved, similarity
 from dfgame.forgery.live.lookalike import LookalikeSwap
 from dfgame.forgery.live.mouth import mouth
 from dfgame.forgery.live.recompress import recompress
+from dfgame.forgery.live.rerender import Rerender, Rerenderer, aligned, train_rerenderer
 from dfgame.forgery.live.selfblend import selfblend
 from dfgame.forgery.live.spectrum import spectrum
 from dfgame.forgery.live.still import LiveFamily, Still
+from dfgame.records import UserError
 
 CANDIDATES = 24
 """Faces that are looked at for a lookalike; the one with the most similar proportions is taken."""
+
+MOST_FACES = 1024
+"""Faces that the network which renders learns from."""
 
 Reader = Callable[[str], NDArray[np.uint8]]
 """A crop's path -> its pixels as they are stored, (H, W, 3), RGB."""
@@ -28,9 +37,21 @@ class Forger:
         crops: all that there are, for those families that need another face: path -> (points in it, identity).
         read: reads a crop.
         families: their names; a name twice is drawn twice as often.
+        network: where the weights of the family that learns are, or will be once they are trained.
+        seed: of its training.
+
+    Raises:
+        UserError: `network` is there and is damaged.
     """
 
-    def __init__(self, crops: dict[str, tuple[Points, str]], read: Reader, families: Sequence[LiveFamilyName]) -> None:
+    def __init__(
+        self,
+        crops: dict[str, tuple[Points, str]],
+        read: Reader,
+        families: Sequence[LiveFamilyName],
+        network: Path,
+        seed: int,
+    ) -> None:
         self._crops, self._read = crops, read
         self._paths = sorted(crops)
         self._proportions = np.array([_proportions(crops[path][0]) for path in self._paths])
@@ -42,6 +63,8 @@ class Forger:
             "recompress": recompress,
             "lookalike": LookalikeSwap(self._lookalike),
         }
+        if "rerender" in families:
+            known["rerender"] = Rerender(self._rerenderer(network, seed))
         self._families = [known[name] for name in families]
 
     def __call__(self, path: str, seed: int) -> NDArray[np.uint8]:
@@ -49,6 +72,25 @@ class Forger:
         rng = np.random.default_rng(seed)
         family = self._families[rng.integers(len(self._families))]
         return family(self._still(path), rng)
+
+    def _rerenderer(self, file: Path, seed: int) -> Rerenderer:
+        """The trained network: from its file, or trained now on at most MOST_FACES of the crops and kept there."""
+        network = Rerenderer()
+        if not file.is_file():
+            some = self._paths[:: max(len(self._paths) // MOST_FACES, 1)][:MOST_FACES]
+            network = train_rerenderer(np.stack([aligned(self._still(path)) for path in some]), seed)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(file) as temporary:
+                save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+            return network
+        try:
+            network.load_state_dict(load_file(file))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{file}: not the weights of a rerenderer ({reason})", "remove it: it is made anew"
+            ) from None
+        return network
 
     def _still(self, path: str) -> Still:
         points, person = self._crops[path]
