@@ -14,11 +14,15 @@ from dfgame.metrics import (
     LEVELS,
     accuracy,
     auc_bootstrap,
+    balanced,
     equal_error_rate,
+    expected_calibration_error,
+    honesty,
     interval,
     mean_roc,
     measures,
     multiplicities,
+    reliability,
     roc,
     video_means,
     wins,
@@ -234,3 +238,33 @@ def test_coverage(auc):
 def test_few_videos_cover_too_little():
     """Why an interval on fewer than `summary.FEWEST_VIDEOS` carries no claim."""
     assert _coverage(6, 0.9, 1000) < 0.85
+
+
+def test_calibration_error_by_hand():
+    # Three bins hold scores: 0.05 is real, two at 0.15 of which half are fake, 0.95 is fake; they are off by 0.05,
+    # 0.35 and 0.05, with weights of a quarter, a half and a quarter.
+    labels, scores = [0, 0, 1, 1], [0.05, 0.15, 0.15, 0.95]
+    assert expected_calibration_error(labels, scores) == pytest.approx(0.05 / 4 + 0.35 / 2 + 0.05 / 4)
+    bins = reliability(labels, scores)
+    assert [(round(one.low, 6), round(one.high, 6), one.n) for one in bins] == [
+        (0, 0.1, 1),
+        (0.1, 0.2, 2),
+        (0.9, 1, 1),
+    ]
+    assert [one.fakes for one in bins] == [0, 0.5, 1]
+    assert [one.share for one in bins] == [0.25, 0.5, 0.25]
+
+
+def test_real_and_fake_count_alike_together():
+    # One real and three fakes, all at a half: plainly three in four are fake, of equal classes one in two is.
+    assert balanced([0, 1, 1, 1]) == pytest.approx([1 / 2, 1 / 6, 1 / 6, 1 / 6])
+    assert expected_calibration_error([0, 1, 1, 1], [0.5] * 4) == pytest.approx(0.25)
+    found = honesty([0, 1, 1, 1], [0.5] * 4)
+    assert (found.ece, found.log_loss) == pytest.approx((0, np.log(2)))
+    assert honesty([0, 1, 1, 1], [0.2, 0.8, 0.8, 0.8]).log_loss == pytest.approx(-np.log(0.8))
+
+
+def test_certainty_belongs_to_the_last_bin_and_scores_must_be_probabilities():
+    assert [one.n for one in reliability([0, 1, 1], [0.0, 1.0, 0.95])] == [1, 2]
+    with pytest.raises(ValueError, match="not a probability"):
+        reliability([0, 1], [0.5, 1.5])

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score, roc_curve
 
 Level = Literal["frame", "video"]
 LEVELS: tuple[Level, ...] = ("frame", "video")
@@ -21,6 +21,8 @@ THRESHOLD = 0.5
 """A probability of fake from which an image or a video counts as fake in `accuracy`; it is not calibrated."""
 COVERAGE = 0.95
 """Share of the bootstrap replicates inside an interval."""
+BINS = 10
+"""Bins of equal width into which probabilities are sorted to see whether they hold."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -48,6 +50,30 @@ class Roc:
     fpr: Floats
     tpr: Floats
     thresholds: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """What was said and what was true of the scores from `low` to below `high`.
+
+    `score` is their mean, `fakes` the share of fakes among them, `share` theirs of all weight, `n` their number.
+    """
+
+    low: float
+    high: float
+    score: float
+    fakes: float
+    share: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Honesty:
+    """How far probabilities of fake can be taken at their word, real and fake ones counting alike together."""
+
+    ece: float
+    log_loss: float
+    bins: tuple[ReliabilityBin, ...]
 
 
 def measures(labels: ArrayLike, scores: ArrayLike) -> Measures:
@@ -215,6 +241,56 @@ def _resampled(
         ends = np.cumsum(np.bincount(of_frame))[:-1]
         by_video = np.split(scores[np.argsort(of_frame, kind="stable")], ends)
     return by_video, multiplicities(names.tolist(), replicates, seed)
+
+
+def balanced(labels: ArrayLike) -> Floats:
+    """Weights with which the real ones together count as much as the fake ones; their sum is 1."""
+    truth = np.asarray(labels, np.int64)
+    return 1 / (2 * np.bincount(truth, minlength=2)[truth])
+
+
+def reliability(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> list[ReliabilityBin]:
+    """The bins that hold scores, from low to high; the last one holds 1, too. Without weights all count alike.
+
+    Raises:
+        ValueError: a class is missing or a score is not a probability.
+    """
+    truth, values = _checked(labels, scores)
+    if values.min() < 0 or values.max() > 1:
+        raise ValueError("a score is not a probability")
+    weight = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)
+    of_bin = np.minimum((values * BINS).astype(np.int64), BINS - 1)
+    found = []
+    for number in np.unique(of_bin):
+        inside = of_bin == number
+        own = weight[inside]
+        found.append(
+            ReliabilityBin(
+                low=float(number / BINS),
+                high=float((number + 1) / BINS),
+                score=float(np.average(values[inside], weights=own)),
+                fakes=float(np.average(truth[inside], weights=own)),
+                share=float(own.sum() / weight.sum()),
+                n=int(inside.sum()),
+            )
+        )
+    return found
+
+
+def expected_calibration_error(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """The mean difference of what was said from what was true, over the bins of `reliability` by their shares."""
+    return sum(one.share * abs(one.score - one.fakes) for one in reliability(labels, scores, weights))
+
+
+def honesty(labels: ArrayLike, scores: ArrayLike) -> Honesty:
+    """Expected calibration error, logarithmic loss (in nats) and bins, at equal weights of real and fake."""
+    truth, values = _checked(labels, scores)
+    weights = balanced(truth)
+    return Honesty(
+        expected_calibration_error(truth, values, weights),
+        float(log_loss(truth, values, sample_weight=weights)),
+        tuple(reliability(truth, values, weights)),
+    )
 
 
 def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[Integers, Floats]:

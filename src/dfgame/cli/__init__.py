@@ -33,6 +33,7 @@ VERBS = {
     "extract": "dfgame.cli.extract:extract",
     "train": "dfgame.cli.train:train",
     "evaluate": "dfgame.cli.evaluate:evaluate",
+    "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
     "bench": "dfgame.cli.bench:bench",
     "demo": "dfgame.cli.demo:demo",

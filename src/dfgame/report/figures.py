@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from dfgame.metrics import ReliabilityBin
 from dfgame.report.words import number, span
 from dfgame.summary import Cell, Line, Player
 
@@ -144,6 +145,30 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
     kind = "trained on" if lines[0].seen else "not trained on"
     words = f"ROC curves at {lines[0].compression}, methods {kind}: {', '.join(line.player for line in lines)}."
     return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
+
+
+def reliability_figure(before: Sequence[ReliabilityBin], after: Sequence[ReliabilityBin]) -> str:
+    """What was true of scores against what they said, raw and calibrated; a dot's area is the weight of its bin."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(3.15, 3.05))
+        axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
+        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
+        for place, (name, bins) in enumerate((("raw", before), ("calibrated", after))):
+            colour = COLOURS[place]
+            said, true = [one.score for one in bins], [one.fakes for one in bins]
+            axes.plot(said, true, label=name, color=colour, linestyle=DASHES[place], linewidth=1.7, clip_on=False)
+            sizes = [8 + 160 * one.share for one in bins]
+            axes.scatter(said, true, s=sizes, color=colour, alpha=0.7, linewidths=0, clip_on=False, zorder=3)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.set_xlabel("score of videos")
+        axes.set_ylabel("fakes among them")
+        axes.tick_params(labelsize=8, length=3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e9ed", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=2.6)
+    words = "; ".join(f"said {number(one.score)}, true {number(one.fakes)}, {one.n} videos" for one in after)
+    return _svg(figure, "reliability", f"Reliability of calibrated scores: {words}.")
 
 
 def standalone(svg: str) -> str:

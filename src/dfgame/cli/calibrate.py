@@ -1,0 +1,66 @@
+"""dfgame calibrate."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from dfgame.config import CalibrateConfig
+
+
+def calibrate(
+    manifest: Path,
+    out: Path,
+    /,
+    *runs: Path,
+    settings: Annotated[CalibrateConfig, Parameter(name="*")] = CalibrateConfig(),
+) -> int:
+    """Put the detectors RUNS into one file OUT, whose scores are probabilities: for `dfgame inspect`.
+
+    Several runs, as the seeds of one training, are averaged. Their scores of the videos of MANIFEST's val split are
+    mapped to probabilities, and thresholds are chosen with which at most 5% of the real compressed videos are called
+    fake. What is printed of the calibrated scores is measured by cross-validation over people. A diagram, OUT with
+    .svg in place of .safetensors, shows how far scores can be taken at their word.
+
+    For example:
+
+        dfgame calibrate crops/manifest.parquet detector.safetensors runs/game
+
+        dfgame calibrate crops/manifest.parquet detector.safetensors runs/game-0 runs/game-1 --name game --version 2
+
+    Parameters
+    ----------
+    manifest: Path
+        The table written by `dfgame extract`.
+    out: Path
+        The file to write, NAME.safetensors.
+    runs: Path
+        Folders written by `dfgame train`.
+    settings: CalibrateConfig
+        All settings.
+    """
+    from rich.table import Table
+
+    from dfgame.calibrate import calibrate_runs
+    from dfgame.files import write_text
+    from dfgame.jobs import stdout
+    from dfgame.report.figures import reliability_figure, standalone
+
+    found = calibrate_runs(runs, manifest, out, settings)
+    diagram = out.with_suffix(".svg")
+    write_text(diagram, standalone(reliability_figure(found.before.bins, found.after.bins)))
+    made, thresholds = found.facts.made, found.facts.thresholds
+    table = Table("", "calibration error", "log-loss", title="video-level scores", title_justify="left")
+    for name, one in (("raw", found.before), ("calibrated, of held-out people", found.after)):
+        table.add_row(name, f"{one.ece:.3f}", f"{one.log_loss:.3f}")
+    stdout.print(table)
+    videos = f"{made['real_videos']} real and {made['fake_videos']} fake videos"
+    people = f"{made['calibrated_on']['people']} people in {made['groups_of_people']} groups kept apart"
+    stdout.print(f"{videos} of {people}; AUC {made['auc']:.3f}", soft_wrap=True)
+    for label in ("real", "fake"):
+        seen = made[f"compressed_{label}"]
+        shares = f"{seen['fake']:.1%} called fake, {seen['real']:.1%} called real"
+        stdout.print(f"{seen['videos']} compressed {label} videos: {shares}", soft_wrap=True)
+    stdout.print(f"fake from p_fake {thresholds.fake:.3f}, real up to {thresholds.real:.3f}", soft_wrap=True)
+    stdout.print(f"{out}: the detector\n{diagram}: how far its scores can be taken at their word", soft_wrap=True)
+    return 0

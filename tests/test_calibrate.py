@@ -1,0 +1,239 @@
+"""Calibration: the map against hand-worked cases and scikit-learn, folds, thresholds, and the whole command."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from sklearn.linear_model import LogisticRegression
+
+from dfgame.boxed import Calibration, load_detector, logit
+from dfgame.calibrate import (
+    ScoredVideos,
+    calibrate_runs,
+    choose_thresholds,
+    fit,
+    folds,
+    held_out,
+    person_groups,
+)
+from dfgame.checkpoint import load_detector as load_run
+from dfgame.cli import main
+from dfgame.config import (
+    AugmentConfig,
+    CalibrateConfig,
+    DetectorConfig,
+    ExtractConfig,
+    OptimizerConfig,
+    TrainConfig,
+    to_dict,
+)
+from dfgame.faces.detect import detector_facts
+from dfgame.manifest import read_manifest, write_manifest
+from dfgame.models import probabilities
+from dfgame.records import UserError
+from dfgame.train import train_run
+
+SAME = Calibration(slope=1.0, intercept=0.0)
+
+
+def scored(labels, raw, compressed: bool | list[bool] = True, groups=None):
+    labels = np.asarray(labels)
+    groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    return ScoredVideos(labels, np.asarray(raw, float), np.broadcast_to(compressed, labels.shape), groups)
+
+
+def test_the_map_of_two_videos_by_hand():
+    # Platt's targets of one video a class are 1/3 and 2/3; the scores' logits are -ln 3 and ln 3. So the slope times
+    # ln 3 is the logit of 2/3, which is ln 2.
+    found = fit([0, 1], [0.25, 0.75])
+    assert (found.slope, found.intercept) == pytest.approx((np.log(2) / np.log(3), 0), abs=1e-4)
+    assert found([0.25, 0.75]) == pytest.approx([1 / 3, 2 / 3], abs=1e-4)
+
+
+def test_the_map_agrees_with_scikit_learn_where_there_are_many_videos():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(6000) < 0.8).astype(int)
+    raw = 1 / (1 + np.exp(-rng.normal(3 * labels - 1, 2)))
+    theirs = LogisticRegression(C=np.inf, class_weight="balanced").fit(logit(raw)[:, None], labels)
+    found = fit(labels, raw)
+    assert found.slope == pytest.approx(theirs.coef_[0, 0], rel=0.01)
+    assert found.intercept == pytest.approx(theirs.intercept_[0], abs=0.01)
+    p_fake = found(raw)
+    assert p_fake[labels == 1].mean() + p_fake[labels == 0].mean() == pytest.approx(1, abs=1e-3)
+
+
+def test_scores_that_separate_the_classes_give_a_finite_map():
+    found = fit([0] * 5 + [1] * 5, [0.0] * 5 + [1.0] * 5)
+    assert np.isfinite([found.slope, found.intercept]).all() and found.slope > 0
+    assert found([0.0, 1.0]) == pytest.approx([1 / 7, 6 / 7], abs=1e-3)
+
+
+def test_nobody_is_in_two_groups():
+    targets, sources = ["a", "b", "c", "d", "d"], ["b", None, "d", None, None]
+    groups = person_groups(targets, sources)
+    assert groups[0] == groups[1] and groups[2] == groups[3] == groups[4] and groups[0] != groups[2]
+    # A chain links everybody: then the targets alone are kept apart.
+    assert len(set(person_groups(["a", "b", "c"], ["b", "c", None]).tolist())) == 3
+
+
+def test_no_person_is_in_two_folds_and_everyone_is_held_out_once():
+    rng = np.random.default_rng(0)
+    people = rng.integers(0, 12, 90)
+    videos = scored(rng.integers(0, 2, 90), rng.random(90), groups=people)
+    seen = []
+    for fitted, held in folds(videos):
+        assert not set(people[fitted]) & set(people[held])
+        seen += held.tolist()
+    assert sorted(seen) == list(range(90))
+
+
+def test_a_held_out_score_comes_from_other_people():
+    videos = scored([0, 1, 0, 1], [0.2, 0.6, 0.4, 0.9], groups=[0, 0, 1, 1])
+    expected = [*fit([0, 1], [0.4, 0.9])([0.2, 0.6]), *fit([0, 1], [0.2, 0.6])([0.4, 0.9])]
+    assert held_out(videos) == pytest.approx(expected)
+
+
+def test_one_person_is_too_few():
+    with pytest.raises(UserError, match="of one person"):
+        list(folds(scored([0, 1], [0.1, 0.9], groups=[7, 7])))
+    with pytest.raises(UserError, match="too few people"):
+        list(folds(scored([0, 1], [0.1, 0.9], groups=[0, 1])))
+
+
+def test_thresholds_by_hand():
+    # Of 20 real videos one may be called fake: the second highest, 0.8, must stay below. Of 20 fakes one may be called
+    # real: the second lowest, 0.4, must stay above. The raw videos would say otherwise.
+    real, fake = [0.1] * 18 + [0.8, 0.9], [0.3, 0.4] + [0.95] * 18
+    labels = [0] * 20 + [1] * 20 + [0] * 20 + [1] * 20
+    compressed = [True] * 40 + [False] * 40
+    found = choose_thresholds(scored(labels, [*real, *fake, *[0.99] * 20, *[0.01] * 20], compressed), SAME)
+    assert (found.fake, found.real) == pytest.approx((0.8, 0.4))
+    assert (np.array(real) >= found.fake).mean() == 0.05
+    assert (np.array(fake) <= found.real).mean() == 0.05
+    with pytest.raises(UserError, match="no compressed videos"):
+        choose_thresholds(scored([0, 1], [0.1, 0.9], compressed=False), SAME)
+
+
+def test_no_threshold_passes_one_half():
+    found = choose_thresholds(scored([0] * 5 + [1] * 5, [0.1] * 5 + [0.9] * 5), SAME)
+    assert (found.fake, found.real) == (0.5, 0.5)
+
+
+SMALL = TrainConfig(
+    game="none",
+    epochs=4,
+    epoch_pairs=128,
+    batch_size=16,
+    image_size=64,
+    workers=0,
+    detector=DetectorConfig(backbone="test_efficientnet", pretrained=False),
+    augment=AugmentConfig(before="none"),
+    optimizer=OptimizerConfig(lr=3e-3),
+)
+
+
+@pytest.fixture(scope="module")
+def known_crops(crops, tmp_path_factory):
+    """The manifest of a small set of crops that says how they were cut out."""
+    folder = tmp_path_factory.mktemp("known") / "crops"
+    shutil.copytree(crops.parent, folder)
+    made_by = {"settings": to_dict(ExtractConfig(size=64, margin=1.4)), "detector": detector_facts()}
+    table = read_manifest(crops)
+    write_manifest(folder / crops.name, table.replace_schema_metadata(None), made_by)
+    return folder / crops.name
+
+
+@pytest.fixture(scope="module")
+def runs(known_crops, tmp_path_factory):
+    """Two seeds, and a run with a smaller input."""
+    place = tmp_path_factory.mktemp("runs")
+    train_run(known_crops, place / "0", SMALL)
+    train_run(known_crops, place / "1", replace(SMALL, seed=1))
+    small = replace(SMALL, seed=2, image_size=32, epochs=1, detector=replace(SMALL.detector, stride=1))
+    train_run(known_crops, place / "small", small)
+    return place
+
+
+def call(capsys, *words):
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return end.value.code, capsys.readouterr()
+
+
+def test_the_command_from_end_to_end(known_crops, runs, tmp_path, capsys):
+    out = tmp_path / "new" / "pair.safetensors"
+    words = ("calibrate", known_crops, out, runs / "0", runs / "1", "--version", "2", "--device", "cpu")
+    code, shown = call(capsys, *words)
+    assert code == 0, shown.err
+    assert "6 real and 24 fake videos of 3 people" in shown.out and "calibration error" in shown.out
+    assert out.with_suffix(".svg").read_text().count("<svg") == 1
+    found = load_detector(out, "cpu")
+    facts = found.facts
+    assert (facts.name, facts.version, facts.image_size, len(found.ensemble.members)) == ("pair", "2", 64, 2)
+    assert (facts.crop.margin, facts.crop.size, facts.crop.alignment, facts.crop.min_score) == (1.4, 64, "none", 0.6)
+    assert facts.calibration.slope > 0 and 0 <= facts.thresholds.real <= facts.thresholds.fake <= 1
+    assert [run["seed"] for run in facts.made["runs"]] == [0, 1]
+    assert facts.made["after"]["log_loss"] > 0 and facts.made["compressed_real"]["fake"] <= 0.05
+    with safe_open(out, "pt") as file:
+        assert str(tmp_path) not in file.metadata()["dfgame"] and str(runs) not in file.metadata()["dfgame"]
+    images = torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        each = [
+            probabilities(load_run(runs / name, "best", torch.device("cpu"))[0](images))[:, 1] for name in ("0", "1")
+        ]
+    assert torch.allclose(found.probabilities(images), (each[0] + each[1]) / 2, atol=5e-3)
+    code, shown = call(capsys, *words)
+    assert code == 2 and "--overwrite" in shown.err
+    assert call(capsys, *words, "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("out", "names", "said"),
+    [
+        ("a.safetensors", ("0", "small"), r"small: differs from .*0: it has --detector.stride 1, --image-size 32"),
+        ("a.safetensors", (), "no RUN"),
+        ("a.pt", ("0",), "OUT is the file to write"),
+    ],
+)
+def test_what_does_not_fit_is_named(out, names, said, known_crops, runs, tmp_path):
+    with pytest.raises(UserError, match=said):
+        calibrate_runs([runs / name for name in names], known_crops, tmp_path / out, CalibrateConfig())
+    assert not list(tmp_path.iterdir())
+
+
+def test_crops_must_be_known_and_like_those_trained_on(crops, known_crops, runs, tmp_path):
+    with pytest.raises(UserError, match="does not say how its faces were cut out"):
+        calibrate_runs([runs / "0"], crops, tmp_path / "a.safetensors", CalibrateConfig())
+    made_by = {"settings": to_dict(ExtractConfig(size=64, margin=1.3)), "detector": detector_facts()}
+    other = tmp_path / "manifest.parquet"
+    write_manifest(other, read_manifest(known_crops).replace_schema_metadata(None), made_by)
+    with pytest.raises(UserError, match=r"trained on crops of margin 1\.4, those to test on have 1\.3") as error:
+        calibrate_runs([runs / "0"], other, tmp_path / "a.safetensors", CalibrateConfig())
+    assert "calibrate runs on crops" in error.value.remedy
+
+
+def test_scores_that_fall_from_real_to_fake_are_refused(known_crops, runs, tmp_path, monkeypatch):
+    def upside_down(ensemble, paths, *_):
+        yield np.array([0.9 if path.name.startswith("original") else 0.1 for path in paths])
+
+    monkeypatch.setattr("dfgame.calibrate.raw_scores", upside_down)
+    with pytest.raises(UserError, match="do not rise from real to fake"):
+        calibrate_runs([runs / "0"], known_crops, tmp_path / "a.safetensors", CalibrateConfig())
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_people_of_extracted_crops(manifest, runs, tmp_path, monkeypatch):
+    """Two people who are each other's source: the targets are kept apart."""
+
+    def by_name(ensemble, paths, *_):
+        yield np.array([0.3 if "original" in path.as_posix() else 0.8 for path in paths])
+
+    monkeypatch.setattr("dfgame.calibrate.raw_scores", by_name)
+    monkeypatch.setattr("dfgame.calibrate.mismatches", lambda *_, **__: ["made up"])
+    found = calibrate_runs([runs / "0"], manifest, tmp_path / "a.safetensors", CalibrateConfig())
+    made = found.facts.made
+    assert (made["real_videos"], made["fake_videos"], made["groups_of_people"]) == (4, 8, 2)
+    assert found.facts.crop.size == 64 and found.after.ece < found.before.ece
