@@ -75,21 +75,18 @@ class Forger:
 
     def _rerenderer(self, file: Path, seed: int) -> Rerenderer:
         """The trained network: from its file, or trained now on at most MOST_FACES of the crops and kept there."""
-        network = Rerenderer()
         if not file.is_file():
             some = self._paths[:: max(len(self._paths) // MOST_FACES, 1)][:MOST_FACES]
-            network = train_rerenderer(np.stack([aligned(self._still(path)) for path in some]), seed)
+            trained = train_rerenderer(np.stack([aligned(self._still(path)) for path in some]), seed)
             file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(file) as temporary:
-                save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
-            return network
+                save_file({name: value.contiguous() for name, value in trained.state_dict().items()}, temporary)
+        network = Rerenderer()
         try:
             network.load_state_dict(load_file(file))
         except (SafetensorError, RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(
-                f"{file}: not the weights of a rerenderer ({reason})", "remove it: it is made anew"
-            ) from None
+            raise UserError(f"{file}: not a rerenderer's weights ({reason})", "remove it: it is made anew") from None
         return network
 
     def _still(self, path: str) -> Still:
