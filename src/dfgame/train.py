@@ -22,6 +22,7 @@ from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import Batch, RoundBatches, forger_of, plainly, round_loader
 from dfgame.checkpoint import (
     ADVERSARY_FILE,
+    RERENDERER_FILE,
     RUN_FILE,
     load_state,
     load_weights,
@@ -35,6 +36,7 @@ from dfgame.config import TrainConfig
 from dfgame.curves import Curves
 from dfgame.files import write_json
 from dfgame.footage import Footage
+from dfgame.forgery.live import Forger
 from dfgame.game import Round, play_round
 from dfgame.jobs import console, progress_bar
 from dfgame.memory import keep_freed_memory
@@ -95,7 +97,7 @@ class Training:
             sampling=config.sampling,
             shard=(processes.index, processes.count),
             block=config.accumulate,
-            forger=forger_of(rows.train, folder, config.live.families) if config.live.families else None,
+            forger=processes.first(lambda: self._forger(rows)) if config.live.families else None,
             footage=Footage(config.footage) if config.footage.chance else None,
         )
         self._layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -123,6 +125,10 @@ class Training:
         self._curves: Curves | None = None
         record["data"] |= rows.facts | {"processes": processes.count}
         self._say_what_is_odd()
+
+    def _forger(self, rows: TrainingRows) -> Forger:
+        network = self.run / RERENDERER_FILE
+        return forger_of(rows.train, self._folder, self.config.live.families, network, self.config.seed)
 
     def _placed(self, module: Any) -> Any:
         """On the device, in the memory layout that was asked for, compiled and sharing statistics if asked for."""
