@@ -1,9 +1,11 @@
 """Boxes of detectors, and pictures and videos that are inspected with them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +132,9 @@ def test_damaged_and_foreign_files_are_one_line(box, tmp_path):
     save_file(weights, tmp_path / "empty.safetensors", metadata={"dfgame": "{}"})
     with safe_open(box, "pt") as file:
         facts = file.metadata()
+    save_file(weights, tmp_path / "list.safetensors", metadata={"dfgame": "[]"})
+    numberless = {name: value * torch.nan if "head" in name else value for name, value in weights.items()}
+    save_file(numberless, tmp_path / "nan.safetensors", metadata=facts)
     some = {name: value for name, value in weights.items() if "head" not in name}
     save_file(some, tmp_path / "lacking.safetensors", metadata=facts)
     save_file({}, tmp_path / "without.safetensors", metadata=facts)
@@ -318,6 +323,25 @@ def test_a_video_that_breaks_off_is_judged_by_what_is_there_and_said_so(box, tmp
     (said,) = json.loads(shown.out)
     assert code == 1 and "breaks off" in said["error"]
     assert said["verdict"] in ("real", "fake", "inconclusive") and said["tracks"]
+
+
+def test_lines_reach_a_pipe_while_a_bar_is_drawn_on_a_terminal(folder, box):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "dfgame", "inspect", folder, "--detector", box, "--workers", "2"]
+    environment = os.environ | {"TERM": "xterm"}
+    done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True)
+    os.close(theirs)
+    drawn = b""
+    with suppress(OSError):
+        while part := os.read(ours, 4096):
+            drawn += part
+    os.close(ours)
+    lines = done.communicate(timeout=60)[0].splitlines()
+    assert b"inspecting" in drawn and b"p_fake" not in drawn
+    assert [line.partition(": ")[0] for line in lines if line.startswith(str(folder))] == [
+        str(folder / name) for name in ("a.mp4", "b/clip.mp4", "c.png", "d.PNG")
+    ]
 
 
 def test_wrong_use_is_told(box, capsys):

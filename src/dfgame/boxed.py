@@ -179,7 +179,16 @@ def load_detector(path: Path | str | None = None, device: str = "auto") -> Boxed
             facts = _read_facts(file.metadata() or {})
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         members = [unboxed(facts.detector, weights) for weights in _by_member(tensors)]
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError, UserError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        UserError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{place}: not a detector's box, or damaged ({reason})") from None
     return BoxedDetector(facts, sha256(place), Ensemble(members).to(to))
@@ -210,6 +219,8 @@ def _by_member(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
         members.setdefault(int(number), {})[inner] = value
     if not members:
         raise ValueError("it holds no weights")
+    if not all(value.isfinite().all() for value in tensors.values()):
+        raise ValueError("weights that are not numbers")
     return [members[number] for number in sorted(members)]
 
 

@@ -37,6 +37,8 @@ stdout = Console(**_PLAIN)
 def progress_bar(items: Iterable[Item], total: int, what: str) -> Generator[Item, None, None]:
     """Pass `items` through, drawing a bar with the time left; drawn only where stderr is a terminal.
 
+    What is printed meanwhile appears above the bar on a terminal, and goes where it should if stdout is none.
+
     Use it as `with contextlib.closing(progress_bar(...)) as bar`: a loop that ends early then ends the bar, too,
     before anybody writes what went wrong.
     """
@@ -48,7 +50,8 @@ def progress_bar(items: Iterable[Item], total: int, what: str) -> Generator[Item
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    drawn, shared = console.is_terminal, stdout.is_terminal
+    with Progress(*columns, console=console, disable=not drawn, redirect_stdout=shared) as progress:
         task = progress.add_task(what, total=total)
         for item in items:
             yield item
