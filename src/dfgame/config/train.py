@@ -158,5 +158,10 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
     groups = {
         item.name: item.default_factory for item in dataclasses.fields(TrainConfig) if callable(item.default_factory)
     }
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return TrainConfig(**{key: groups[key](**value) if key in groups else value for key, value in values.items()})
+    given = {key: groups[key](**_tuples(value)) if key in groups else value for key, value in values.items()}
+    return TrainConfig(**_tuples(given))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples that they were."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
