@@ -62,8 +62,9 @@ def inspect(
         if json:
             all_said.append(verdict_json(said))
         else:
-            for line in _lines(said):
-                stdout.print(line, soft_wrap=True)
+            with stdout.capture() as lines:
+                stdout.print(*_lines(said), sep="\n", soft_wrap=True)
+            print(lines.get(), end="", flush=True)  # a plain print appears above the bar
     if json:
         print(dumps(all_said, indent=2, ensure_ascii=False, allow_nan=False))
     else:
