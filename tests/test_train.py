@@ -1,6 +1,7 @@
 """Training runs: what they leave behind, what they refuse, and that a killed one is the one that was not killed."""
 
 import contextlib
+import copy
 import json
 import os
 import signal
@@ -21,15 +22,17 @@ from dfgame.config import (
     AdversaryConfig,
     DetectorConfig,
     EvaluateConfig,
+    OptimizerConfig,
     SettingError,
     TrainConfig,
     to_dict,
     train_config_from_dict,
 )
 from dfgame.manifest import SCHEMA, read_manifest, select, write_manifest
+from dfgame.models import Detector, follow
 from dfgame.records import UserError
 from dfgame.score import run_info, score_run
-from dfgame.train import train_run
+from dfgame.train import rate_factor, train_run
 
 SMALL = {
     "epochs": 3,
@@ -413,3 +416,68 @@ def test_ctrl_c_is_one_line_even_while_others_load(manifest, tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "dfgame: interrupted" in said and "Traceback" not in said
+
+
+def test_the_rate_follows_the_closed_formula_of_its_schedule():
+    cosine = TrainConfig(
+        epochs=4, epoch_pairs=100, batch_size=20, optimizer=OptimizerConfig(schedule="cosine", warmup=8)
+    )
+    assert cosine.rounds == 40
+    for number in (0, 3, 7, 8, 20, 39):
+        expected = min((number + 1) / 8, 1) * 0.5 * (1 + np.cos(np.pi * number / 40))
+        assert rate_factor(cosine, number) == pytest.approx(expected)
+    steps = TrainConfig(
+        epochs=4, epoch_pairs=100, batch_size=20, optimizer=OptimizerConfig(decay_epochs=2, decay_factor=0.1)
+    )
+    assert [rate_factor(steps, number) for number in (0, 19, 20, 39)] == pytest.approx([1, 1, 0.1, 0.1])
+
+
+def test_a_running_average_is_the_plain_recurrence_and_shares_nothing_with_its_network():
+    torch.manual_seed(0)
+    network = Detector(DetectorConfig(backbone="test_efficientnet"))
+    average = copy.deepcopy(network)
+    plain = {name: value.clone().double() for name, value in network.state_dict().items()}
+    images = torch.rand(4, 3, 64, 64)
+    for step in range(3):
+        network.train()(images)
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.add_(torch.randn_like(weight) * 0.1)
+        decay = min(0.9, (1 + step) / (10 + step))
+        follow(average, network, decay)
+        for name, value in network.state_dict().items():
+            exact = value.is_floating_point()
+            plain[name] = decay * plain[name] + (1 - decay) * value.double() if exact else value
+    for name, value in average.state_dict().items():
+        torch.testing.assert_close(value.double(), plain[name].double(), rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        assert not torch.allclose(average.eval()(images), network.eval()(images))
+        assert torch.allclose(average(images), _loaded(average)(images), atol=1e-6)
+
+
+def _loaded(detector: Detector) -> Detector:
+    other = Detector(DetectorConfig(backbone="test_efficientnet"))
+    other.load_state_dict(detector.state_dict())
+    return other.eval()
+
+
+def test_what_is_validated_and_kept_is_the_average(manifest, tmp_path):
+    train_run(manifest, tmp_path / "plain", settings("none", epochs=2))
+    train_run(manifest, tmp_path / "average", settings("none", epochs=2, average=0.9))
+    plain, average = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "average"))
+    state = torch.load(tmp_path / "average" / "state.pt", weights_only=False)
+    assert all(torch.equal(average[name], state["average"][name]) for name in average)
+    assert all(torch.equal(plain[name], state["detector"][name]) for name in plain)
+    assert not all(torch.equal(plain[name], average[name]) for name in plain)
+
+
+def test_an_adversary_that_starts_late_changes_nothing_before(manifest, tmp_path):
+    train_run(manifest, tmp_path / "none", settings("none", epochs=2, snapshot_interval=1))
+    late = settings("gradient", epochs=2, snapshot_interval=1, adversary=AdversaryConfig(start=1))
+    record = train_run(manifest, tmp_path / "late", late)
+    first, second = (
+        [load_file(tmp_path / name / f"epoch_00{epoch}.safetensors") for name in ("none", "late")] for epoch in (1, 2)
+    )
+    assert all(torch.equal(value, first[1][name]) for name, value in first[0].items())
+    assert not all(torch.equal(value, second[1][name]) for name, value in second[0].items())
+    assert ["detector/loss_adversarial" in entry for entry in record["history"]] == [False, True]

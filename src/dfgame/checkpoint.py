@@ -40,7 +40,7 @@ ANOTHER_RUN = "choose another folder as RUN"
 def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol | None = None) -> dict[str, Any]:
     """The run's record: a new one, or the one to go on with, whose settings and protocol must be the same.
 
-    Only HOUSEKEEPING may change, and the number of epochs may grow.
+    Only HOUSEKEEPING may change, and the number of epochs may grow where the learning rate does not depend on it.
 
     Raises:
         UserError: RUN cannot be written, or holds another run.
@@ -61,7 +61,7 @@ def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol 
     record = read_record(run)
     now, before = to_dict(config), record["settings"]
     changed = [key for key in now if key not in HOUSEKEEPING and before[key] != now[key]]
-    if now["epochs"] > before["epochs"]:
+    if now["epochs"] > before["epochs"] and config.optimizer.schedule != "cosine":
         changed.remove("epochs")
     if changed:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)

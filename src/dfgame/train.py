@@ -5,6 +5,7 @@ that is killed and resumed is therefore the run that was not killed, on the proc
 """
 
 import contextlib
+import copy
 import math
 import time
 from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ from dfgame.game import Round, play_round
 from dfgame.jobs import console, progress_bar
 from dfgame.memory import keep_freed_memory
 from dfgame.metrics import video_means
-from dfgame.models import Detector, class_names, share_batch_norms
+from dfgame.models import Detector, class_names, follow, share_batch_norms
 from dfgame.processes import Processes
 from dfgame.records import LABELS, UserError
 from dfgame.rows import TrainingRows, training_rows
@@ -102,7 +103,11 @@ class Training:
         )
         self._layout = torch.channels_last if config.channels_last else torch.contiguous_format
         torch.manual_seed(config.seed)
-        self.detector = self._placed(new_detector(config.detector))
+        fresh = new_detector(config.detector)
+        self._average = copy.deepcopy(fresh) if config.average else None
+        self.detector = self._placed(fresh)
+        if self._average is not None:
+            self._average.to(processes.device, memory_format=self._layout)
         if config.detector.bn2 and not self.detector.has_auxiliary_norms:
             raise UserError(
                 f"--detector.bn2: {config.detector.backbone} has no BatchNorm to split", "leave out --detector.bn2"
@@ -115,10 +120,7 @@ class Training:
         self.optimizers = _optimizers(self.detector, self.adversary, config)
         for optimizer in self.optimizers.values():
             processes.average_gradients(optimizer)
-        self._schedules = [
-            torch.optim.lr_scheduler.StepLR(o, config.optimizer.decay_epochs, config.optimizer.decay_factor)
-            for o in self.optimizers.values()
-        ]
+        self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
         weights = _class_weights(rows.train, class_names(config.detector.multi)) if config.optimizer.weighted else None
         self._class_weights = weights.to(processes.device) if weights is not None else None
         self._first_round = self._load_state()
@@ -186,6 +188,8 @@ class Training:
     def _play_one(self, number: int, batch: Batch, clock: "_Clock") -> None:
         """One round, and what is due after it."""
         played = self._round(number, batch)
+        if self._average is not None:
+            follow(self._average, self.detector, min(self.config.average, (1 + number) / (10 + number)))
         if not all(math.isfinite(value) for value in played.scalars.values()):
             raise UserError(
                 f"{self.run}: the loss is no longer a number in round {number:,}",
@@ -211,6 +215,10 @@ class Training:
 
     def _round(self, number: int, batch: Batch) -> Round:
         torch.manual_seed(_round_seed(self.config.seed, number, self._processes.index))
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self._rates[name] * rate_factor(self.config, number)
+        plays = number // self.config.rounds_per_epoch >= self.config.adversary.start
         device = self._processes.device
         images = batch.images.to(device).contiguous(memory_format=self._layout)
         bf16 = self.config.precision == "bf16"
@@ -219,7 +227,7 @@ class Training:
             return play_round(
                 self.detector,
                 self.optimizers["detector"],
-                self.adversary,
+                self.adversary if plays else None,
                 images,
                 batch.labels.to(device),
                 moves=self.config.adversary.moves,
@@ -229,10 +237,15 @@ class Training:
                 class_weights=self._class_weights,
             )
 
+    @property
+    def _result(self) -> Detector:
+        """What the run is about: the detector, or the average of what it was."""
+        return self.detector if self._average is None else self._average
+
     def _end_epoch(self, epoch: int, batch: Batch, played: Round) -> None:
-        for schedule in self._schedules:
-            schedule.step()
         self._processes.same_buffers(self.detector)
+        if self._average is not None:
+            self._processes.same_buffers(self._average)
         if self.adversary is not None:
             self._processes.same_buffers(self.adversary)
         entry = {"epoch": epoch, **played.scalars, **self._validate()}
@@ -247,7 +260,7 @@ class Training:
         names += ["best"] if is_best else []
         names += [f"epoch_{epoch:03d}"] if epoch % self.config.snapshot_interval == 0 else []
         for name in names:
-            save_weights(weights_path(self.run, name), self.detector)
+            save_weights(weights_path(self.run, name), self._result)
         if self.config.game == "generator" and self.adversary is not None:
             save_weights(self.run / ADVERSARY_FILE, self.adversary)
         last_round = epoch * self.config.rounds_per_epoch - 1
@@ -264,7 +277,7 @@ class Training:
             return {}
         config, names = self.config, self._val.column("video").to_pylist()
         paths = [self._folder / path for path in self._processes.shares(self._val.column("path").to_pylist())]
-        own = score_crops(self.detector, paths, config.image_size, config.batch_size, config.workers)
+        own = score_crops(self._result, paths, config.image_size, config.batch_size, config.workers)
         scores = np.array(self._processes.gather(own.tolist()))
         if config.val_level == "video":
             of_video = dict(zip(names, labels, strict=True))
@@ -288,9 +301,9 @@ class Training:
             {
                 "rounds": rounds_done,
                 "detector": self.detector.state_dict(),
+                "average": self._average.state_dict() if self._average is not None else {},
                 "adversary": self.adversary.state_dict() if self.adversary is not None else {},
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-                "schedules": [schedule.state_dict() for schedule in self._schedules],
                 "history": self.record["history"],
                 "best": {k: self.record[k] for k in ("best_score", "best_epoch") if k in self.record},
             },
@@ -304,12 +317,12 @@ class Training:
             self.record.pop("best_epoch", None)
             return 0
         self.detector.load_state_dict(state["detector"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        for schedule, saved in zip(self._schedules, state["schedules"], strict=True):
-            schedule.load_state_dict(saved)
         self.record["history"] = state["history"]
         self.record |= state["best"]
         self._say(f"going on after round {state['rounds']:,} of {self.config.rounds:,}")
@@ -367,6 +380,15 @@ def _class_weights(rows: pa.Table, classes: tuple[str, ...]) -> Tensor:
     counts = [sum(name not in classes[1:] for name in names), *(names.count(name) for name in classes[1:])]
     inverse = torch.tensor([1 / max(count, 1) for count in counts])
     return inverse / inverse.mean()
+
+
+def rate_factor(config: TrainConfig, number: int) -> float:
+    """What the learning rates are multiplied with in a round; it follows from the round's number alone."""
+    settings = config.optimizer
+    rising = min((number + 1) / settings.warmup, 1) if settings.warmup else 1.0
+    if settings.schedule == "cosine":
+        return rising * (1 + math.cos(math.pi * number / config.rounds)) / 2
+    return rising * settings.decay_factor ** (number // config.rounds_per_epoch // settings.decay_epochs)
 
 
 def _round_seed(seed: int, number: int, process: int) -> int:

@@ -13,12 +13,14 @@ _DRAWS: tuple[_Works, str] = (lambda c: c.game == "generator", "--game generator
 _LIGHT: tuple[_Works, str] = (lambda c: c.augment.before != "none", "--augment.before light or full")
 _FULL: tuple[_Works, str] = (lambda c: c.augment.before == "full", "--augment.before full")
 _CHOSEN: tuple[_Works, str] = (lambda c: not c.protocol, "no --protocol, which says what is chosen")
+_STEPS: tuple[_Works, str] = (lambda c: c.optimizer.schedule == "step", "--optimizer.schedule step")
 _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("detector.weights", lambda c: c.detector.pretrained, "--detector.pretrained"),
     ("detector.stride", lambda c: c.detector.head == "patch", "--detector.head patch"),
     ("detector.dropout", lambda c: c.detector.head == "fc", "--detector.head fc"),
     ("detector.bn2", *_PLAYED),
-    ("adversary.attacks", *_PLAYED),
+    *((f"adversary.{name}", *_PLAYED) for name in ("start", "attacks")),
+    *((f"optimizer.{name}", *_STEPS) for name in ("decay_factor", "decay_epochs")),
     *((f"adversary.{name}", *_MOVES) for name in ("perturbation", "shuffled", "moves")),
     (
         "adversary.step",

@@ -114,6 +114,8 @@ class AdversaryConfig:
 
     perturbation: Perturbation = "blur"
     """The move: pixel-wise Gaussian blur, or another kind for comparison."""
+    start: int = 0
+    """Epochs before the adversary enters the game."""
     attacks: Literal["both", "real", "fake"] = "both"
     """The images to attack; the others stand unchanged among the adversarial ones."""
     shuffled: bool = False
@@ -136,6 +138,7 @@ class AdversaryConfig:
     """Start the generators from this adversary.safetensors of an earlier run."""
 
     def __post_init__(self) -> None:
+        at_least("adversary.start", self.start, 0)
         at_least("adversary.moves", self.moves, 1)
         at_least("adversary.filters", self.filters, 1)
         at_least("adversary.blocks", self.blocks, 0)
@@ -173,7 +176,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimiser of both players, with a step decay."""
+    """The optimiser of both players, and how fast they learn when."""
 
     kind: Literal["radam", "sgd"] = "radam"
     """RAdam, or stochastic gradient descent with momentum."""
@@ -183,10 +186,14 @@ class OptimizerConfig:
     """Momentum of SGD; RAdam's first beta."""
     weight_decay: float = 5e-4
     """Weight decay of both players."""
+    schedule: Literal["step", "cosine"] = "step"
+    """How both learning rates go down: in steps, or in every round along half a cosine to 0 at the run's end."""
     decay_factor: float = 0.1
     """Both learning rates are multiplied by it every `decay_epochs`."""
     decay_epochs: int = 15
     """Epochs between decays."""
+    warmup: int = 0
+    """Rounds over which both learning rates rise from nothing."""
     weighted: bool = False
     """Weight the classes in the loss by their inverse frequency."""
 
@@ -196,3 +203,4 @@ class OptimizerConfig:
         require(self.weight_decay >= 0, "optimizer.weight-decay", "at least 0")
         require(0 < self.decay_factor <= 1, "optimizer.decay-factor", "above 0 and at most 1")
         at_least("optimizer.decay-epochs", self.decay_epochs, 1)
+        at_least("optimizer.warmup", self.warmup, 0)

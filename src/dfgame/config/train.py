@@ -58,6 +58,8 @@ class TrainConfig:
     footage: FootageConfig = field(default_factory=FootageConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    average: float = 0.0
+    """Decay of a running average of the detector's weights, which is then what is validated and kept; 0 is none."""
     snapshot_interval: int = 5
     """Epochs between kept checkpoints."""
     state_interval: int = 500
@@ -94,6 +96,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             at_least(name.replace("_", "-"), getattr(self, name), least)
+        require(0 <= self.average < 1, "average", "at least 0 and below 1")
         require(self.batch_size % 2 == 0, "batch-size", "even: half of a batch is real and half is fake")
         parts = self.batch_size // 2 % self.accumulate == 0
         require(parts, "accumulate", "a divisor of half the batch size")
