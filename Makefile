@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint types clean
+.PHONY: demo detector test test-slow lint types clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml
@@ -12,6 +12,22 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/dfgame demo
+
+# The detector in the box, again: PHOTOGRAPHS of real faces to learn from, VALIDATION of other people to choose by.
+OUT ?= detector
+SEEDS ?= 0 1 2
+detector: .venv/installed
+	@test -n "$(PHOTOGRAPHS)" -a -n "$(VALIDATION)" || \
+		{ echo "usage: make detector PHOTOGRAPHS=folder VALIDATION=folder [OUT=folder] [SEEDS='0 1 2']" >&2; exit 2; }
+	$(BIN)/dfgame forge "$(VALIDATION)" "$(OUT)/validation" --size 480 --frames 16 --split 0 0.5 0.5
+	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 4 --no-masks
+	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --layout photographs --name photographs --frames 4 --no-masks
+	for seed in $(SEEDS); do $(BIN)/dfgame train "$(OUT)/crops/manifest.parquet" "$(OUT)/runs/detector-$$seed" \
+		--config recipes/detector.toml --seed $$seed --resume || exit 1; done
+	$(BIN)/dfgame evaluate "$(OUT)/crops/manifest.parquet" $(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") \
+		--protocol recipes/photographs.toml --checkpoint last --out "$(OUT)/evaluation"
+	$(BIN)/dfgame calibrate "$(OUT)/crops/manifest.parquet" "$(OUT)/detector.safetensors" \
+		$(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") --checkpoint last --datasets "mini FaceForensics++"
 
 test: lint types
 	$(BIN)/python -m pytest

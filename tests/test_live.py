@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 import torch
-from conftest import orl_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import orl_face
 from dfgame.augment import Augmentation
 from dfgame.batches import RoundBatches, forger_of, read_stored
 from dfgame.config import AugmentConfig, FootageConfig, LiveConfig, LiveFamilyName, SettingError, TrainConfig
@@ -201,7 +201,7 @@ def test_footage_that_cannot_be_is_refused(wrong: dict) -> None:
 def test_live_fakes_have_no_class_of_their_own() -> None:
     from dfgame.config import DetectorConfig
 
-    with pytest.raises(SettingError, match="detector.multi"):
+    with pytest.raises(SettingError, match=r"detector\.multi"):
         TrainConfig(detector=DetectorConfig(multi=True), live=LiveConfig(("selfblend",)))
 
 

@@ -7,7 +7,7 @@ do not depend on how many processes load them.
 
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -157,7 +157,7 @@ class RoundBatches(Dataset[Batch]):
         return Batch(to_unit(torch.stack(images)), torch.tensor([number for _, number, _ in drawn]))
 
     def _image(self, crop: str, number: int, seed: int) -> UInt8[Tensor, "3 H W"]:
-        stored = self._forger(crop, seed) if self._forger and number else read_stored(self._folder / crop)
+        stored = self._forger(crop, seed) if self._forger and number else _stored_below(self._folder, crop)
         seen = self._footage(stored, seed) if self._footage else stored
         return self._augmentation(fitted(seen, self._image_size), seed)
 
@@ -182,7 +182,9 @@ def forger_of(
     return Forger(crops, partial(_stored_below, folder), families, network, seed)
 
 
+@lru_cache(maxsize=64)
 def _stored_below(folder: Path, path: str) -> RgbImage:
+    """A stored crop; of a pair both read it."""
     return read_stored(folder / path)
 
 

@@ -1,0 +1,171 @@
+"""Where a detector in a box fails: the same videos under hard conditions, made from the lossless ones.
+
+    python benchmarks/conditions.py TREE [BOX] [SPLIT] [PEOPLE]
+
+TREE is a tree of `dfgame forge` with raw videos, SPLIT the one that is measured (default test), PEOPLE at most so many
+of its people. Of each video 4 frames are altered, encoded as H.264 (CRF 23 unless the condition says otherwise), and
+inspected as `dfgame inspect` does. A line a condition: the AUC over videos with its 95% interval, the share of real
+videos called fake and of fakes called real, the share called neither, and videos in which no face was found. JSON on
+stdout. Last, the plain videos by the lightness of the skin (the individual typology angle of the cheeks, darker and
+lighter half of the people), real videos of both against all fakes.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dfgame.batches import read_crop, to_unit
+from dfgame.boxed import BoxedDetector, load_detector
+from dfgame.datasets import find_data
+from dfgame.faces.detect import default_detector
+from dfgame.faces.sample import SampleJob, sample_faces, spread
+from dfgame.forgery.align import alignment, cut
+from dfgame.media import MediaError, RgbImage, count_frames, read_frames, through_h264, write_video
+from dfgame.metrics import auc_bootstrap, interval, measures
+from dfgame.records import Video
+
+FRAMES = 4
+REPLICATES, SEED = 1_000, 0
+Condition = Callable[[list[RgbImage], np.random.Generator], list[RgbImage]]
+
+
+def even(image: NDArray[np.generic]) -> RgbImage:
+    return np.ascontiguousarray(np.clip(image, 0, 255)[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2], np.uint8)
+
+
+def scaled(share: float) -> Condition:
+    return lambda clip, _: [even(cv2.resize(f, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)) for f in clip]
+
+
+def low_light(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
+    return [even(0.22 * f + 4 + rng.normal(0, 5, f.shape)) for f in clip]
+
+
+def beauty(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
+    return [even(0.25 * f + 0.75 * cv2.bilateralFilter(f, 9, 40, 9) + 6) for f in clip]
+
+
+def screen(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
+    height, width = clip[0].shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    tilted = (corners + rng.uniform(-0.06, 0.06, (4, 2)) * (width, height)).astype(np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, tilted)
+    lines = 1 + 0.06 * np.cos(2 * np.pi * np.arange(height) / rng.uniform(2.2, 3.4))[:, None, None]
+    shown = through_h264(clip, 28)
+    return [even(cv2.warpPerspective(1.1 * f * lines, matrix, (width, height)) * (0.9, 1.0, 1.08)) for f in shown]
+
+
+def turned(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
+    height, width = clip[0].shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 30, 0.9)
+    return [even(cv2.warpAffine(f, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)) for f in clip]
+
+
+def again(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
+    once = through_h264(clip, 23)
+    smaller = [even(cv2.resize(f, None, fx=0.66, fy=0.66, interpolation=cv2.INTER_AREA)) for f in once]
+    return through_h264(smaller, 32)
+
+
+CONDITIONS: dict[str, tuple[Condition, int]] = {
+    "as they are, c23": (lambda clip, _: clip, 23),
+    "as they are, c40": (lambda clip, _: clip, 40),
+    "compressed twice (c23, then smaller at CRF 32)": (again, 23),
+    "small faces (a third of the size)": (scaled(1 / 3), 23),
+    "low light": (low_light, 23),
+    "beauty filter (smoothed and lightened)": (beauty, 23),
+    "screen recording (tilted, lines, tint)": (screen, 23),
+    "head tilted by 30 degrees": (turned, 23),
+}
+
+
+def main(tree: Path, box: Path | None = None, split: str = "test", people: int = 0) -> None:
+    """Print a table on stderr and JSON on stdout."""
+    detector, data = load_detector(box), find_data(tree)
+    raw = [video for video in data.videos if video.compression == "raw" and video.split == split]
+    chosen = sorted({video.identity for video in raw})[: people or None]
+    videos = [video for video in raw if video.identity in chosen]
+    results: dict[str, dict[str, float]] = {}
+    scores: dict[str, float] = {}
+    for name, (condition, crf) in CONDITIONS.items():
+        scores = {video.name: _score(tree / video.path, condition, crf, detector) for video in videos}
+        results[name] = _measured(videos, scores, detector)
+        print(f"{name:50} " + _line(results[name]), file=sys.stderr, flush=True)
+        if name.endswith("c23"):
+            plain = scores
+    lightness = {video.identity: _skin(tree / video.path) for video in videos if video.label == "real"}
+    middle = float(np.median(list(lightness.values())))
+    for name, keep in (("darker half of the people", lambda a: a <= middle), ("lighter half", lambda a: a > middle)):
+        some = [video for video in videos if keep(lightness[video.identity])]
+        results[name] = _measured(some, plain, detector)
+        print(f"{name:50} " + _line(results[name]), file=sys.stderr, flush=True)
+    print(json.dumps({"detector": detector.model.sha256, "people": len(chosen), "conditions": results}, indent=2))
+
+
+def _score(path: Path, condition: Condition, crf: int, detector: BoxedDetector) -> float:
+    """The calibrated probability of fake; not a number without a face."""
+    clip = [frame.image for frame in read_frames(path, spread(count_frames(path), FRAMES))]
+    rng = np.random.default_rng([SEED, *path.name.encode()])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clip.mp4"
+        write_video(file, condition(clip, rng), 25, crf)
+        try:
+            found = sample_faces(SampleJob(file, Path(folder) / "crops", FRAMES, detector.facts.crop))
+        except MediaError:
+            return float("nan")
+        crops = [face.file for track in found.main for face in found.tracks[track]]
+        if not crops:
+            return float("nan")
+        images = [read_crop(crop, detector.facts.image_size) for crop in crops]
+        probabilities = [float(detector.probabilities(to_unit(image[None]))[0]) for image in images]
+    return detector.calibrated(float(np.mean(probabilities)))
+
+
+def _measured(videos: list[Video], scores: dict[str, float], detector: BoxedDetector) -> dict[str, float]:
+    seen = [video for video in videos if np.isfinite(scores[video.name])]
+    labels = np.array([int(video.label == "fake") for video in seen])
+    values = np.array([scores[video.name] for video in seen])
+    verdicts = np.array([detector.verdict(value) for value in values])
+    draws = auc_bootstrap(labels, values, [video.name for video in seen], "video", REPLICATES, SEED)
+    low, high = interval(draws)
+    return {
+        "auc": measures(labels, values).auc,
+        "auc_low": low,
+        "auc_high": high,
+        "real_called_fake": float((verdicts[labels == 0] == "fake").mean()),
+        "fake_called_real": float((verdicts[labels == 1] == "real").mean()),
+        "inconclusive": float((verdicts == "inconclusive").mean()),
+        "real": int((labels == 0).sum()),
+        "fake": int((labels == 1).sum()),
+        "no_face": len(videos) - len(seen),
+    }
+
+
+def _line(of: dict[str, float]) -> str:
+    return (
+        f"AUC {of['auc']:.3f} [{of['auc_low']:.3f}, {of['auc_high']:.3f}]  "
+        f"real called fake {of['real_called_fake']:.0%}  "
+        f"fake called real {of['fake_called_real']:.0%}  neither {of['inconclusive']:.0%}  no face {of['no_face']}"
+    )
+
+
+def _skin(path: Path) -> float:
+    """The individual typology angle of the cheeks in degrees: lower is darker (Chardon et al., 1991)."""
+    image = next(iter(read_frames(path, [0]))).image
+    faces = default_detector(0.6)(image)
+    face = cut(image, alignment(np.array(faces[0].points), 100), 100)
+    cheeks = np.concatenate([face[58:68, 26:36].reshape(-1, 3), face[58:68, 64:74].reshape(-1, 3)])
+    lab = cv2.cvtColor((cheeks[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    lightness, _, yellow = np.median(lab, axis=0)
+    return float(np.degrees(np.arctan2(lightness - 50, yellow)))
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    main(Path(given[0]), Path(given[1]) if len(given) > 1 else None, *given[2:3], *map(int, given[3:4]))
