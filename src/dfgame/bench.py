@@ -22,16 +22,27 @@ from torch import nn
 from dfgame import __version__
 from dfgame.adversaries import frozen, make_adversary, make_optimizer
 from dfgame.augment import Augmentation
-from dfgame.batches import RoundBatches, read_crop
+from dfgame.batches import RoundBatches, read_crop, read_stored
 from dfgame.blur import pixelwise_gaussian_blur
-from dfgame.config import AdversaryConfig, AugmentConfig, BenchConfig, DetectorConfig, TrainConfig, to_dict
-from dfgame.faces.crop import crop_face
+from dfgame.config import (
+    AdversaryConfig,
+    AugmentConfig,
+    BenchConfig,
+    DetectorConfig,
+    FootageConfig,
+    LiveFamilyName,
+    TrainConfig,
+    to_dict,
+)
+from dfgame.faces.crop import crop_face, points_in_crop
 from dfgame.faces.detect import LONGEST_SIDE, default_detector
 from dfgame.files import versions
+from dfgame.footage import Footage
+from dfgame.forgery.live import Forger
 from dfgame.game import play_round
 from dfgame.jobs import available_cores, console
 from dfgame.kernels import blur_kernel
-from dfgame.media import RgbImage, read_frames, write_video
+from dfgame.media import RgbImage, read_frames, through_h264, write_video
 from dfgame.models import Detector, Generator
 from dfgame.records import Face, UserError
 from dfgame.score import pick_device
@@ -40,6 +51,7 @@ FRAMES, FRAME_SIZE = 48, (480, 640)
 CROPS = 32
 BLUR_WINDOW = 3
 FACE = Face((240.0, 120.0, 400.0, 340.0), ((280, 200), (360, 200), (320, 250), (290, 300), (350, 300)), 1.0)
+LIVE: tuple[LiveFamilyName, ...] = ("selfblend", "lookalike", "mouth", "recompress")
 Turn = Callable[[], Any]
 
 
@@ -256,6 +268,26 @@ def _of_crops(folder: Path, config: BenchConfig) -> Iterator[Stage]:
         lambda: batches[0],
         "decoding PNG",
         lambda: [read_crop(folder / row["path"], size) for row in rows],
+    )
+    points = points_in_crop(FACE, 1.3, size, "none")
+    real = {row["path"]: (points, row["video"]) for row in rows if row["label"] == "real"}
+    live = RoundBatches(
+        pa.Table.from_pylist(rows),
+        folder,
+        batch_size=CROPS,
+        image_size=size,
+        augmentation=Augmentation(AugmentConfig()),
+        seed=0,
+        forger=Forger(real, lambda path: read_stored(folder / path), LIVE, folder / "network", 0),
+        footage=Footage(FootageConfig(chance=1.0)),
+    )
+    yield Stage(
+        "forge, film and augment, one process",
+        "image",
+        CROPS,
+        lambda: live[0],
+        "H.264 of two frames each",
+        lambda: [through_h264([np.asarray(crop, np.uint8)] * 2, 30) for crop in cut],
     )
 
 
