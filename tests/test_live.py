@@ -6,7 +6,7 @@ from typing import get_args
 
 import cv2
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -116,8 +116,16 @@ def test_a_lookalike_is_another_person(tmp_path: Path) -> None:
 
 def test_families_are_drawn_as_often_as_they_are_named(tmp_path: Path) -> None:
     make = forger(("selfblend", "selfblend", "selfblend", "mouth"), tmp_path)
-    drawn = []
-    make._families = [lambda _still, _rng, n=n: drawn.append(n) or np.zeros((2, 2, 3), np.uint8) for n in range(4)]
+    drawn: list[int] = []
+
+    def marking(number: int) -> LiveFamily:
+        def family(still: Still, rng: np.random.Generator) -> np.ndarray:
+            drawn.append(number)
+            return still.image
+
+        return family
+
+    make._families = [marking(number) for number in range(4)]
     for seed in range(400):
         make("1.png", seed)
     assert np.bincount(drawn, minlength=4) == pytest.approx([100] * 4, abs=35)
@@ -207,7 +215,7 @@ def test_live_fakes_have_no_class_of_their_own() -> None:
 
 def test_a_batch_holds_pairs_of_a_real_crop_and_its_forgery(manifest: Path, tmp_path: Path) -> None:
     table, folder = read_manifest(manifest), manifest.parent
-    real = table.filter(pc.equal(table["label"], "real"))
+    real = table.filter(pa.array([label == "real" for label in table["label"].to_pylist()]))
     batches = RoundBatches(
         real,
         folder,

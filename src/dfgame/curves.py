@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from dfgame.adversaries import Adversary
@@ -38,11 +38,11 @@ class Curves:
                 if weights:
                     self._writer.add_histogram(f"{player}/{name}", torch.cat(weights), step)
 
-    def pictures(self, clean: Tensor, played: Round, adversary: Adversary | None, epoch: int, step: int) -> None:
+    def pictures(self, played: Round, adversary: Adversary | None, epoch: int, step: int) -> None:
         """What the adversary made of a batch; nothing where nobody plays."""
-        if played.perturbed is None or adversary is None:
+        if played.attacked is None or played.perturbed is None or adversary is None:
             return
-        grid = adversarial_grid(clean, played.perturbed, adversary.perturbation)
+        grid = adversarial_grid(played.attacked, played.perturbed, adversary.perturbation)
         self._writer.add_image("clean, adversarial, difference, strength", grid, step, dataformats="HWC")
         with atomic_path(self._run / "pictures" / f"epoch_{epoch:03d}.png") as temporary:
             encoded = cv2.imencode(".png", cv2.cvtColor(grid, cv2.COLOR_RGB2BGR))[1]

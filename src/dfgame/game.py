@@ -10,14 +10,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dfgame.adversaries import Adversary, Perturbed, cross_entropy
+from dfgame.adversaries import Adversary, Part, Perturbed, cross_entropy
+from dfgame.config import pairs_of
 from dfgame.models import Detector
 
 
 class Round(NamedTuple):
-    """What happened: scalars by name, and the adversary's images and map (None where nobody plays)."""
+    """What happened: scalars by name; the attacked images, and what the adversary made of them, if there is one."""
 
     scalars: dict[str, float]
+    attacked: Float[Tensor, "A 3 H W"] | None
     perturbed: Perturbed | None
 
 
@@ -29,6 +31,7 @@ def play_round(
     labels: Int[Tensor, "B"],
     *,
     moves: int = 1,
+    share: float = 1.0,
     parts: int = 1,
     permute: bool = False,
     augment_after: Callable[[Tensor], Tensor] | None = None,
@@ -43,6 +46,7 @@ def play_round(
         images: clean, RGB in [0, 1].
         labels: of the images.
         moves: learning steps of the adversary before the detector's one (g_per_d).
+        share: of the images, that the adversary plays on: the first of each half, which come in a random order.
         parts: play the batch in so many parts, every `parts`-th image in each, and step once.
         permute: shuffle the detector's batch.
         augment_after: applied to clean and to adversarial images before the detector learns from them.
@@ -50,42 +54,55 @@ def play_round(
     """
     batch = [(images[part::parts], labels[part::parts]) for part in range(parts)]
     scalars: dict[str, float] = {}
+    attacked: list[Part] = []
     perturbed: list[Perturbed] = []
     if adversary is not None:
-        perturbed, worth = adversary.move(batch, detector, moves)
+        attacked = [_first_of_each_half(part, share) for part in batch]
+        perturbed, worth = adversary.move(attacked, detector, moves)
         scalars |= {f"adversary/{name}": value for name, value in worth.items()}
 
     detector.train()
     optimizer.zero_grad(set_to_none=True)
     losses: list[Tensor] = []
-    for number, (clean, of_clean) in enumerate(batch):
-        versions = [clean, perturbed[number].images] if perturbed else [clean]
+    for number, clean in enumerate(batch):
+        versions = [clean, (perturbed[number].images, attacked[number][1])] if perturbed else [clean]
         if augment_after is not None:
-            versions = [augment_after(version) for version in versions]
-        of_versions = _losses(detector, versions, of_clean, class_weights, permute)
-        (of_versions.mean() / parts).backward()
-        losses.append(of_versions.detach().mean(dim=1) / parts)
+            versions = [(augment_after(version), of_version) for version, of_version in versions]
+        of_versions = _losses(detector, versions, class_weights, permute)
+        of_all = torch.cat(of_versions)
+        (of_all.mean() / parts).backward()
+        losses.append(torch.stack([of.detach().mean() for of in (of_all, *of_versions)]) / parts)
     optimizer.step()
 
-    loss_clean, *loss_adversarial = torch.stack(losses).sum(dim=0).tolist()
-    of_detector = [loss_clean, *loss_adversarial]
-    scalars |= {"detector/loss": sum(of_detector) / len(of_detector), "detector/loss_clean": loss_clean}
-    if loss_adversarial:
-        scalars["detector/loss_adversarial"] = loss_adversarial[0]
-    return Round(scalars, _whole(perturbed) if perturbed else None)
+    loss, loss_clean, *loss_adversarial = torch.stack(losses).sum(dim=0).tolist()
+    scalars |= {"detector/loss": loss, "detector/loss_clean": loss_clean}
+    if not perturbed:
+        return Round(scalars, None, None)
+    scalars["detector/loss_adversarial"] = loss_adversarial[0]
+    return Round(scalars, _whole([of for of, _ in attacked]), Perturbed(*map(_whole, zip(*perturbed, strict=True))))
+
+
+def _first_of_each_half(part: Part, share: float) -> Part:
+    """So much of the real images, and as many of the fake ones."""
+    images, labels = part
+    half = len(labels) // 2
+    pairs = pairs_of(share, half)
+    chosen = [slice(pairs), slice(half, half + pairs)]
+    return torch.cat([images[of] for of in chosen]), torch.cat([labels[of] for of in chosen])
 
 
 def _losses(
-    detector: Detector, versions: Sequence[Tensor], labels: Tensor, class_weights: Tensor | None, permute: bool
-) -> Float[Tensor, "V B"]:
+    detector: Detector, versions: Sequence[Part], class_weights: Tensor | None, permute: bool
+) -> list[Float[Tensor, "_"]]:
     """Cross-entropy of each image in each version, clean and adversarial: in one batch unless BN keeps them apart."""
     if len(versions) > 1 and detector.has_auxiliary_norms:
-        clean = _in_one_batch(detector, versions[0], labels, class_weights, permute)
+        clean = _in_one_batch(detector, *versions[0], class_weights, permute)
         with detector.adversarial_statistics():
-            adversarial = _in_one_batch(detector, versions[1], labels, class_weights, permute)
-        return torch.stack([clean, adversarial])
-    together = _in_one_batch(detector, torch.cat(list(versions)), labels.repeat(len(versions)), class_weights, permute)
-    return together.view(len(versions), -1)
+            adversarial = _in_one_batch(detector, *versions[1], class_weights, permute)
+        return [clean, adversarial]
+    images, labels = map(torch.cat, zip(*versions, strict=True))
+    together = _in_one_batch(detector, images, labels, class_weights, permute)
+    return list(together.split([len(of_version) for _, of_version in versions]))
 
 
 def _in_one_batch(
@@ -98,7 +115,6 @@ def _in_one_batch(
     return cross_entropy(detector(images[order]), labels[order], class_weights)[order.argsort()]
 
 
-def _whole(parts: Sequence[Perturbed]) -> Perturbed:
-    """The parts' images and maps in the order of the batch: every so-many-th image is a part's."""
-    images, maps = (torch.stack(of_parts, dim=1).flatten(0, 1) for of_parts in zip(*parts, strict=True))
-    return Perturbed(images, maps)
+def _whole(parts: Sequence[Tensor]) -> Tensor:
+    """The parts' images, or maps, in the order of the batch: every so-many-th image is a part's."""
+    return torch.stack(list(parts), dim=1).flatten(0, 1)

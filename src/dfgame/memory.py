@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from dfgame.config import TrainConfig
+from dfgame.config import TrainConfig, pairs_of
 from dfgame.models import Detector, Generator
 
 BEYOND_ACTIVATIONS = 1.25
@@ -52,8 +52,8 @@ def round_bytes(config: TrainConfig) -> int:
         drawing = 0
         if config.game == "generator":
             drawing = _kept(Generator(1, adversary.filters, adversary.blocks, adversary.norm), images)
-    versions = 1 if config.game == "none" else 2
-    return int(BEYOND_ACTIVATIONS * config.batch_size * max(versions * detector, detector + drawing))
+    share = 0.0 if config.game == "none" else pairs_of(adversary.share, config.part_pairs) / config.part_pairs
+    return int(BEYOND_ACTIVATIONS * config.batch_size * max((1 + share) * detector, share * (detector + drawing)))
 
 
 def free_bytes(device: torch.device) -> int:

@@ -107,7 +107,7 @@ class Training:
         self._average = copy.deepcopy(fresh) if config.average else None
         self.detector = self._placed(fresh)
         if self._average is not None:
-            self._average.to(processes.device, memory_format=self._layout)
+            self._average.to(processes.device).to(memory_format=self._layout)
         if config.detector.bn2 and not self.detector.has_auxiliary_norms:
             raise UserError(
                 f"--detector.bn2: {config.detector.backbone} has no BatchNorm to split", "leave out --detector.bn2"
@@ -209,7 +209,7 @@ class Training:
             self._curves.histograms(played, players, number)
         if ends_epoch:
             with clock.stopped():
-                self._end_epoch((number + 1) // self.config.rounds_per_epoch, batch, played)
+                self._end_epoch((number + 1) // self.config.rounds_per_epoch, played)
         elif (number + 1) % self.config.state_interval == 0:
             self._save_state(number + 1)
 
@@ -218,7 +218,9 @@ class Training:
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self._rates[name] * rate_factor(self.config, number)
-        plays = number // self.config.rounds_per_epoch >= self.config.adversary.start
+        enters = self.config.adversary.start * self.config.rounds_per_epoch
+        if number == enters:
+            self.detector.match_batch_norms()
         device = self._processes.device
         images = batch.images.to(device).contiguous(memory_format=self._layout)
         bf16 = self.config.precision == "bf16"
@@ -227,10 +229,11 @@ class Training:
             return play_round(
                 self.detector,
                 self.optimizers["detector"],
-                self.adversary if plays else None,
+                self.adversary if number >= enters else None,
                 images,
                 batch.labels.to(device),
                 moves=self.config.adversary.moves,
+                share=self.config.adversary.share,
                 parts=self.config.accumulate,
                 permute=self.config.permute,
                 augment_after=diff_augment if self.config.augment.after else None,
@@ -242,7 +245,7 @@ class Training:
         """What the run is about: the detector, or the average of what it was."""
         return self.detector if self._average is None else self._average
 
-    def _end_epoch(self, epoch: int, batch: Batch, played: Round) -> None:
+    def _end_epoch(self, epoch: int, played: Round) -> None:
         self._processes.same_buffers(self.detector)
         if self._average is not None:
             self._processes.same_buffers(self._average)
@@ -266,7 +269,7 @@ class Training:
         last_round = epoch * self.config.rounds_per_epoch - 1
         if self._curves is not None:
             self._curves.scalars({k: entry[k] for k in ("val_auc", "val_loss") if k in entry}, last_round)
-            self._curves.pictures(batch.images, played, self.adversary, epoch, last_round)
+            self._curves.pictures(played, self.adversary, epoch, last_round)
         self._save_state(last_round + 1)
         write_json(self.run / RUN_FILE, self.record)
 
@@ -291,7 +294,7 @@ class Training:
         }
 
     def _save_state(self, rounds_done: int) -> None:
-        """Weights, optimisers, schedules and history, in one file, so that they always fit together."""
+        """Weights, their average, optimisers and history, in one file, so that they always fit together."""
         if not self._processes.is_main:
             return
         if self._curves is not None:

@@ -28,6 +28,7 @@ from dfgame.config.values import (
     Perturbation,
     SettingError,
     flat,
+    pairs_of,
     to_dict,
     to_flags,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "TrainConfig",
     "flat",
     "idle_settings",
+    "pairs_of",
     "to_dict",
     "to_flags",
     "train_config_from_dict",

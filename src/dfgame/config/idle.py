@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from dfgame.config.values import default_of, flat, flat_field
+from dfgame.config.values import default_of, flat, flat_field, pairs_of
 
 _Works = Callable[[Any], bool]
 _PLAYED: tuple[_Works, str] = (lambda c: c.game != "none", "a --game with an adversary")
@@ -19,7 +19,12 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("detector.stride", lambda c: c.detector.head == "patch", "--detector.head patch"),
     ("detector.dropout", lambda c: c.detector.head == "fc", "--detector.head fc"),
     ("detector.bn2", *_PLAYED),
-    *((f"adversary.{name}", *_PLAYED) for name in ("start", "attacks")),
+    *((f"adversary.{name}", *_PLAYED) for name in ("start", "share", "attacks")),
+    (
+        "adversary.share",
+        lambda c: pairs_of(c.adversary.share, c.part_pairs) < c.part_pairs,
+        "a share that leaves out a pair: a lower one, or more pairs in a part of a batch",
+    ),
     *((f"optimizer.{name}", *_STEPS) for name in ("decay_factor", "decay_epochs")),
     *((f"adversary.{name}", *_MOVES) for name in ("perturbation", "shuffled", "moves")),
     (

@@ -116,6 +116,8 @@ class AdversaryConfig:
     """The move: pixel-wise Gaussian blur, or another kind for comparison."""
     start: int = 0
     """Epochs before the adversary enters the game."""
+    share: float = 1.0
+    """Share of the clean images that also appear as adversarial ones, as many real as fake, rounded to whole pairs."""
     attacks: Literal["both", "real", "fake"] = "both"
     """The images to attack; the others stand unchanged among the adversarial ones."""
     shuffled: bool = False
@@ -139,6 +141,7 @@ class AdversaryConfig:
 
     def __post_init__(self) -> None:
         at_least("adversary.start", self.start, 0)
+        require(0 < self.share <= 1, "adversary.share", "above 0 and at most 1")
         at_least("adversary.moves", self.moves, 1)
         at_least("adversary.filters", self.filters, 1)
         at_least("adversary.blocks", self.blocks, 0)

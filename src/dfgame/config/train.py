@@ -101,6 +101,7 @@ class TrainConfig:
         parts = self.batch_size // 2 % self.accumulate == 0
         require(parts, "accumulate", "a divisor of half the batch size")
         require(self.epoch_pairs * 2 >= self.batch_size, "epoch-pairs", "at least half the batch size")
+        require(self.adversary.start < self.epochs, "adversary.start", "below --epochs")
         fits = self.image_size % 4 == 0 or self.game != "generator"
         require(fits, "image-size", "a multiple of 4 with --game generator, whose network halves it twice")
         draws = self.adversary.perturbation != "residual" or self.game == "generator"
@@ -120,6 +121,11 @@ class TrainConfig:
     def rounds_per_epoch(self) -> int:
         """Rounds an epoch: its pairs over the pairs of a batch."""
         return self.epoch_pairs // (self.batch_size // 2)
+
+    @property
+    def part_pairs(self) -> int:
+        """Pairs of a real and a fake image in each of the parts in which a batch is played."""
+        return self.batch_size // 2 // self.accumulate
 
     @property
     def rounds(self) -> int:

@@ -29,6 +29,11 @@ def at_least(flag: str, value: int, least: int) -> None:
     require(value >= least, flag, f"at least {least}, not {value}")
 
 
+def pairs_of(share: float, pairs: int) -> int:
+    """How many of so many pairs of a real and a fake image a share is: rounded, and at least one."""
+    return max(1, round(share * pairs))
+
+
 def flat(config: Any) -> dict[str, Any]:
     """A configuration's values by dotted name: `blur.window`."""
     return dict(

@@ -17,7 +17,7 @@ EXPECTED: str = "photographs of real faces, a subfolder a person or files named 
 OFFICIAL: Official = {}
 
 
-def recognises(_root: Path) -> bool:
+def recognises(root: Path) -> bool:
     """Never: that all faces are real is for the user to say."""
     return False
 

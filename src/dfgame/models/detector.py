@@ -105,6 +105,11 @@ class Detector(nn.Module):
                     setattr(parent, name, split)
                     self._split_norms.append(split)
 
+    def match_batch_norms(self) -> None:
+        """Make the auxiliary BatchNorms equal to their twins again."""
+        for norm in self._split_norms:
+            norm.auxiliary.load_state_dict(norm.main.state_dict())
+
     def set_stride(self, stride: int) -> None:
         """Look at other patches than in training: the patch head's convolution serves any stride.
 

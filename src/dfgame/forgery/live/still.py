@@ -86,7 +86,7 @@ def soft_mask(still: Still, region: Points, rng: np.random.Generator) -> Mask:
     outline = outline + rng.normal(0, 0.02, 2) + rng.normal(0, 0.018, outline.shape)
     matrix = alignment(still.points, 1)
     face = 1 / np.hypot(*matrix[0, :2])
-    corners = moved(outline, cv2.invertAffineTransform(matrix))
+    corners = moved(outline, np.asarray(cv2.invertAffineTransform(matrix), np.float64))
     mask = np.zeros(still.image.shape[:2], np.float32)
     cv2.fillPoly(mask, [np.rint(corners * 16).astype(np.int32)], 1.0, cv2.LINE_AA, shift=4)
     extent = np.ptp(corners, axis=0).min() / face
@@ -122,7 +122,9 @@ def resampled(image: NDArray[np.float32], factor: float, rng: np.random.Generato
     height, width = image.shape[:2]
     small = (max(round(width / factor), 8), max(round(height / factor), 8))
     down, up = _RESAMPLING[rng.integers(3)], _RESAMPLING[rng.choice(4, p=(0.45, 0.05, 0.45, 0.05))]
-    return np.asarray(cv2.resize(cv2.resize(image, small, interpolation=down), (width, height), interpolation=up))
+    return np.asarray(
+        cv2.resize(cv2.resize(image, small, interpolation=down), (width, height), interpolation=up), np.float32
+    )
 
 
 def refocused(image: Image, rng: np.random.Generator) -> Image:
@@ -131,7 +133,10 @@ def refocused(image: Image, rng: np.random.Generator) -> Image:
     if kind <= 1:
         return resampled(image, rng.uniform(1.3, 4.0), rng)
     soft = blurred(image, rng.uniform(0.6, 2.2))
-    return soft if kind == 2 else image + rng.uniform(0.4, 1.5) * (image - soft)
+    if kind == 2:
+        return soft
+    gain = rng.uniform(0.4, 1.5)
+    return np.asarray(cv2.addWeighted(image, 1 + gain, soft, -gain, 0), np.float32)
 
 
 def shifted(image: Image, points: Points, rng: np.random.Generator, strength: float = 1.0) -> Image:
@@ -144,7 +149,9 @@ def shifted(image: Image, points: Points, rng: np.random.Generator, strength: fl
     goal = centre + strength * rng.uniform(-0.02, 0.02, 2) * face
     matrix = np.column_stack([turn, goal - turn @ centre])
     size = (image.shape[1], image.shape[0])
-    return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
+    return np.asarray(
+        cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101), np.float32
+    )
 
 
 def bent(image: Image, points: Points, goals: Points, reach: float) -> Image:
@@ -169,5 +176,6 @@ def bent(image: Image, points: Points, goals: Points, reach: float) -> Image:
             field[..., 1] + rows[:, None],
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101,
-        )
+        ),
+        np.float32,
     )
