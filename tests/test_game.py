@@ -195,6 +195,55 @@ def test_the_detectors_batch_holds_clean_and_adversarial_images(detector, batch)
     assert sizes == [4, 8]
 
 
+@pytest.mark.parametrize("game", GAMES[1:])
+@pytest.mark.parametrize(("share", "parts", "pairs"), [(0.5, 1, 3), (0.2, 1, 1), (0.01, 1, 1), (0.7, 2, 4)])
+def test_a_share_of_each_half_is_attacked_in_its_order(game, share, parts, pairs, detector):
+    torch.manual_seed(1)
+    images, labels = torch.rand((12, 3, 64, 64)), torch.tensor([0] * 6 + [1] * 6)
+    seen = []
+    detector.backbone.register_forward_pre_hook(
+        lambda module, inputs: seen.append(len(inputs[0])) if module.training else None
+    )
+    optimizer = torch.optim.RAdam(detector.parameters(), lr=1e-3)
+    options = {"permute": True, "augment_after": diff_augment}
+    played = play_round(detector, optimizer, make(game), images, labels, share=share, parts=parts, **options)
+    assert played.attacked is not None and played.perturbed is not None
+    assert sum(seen) == 12 + 2 * pairs and len(seen) == parts
+    assert torch.equal(played.attacked, torch.cat([images[:pairs], images[6 : 6 + pairs]]))
+    assert len(played.perturbed.images) == len(played.perturbed.maps) == 2 * pairs
+    nearest = torch.cdist(played.perturbed.images.flatten(1), played.attacked.flatten(1)).argmin(dim=1)
+    assert nearest.tolist() == list(range(2 * pairs))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_with_a_share_the_loss_is_the_mean_over_all_images_that_the_detector_sees(parts):
+    torch.manual_seed(0)
+    detector = Detector(DetectorConfig(backbone="test_efficientnet_gn", pretrained=False))
+    images, labels = torch.rand((8, 3, 64, 64)), torch.tensor([0] * 4 + [1] * 4)
+    optimizer = torch.optim.SGD(detector.parameters(), lr=0)
+    played = play_round(detector, optimizer, make("gradient"), images, labels, share=0.5, parts=parts)
+    assert played.perturbed is not None
+    found = [parameter.grad for parameter in detector.parameters()]
+    optimizer.zero_grad(set_to_none=True)
+    together = torch.cat([images, played.perturbed.images]), torch.cat([labels, labels[2:6]])
+    loss = torch.stack([cross_entropy(detector(i[None]), of[None])[0] for i, of in zip(*together, strict=True)]).mean()
+    loss.backward()
+    assert played.scalars["detector/loss"] == pytest.approx(loss.item(), rel=1e-4)
+    for parameter, gradient in zip(detector.parameters(), found, strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_a_share_with_auxiliary_norms_sees_clean_and_adversarial_images_apart(detector, batch):
+    detector.split_batch_norms()
+    sizes = []
+    detector.backbone.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    optimizer = torch.optim.RAdam(detector.parameters(), lr=1e-3)
+    scalars = play_round(detector, optimizer, make("random-blur"), *batch, share=0.5).scalars
+    assert sizes == [4, 2]
+    mean = (4 * scalars["detector/loss_clean"] + 2 * scalars["detector/loss_adversarial"]) / 6
+    assert scalars["detector/loss"] == pytest.approx(mean)
+
+
 def test_training_lowers_the_loss(detector):
     """Fakes with a checkerboard, reals without: twenty rounds of the gradient game tell them apart."""
     torch.manual_seed(3)

@@ -1,5 +1,7 @@
 """Forgeries made while training, and what video does to a crop."""
 
+import dataclasses
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -11,11 +13,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from conftest import orl_face
 from dfgame.augment import Augmentation
 from dfgame.batches import RoundBatches, forger_of, read_stored
-from dfgame.config import AugmentConfig, FootageConfig, LiveConfig, LiveFamilyName, SettingError, TrainConfig
+from dfgame.config import (
+    AugmentConfig,
+    DetectorConfig,
+    FootageConfig,
+    LiveConfig,
+    LiveFamilyName,
+    SettingError,
+    TrainConfig,
+    train_config_from_dict,
+)
 from dfgame.faces.crop import align_face, crop_face, points_in_crop
 from dfgame.footage import Footage
 from dfgame.forgery.align import TEMPLATE
@@ -28,6 +40,7 @@ from dfgame.forgery.live.spectrum import spectrum
 from dfgame.forgery.live.still import HULL, MOUTH, LiveFamily, Still, bent, resampled, soft_mask
 from dfgame.manifest import read_manifest
 from dfgame.media import through_h264
+from dfgame.protocol import read_protocol
 from dfgame.records import Face, UserError
 from dfgame.train import train_run
 
@@ -207,8 +220,6 @@ def test_footage_that_cannot_be_is_refused(wrong: dict) -> None:
 
 
 def test_live_fakes_have_no_class_of_their_own() -> None:
-    from dfgame.config import DetectorConfig
-
     with pytest.raises(SettingError, match=r"detector\.multi"):
         TrainConfig(detector=DetectorConfig(multi=True), live=LiveConfig(("selfblend",)))
 
@@ -240,11 +251,20 @@ def test_crops_of_unknown_margin_are_refused(crops: Path, tmp_path: Path) -> Non
         forger_of(read_manifest(crops), crops.parent, ("selfblend",), tmp_path / "net")
 
 
-def test_a_detector_trains_on_real_crops_alone(
+def test_the_recipes_are_settings_and_protocols() -> None:
+    recipes = Path(__file__).parents[1] / "recipes"
+    settings = tomllib.loads((recipes / "detector.toml").read_text())
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    assert settings.keys() <= names
+    config = train_config_from_dict(settings)
+    assert set(config.live.families) <= set(ALL) and config.average > 0
+    assert config.protocol == "recipes/photographs.toml"
+    assert read_protocol(str(recipes / "photographs.toml")).train.datasets == ("photographs",)
+
+
+def test_a_detector_trains_on_real_crops_alone_and_one_seed_gives_one_detector(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dfgame.config import DetectorConfig
-
     monkeypatch.setattr("dfgame.forgery.live.rerender.STEPS", 2)
     config = TrainConfig(
         game="none",
@@ -257,6 +277,8 @@ def test_a_detector_trains_on_real_crops_alone(
         live=LiveConfig(ALL),
         footage=FootageConfig(chance=0.5),
     )
-    record = train_run(manifest, tmp_path / "run", config)
-    assert len(record["history"]) == 1
-    assert (tmp_path / "run" / "forger" / "rerenderer.safetensors").is_file()
+    once, again = (train_run(manifest, tmp_path / name, config) for name in ("once", "again"))
+    assert once["history"] == again["history"] and len(once["history"]) == 1
+    assert (tmp_path / "once" / "forger" / "rerenderer.safetensors").is_file()
+    weights, same = (load_file(tmp_path / name / "last.safetensors") for name in ("once", "again"))
+    assert all(torch.equal(weights[name], same[name]) for name in weights)

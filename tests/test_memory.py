@@ -36,6 +36,8 @@ def test_what_is_counted_is_what_autograd_keeps():
 def test_more_images_larger_images_and_an_adversary_take_more():
     plain = round_bytes(config("none"))
     assert round_bytes(config("gradient")) == pytest.approx(2 * plain, rel=0.01)
+    some = replace(config("gradient"), adversary=AdversaryConfig(share=0.5))
+    assert round_bytes(some) == pytest.approx(1.5 * plain, rel=0.01)
     assert round_bytes(replace(config("none"), batch_size=16)) == pytest.approx(2 * plain, rel=0.01)
     assert round_bytes(replace(config("none"), image_size=128)) > 3 * plain
     assert round_bytes(config("generator")) >= round_bytes(config("gradient"))

@@ -29,6 +29,11 @@ RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("game", "none", {}),
     ("adversary.perturbation", "flow", {}),
     ("adversary.step", 1000.0, {"blur.constraint": "free"}),
+    ("adversary.start", 1, {"epochs": 2}),
+    ("adversary.share", 0.5, {}),
+    ("average", 0.9, {}),
+    ("optimizer.schedule", "cosine", {}),
+    ("optimizer.warmup", 3, {}),
     ("kernel.window", 5, {"adversary.perturbation": "kernel"}),
     ("kernel.channels", 3, {"adversary.perturbation": "kernel"}),
     ("flow.budget", 0.5, {**GENERATOR, "adversary.perturbation": "flow"}),
@@ -40,6 +45,10 @@ RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("augment.colour", 0.0, {}),
     ("augment.grey", 1.0, {}),
     ("augment.geometry", 0.0, {}),
+    ("footage.chance", 1.0, {}),
+    ("footage.crf", (45, 51), {"footage.chance": 1.0}),
+    ("footage.scale", (0.2, 0.3), {"footage.chance": 1.0}),
+    ("footage.twice", 1.0, {"footage.chance": 1.0}),
     ("val_images", 5, {}),
     ("precision", "bf16", {}),
     ("accumulate", 2, {}),
@@ -47,6 +56,7 @@ RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
 """(setting, value, what else is set): the losses or the validation differ."""
 ELSEWHERE = {
     "datasets": "test_protocol.test_a_choice_of_data_sets_is_trained_on",
+    "live.families": "test_live.test_a_detector_trains_on_real_crops_alone",
     "protocol": "test_protocol.test_a_protocol_is_trained_and_validated_on",
     "channels_last": "test_train.test_the_memory_layout_is_the_one_asked_for",
     "state_interval": "test_train.test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed",
@@ -81,6 +91,6 @@ def test_what_a_setting_changes(setting, value, base, crops, tmp_path):
 def test_compile_compiles_the_players(crops, tmp_path, monkeypatch):
     compiled = []
     monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(type(module).__name__))
-    train_run(crops, tmp_path / "run", replace(made(SMALL | GENERATOR), compile=True))
+    train_run(crops, tmp_path / "run", replace(made(SMALL | GENERATOR), compile=True, average=0.9))
     assert compiled == ["EfficientNet", "Generator", "Generator"]
     assert dfgame.train.torch._dynamo.config.suppress_errors

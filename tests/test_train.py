@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 import dfgame.train
-from dfgame.checkpoint import load_detector
+from dfgame.checkpoint import load_detector, new_detector
 from dfgame.config import (
     AdversaryConfig,
     DetectorConfig,
@@ -29,7 +29,8 @@ from dfgame.config import (
     train_config_from_dict,
 )
 from dfgame.manifest import SCHEMA, read_manifest, select, write_manifest
-from dfgame.models import Detector, follow
+from dfgame.models import follow
+from dfgame.models.detector import SplitNorm
 from dfgame.records import UserError
 from dfgame.score import run_info, score_run
 from dfgame.train import rate_factor, train_run
@@ -146,6 +147,19 @@ def command(manifest, run, *more):
         "--workers",
         "0",
     ]
+    schedule = [
+        "--average",
+        "0.9",
+        "--optimizer.schedule",
+        "cosine",
+        "--optimizer.warmup",
+        "5",
+        "--adversary.start",
+        "1",
+        "--adversary.share",
+        "0.5",
+        "--detector.bn2",
+    ]
     small = [
         "--adversary.filters",
         "2",
@@ -157,7 +171,7 @@ def command(manifest, run, *more):
         "--state-interval",
         "3",
     ]
-    return [sys.executable, "-m", "dfgame", "train", str(manifest), str(run), *flags, *small, *more]
+    return [sys.executable, "-m", "dfgame", "train", str(manifest), str(run), *flags, *schedule, *small, *more]
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +182,7 @@ def whole(manifest, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("saves", [0, 1, 4], ids=["before any state", "within an epoch", "in a later epoch"])
+@pytest.mark.parametrize("saves", [0, 1, 7], ids=["before any state", "within an epoch", "in a later epoch"])
 def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed(saves, whole, manifest, tmp_path):
     killed = tmp_path / "killed"
     process = subprocess.Popen(command(manifest, killed), stderr=subprocess.DEVNULL)
@@ -186,6 +200,11 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed(saves, 
         expected, resumed = (load_file(run / f"{name}.safetensors") for run in (whole, killed))
         assert expected.keys() == resumed.keys()
         assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+    states = [torch.load(run / "state.pt", weights_only=True) for run in (whole, killed)]
+    for player in ("detector", "average"):
+        expected, resumed = (state[player] for state in states)
+        assert all(torch.equal(expected[key], resumed[key]) for key in expected)
+    assert not all(torch.equal(states[0]["average"][key], value) for key, value in states[0]["detector"].items())
     histories = [json.loads((run / "run.json").read_text())["history"] for run in (whole, killed)]
     assert histories[0] == histories[1]
     assert scalars(whole) == scalars(killed)
@@ -432,9 +451,17 @@ def test_the_rate_follows_the_closed_formula_of_its_schedule():
     assert [rate_factor(steps, number) for number in (0, 19, 20, 39)] == pytest.approx([1, 1, 0.1, 0.1])
 
 
-def test_a_running_average_is_the_plain_recurrence_and_shares_nothing_with_its_network():
+@pytest.mark.parametrize(
+    "config",
+    [
+        DetectorConfig(backbone="test_efficientnet", pretrained=False),
+        DetectorConfig(backbone="tf_efficientnet_lite0", pretrained=False, bn2=True),
+    ],
+    ids=["plain", "auxiliary norms and same padding"],
+)
+def test_a_running_average_is_the_plain_recurrence_and_shares_nothing_with_its_network(config):
     torch.manual_seed(0)
-    network = Detector(DetectorConfig(backbone="test_efficientnet"))
+    network = new_detector(config)
     average = copy.deepcopy(network)
     plain = {name: value.clone().double() for name, value in network.state_dict().items()}
     images = torch.rand(4, 3, 64, 64)
@@ -445,30 +472,74 @@ def test_a_running_average_is_the_plain_recurrence_and_shares_nothing_with_its_n
                 weight.add_(torch.randn_like(weight) * 0.1)
         decay = min(0.9, (1 + step) / (10 + step))
         follow(average, network, decay)
-        for name, value in network.state_dict().items():
-            exact = value.is_floating_point()
-            plain[name] = decay * plain[name] + (1 - decay) * value.double() if exact else value
+        follow_plainly(plain, network.state_dict(), decay)
     for name, value in average.state_dict().items():
         torch.testing.assert_close(value.double(), plain[name].double(), rtol=1e-5, atol=1e-6)
+    other = new_detector(config)
+    other.load_state_dict(average.state_dict())
     with torch.no_grad():
         assert not torch.allclose(average.eval()(images), network.eval()(images))
-        assert torch.allclose(average(images), _loaded(average)(images), atol=1e-6)
+        torch.testing.assert_close(average(images), other.eval()(images))
 
 
-def _loaded(detector: Detector) -> Detector:
-    other = Detector(DetectorConfig(backbone="test_efficientnet"))
-    other.load_state_dict(detector.state_dict())
-    return other.eval()
+def follow_plainly(mean, values, decay):
+    """A step of the average, number by number; what is counted is taken over."""
+    for name, value in values.items():
+        exact = value.is_floating_point()
+        mean[name] = decay * mean[name] + (1 - decay) * value.double() if exact else value.clone()
 
 
-def test_what_is_validated_and_kept_is_the_average(manifest, tmp_path):
+def test_what_is_validated_and_kept_is_the_average(manifest, tmp_path, monkeypatch):
     train_run(manifest, tmp_path / "plain", settings("none", epochs=2))
-    train_run(manifest, tmp_path / "average", settings("none", epochs=2, average=0.9))
-    plain, average = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "average"))
-    state = torch.load(tmp_path / "average" / "state.pt", weights_only=False)
-    assert all(torch.equal(average[name], state["average"][name]) for name in average)
+    states, scored = [], []
+    play, score = dfgame.train.play_round, dfgame.train.score_crops
+
+    def watched(detector, *others, **more):
+        states.append(copy.deepcopy(detector.state_dict()))
+        return play(detector, *others, **more)
+
+    def watched_scores(detector, *others):
+        scored.append(copy.deepcopy(detector.state_dict()))
+        return score(detector, *others)
+
+    monkeypatch.setattr(dfgame.train, "play_round", watched)
+    monkeypatch.setattr(dfgame.train, "score_crops", watched_scores)
+    train_run(manifest, tmp_path / "average", settings("none", epochs=2, average=0.3))
+    plain, last = (load_file(tmp_path / name / "last.safetensors") for name in ("plain", "average"))
+    mean = {name: value.double() for name, value in states[0].items()}
+    for number, state in enumerate([*states[1:], plain]):
+        follow_plainly(mean, state, min(0.3, (1 + number) / (10 + number)))
+    for name, value in last.items():
+        torch.testing.assert_close(value.double(), mean[name].double(), rtol=1e-5, atol=1e-6)
+        assert torch.equal(value, scored[-1][name])
+    state = torch.load(tmp_path / "average" / "state.pt", weights_only=True)
     assert all(torch.equal(plain[name], state["detector"][name]) for name in plain)
-    assert not all(torch.equal(plain[name], average[name]) for name in plain)
+
+
+def test_a_cosine_over_more_epochs_is_another_run(manifest, tmp_path):
+    cosine = OptimizerConfig(schedule="cosine")
+    train_run(manifest, tmp_path / "run", settings("none", epochs=1, optimizer=cosine))
+    with pytest.raises(UserError, match=r"other settings \(--epochs\)"):
+        train_run(manifest, tmp_path / "run", settings("none", epochs=2, optimizer=cosine, resume=True))
+
+
+def test_auxiliary_norms_are_their_twins_when_the_adversary_enters(manifest, tmp_path, monkeypatch):
+    apart = []
+    play = dfgame.train.play_round
+
+    def watched(detector, optimizer, adversary, *others, **more):
+        norms = [module for module in detector.modules() if isinstance(module, SplitNorm)]
+        same = [
+            torch.equal(*(of.state_dict()["running_mean"] for of in (norm.main, norm.auxiliary))) for norm in norms
+        ]
+        apart.append((adversary is not None, not all(same)))
+        return play(detector, optimizer, adversary, *others, **more)
+
+    monkeypatch.setattr(dfgame.train, "play_round", watched)
+    detector = DetectorConfig(backbone="test_efficientnet", pretrained=False, bn2=True)
+    late = AdversaryConfig(start=1)
+    train_run(manifest, tmp_path / "run", settings("gradient", epochs=2, detector=detector, adversary=late))
+    assert apart[3:6] == [(False, True), (True, False), (True, True)]
 
 
 def test_an_adversary_that_starts_late_changes_nothing_before(manifest, tmp_path):
