@@ -3,10 +3,10 @@
     python benchmarks/claim.py MANIFEST OUT [SECONDS] [SEEDS] [METHOD] [PLAYER ...]
 
 Trained on METHOD (default FaceSwap) at c23, tested on every method at c23 and c40. The rounds of each player are timed
-first, and each then plays as many as fit into SECONDS of playing (default 75), with SEEDS seeds (default 5). A run that
-is there already is kept, so that a call that was killed goes on. OUT/report.html is the whole evaluation;
-OUT/claim.json, also printed, has the rounds of each player and, for each subject, the mean video AUC over seeds with
-its 95% interval, and the difference from plain training with its paired interval, over the same videos.
+first, and each then plays as many as fit into SECONDS of playing (default 75), with SEEDS seeds (default 5). A run
+that is there already is kept, so that a call that was killed goes on. OUT/report.html is the whole evaluation.
+OUT/claim.json, also printed, has the rounds of each player and, for each subject, the mean video AUC over seeds
+with its 95% interval, and the difference from plain training with its paired interval, over the same videos.
 """
 
 import json
