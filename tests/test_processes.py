@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dfgame.config import SettingError, TrainConfig
+from dfgame.config import AdversaryConfig, SettingError, TrainConfig
 from dfgame.processes import Processes
 from dfgame.records import UserError
 from dfgame.train import train_run
@@ -103,6 +103,13 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(crops, tmp_path, monkeypat
     monkeypatch.setattr(Processes, "count", property(lambda self: 3, lambda self, value: None), raising=False)
     with pytest.raises(UserError, match="--batch-size 8: its halves cannot be shared out evenly to 3 processes"):
         train_run(crops, tmp_path / "run", TrainConfig(game="none", batch_size=8, image_size=32, workers=0))
+
+
+def test_a_share_that_leaves_out_nothing_in_any_process_is_refused(crops, tmp_path, monkeypatch):
+    monkeypatch.setattr(Processes, "count", property(lambda self: 2, lambda self, value: None), raising=False)
+    config = TrainConfig(batch_size=4, image_size=32, workers=0, adversary=AdversaryConfig(share=0.5))
+    with pytest.raises(UserError, match=r"--adversary\.share 0\.5: changes nothing where each of 2 processes"):
+        train_run(crops, tmp_path / "run", config)
 
 
 def test_one_process_sends_nothing():

@@ -1,12 +1,12 @@
 """A run's folder: its settings, its weights as safetensors, and the state from which training goes on.
 
 RUN/run.json                   settings, versions, data, protocol, history
-RUN/best.safetensors           the detector of the best epoch on the val split
-RUN/last.safetensors           the detector of the last epoch
+RUN/best.safetensors           the detector of the best epoch on the val split; with --average, its average
+RUN/last.safetensors           the detector, or its average, of the last epoch
 RUN/epoch_005.safetensors      every snapshot_interval-th epoch
 RUN/adversary.safetensors      the generators of the last epoch, where the game has them
 RUN/forger/                    the network of the live family `rerender`, where that is among the families
-RUN/state.pt                   detector, adversary and optimisers after the last saved round
+RUN/state.pt                   detector, average, adversary and optimisers after the last saved round
 RUN/tensorboard, RUN/pictures  curves; clean, adversarial, difference and strength of each epoch
 """
 

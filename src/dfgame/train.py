@@ -33,7 +33,7 @@ from dfgame.checkpoint import (
     save_weights,
     weights_path,
 )
-from dfgame.config import TrainConfig
+from dfgame.config import TrainConfig, pairs_of
 from dfgame.curves import Curves
 from dfgame.files import write_json
 from dfgame.footage import Footage
@@ -367,6 +367,12 @@ def _check_shares(config: TrainConfig, processes: int) -> None:
             f"--batch-size {config.batch_size}: its halves cannot be shared out evenly to {processes} processes "
             f"in {config.accumulate} parts",
             f"use a multiple of {2 * processes * config.accumulate}",
+        )
+    pairs, share = config.part_pairs // processes, config.adversary.share
+    if share < 1 and pairs_of(share, pairs) == pairs:
+        raise UserError(
+            f"--adversary.share {share}: changes nothing where each of {processes} processes plays {pairs} pairs at a time",
+            "use a lower one, or a larger --batch-size",
         )
 
 
