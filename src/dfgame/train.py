@@ -371,7 +371,8 @@ def _check_shares(config: TrainConfig, processes: int) -> None:
     pairs, share = config.part_pairs // processes, config.adversary.share
     if share < 1 and pairs_of(share, pairs) == pairs:
         raise UserError(
-            f"--adversary.share {share}: changes nothing where each of {processes} processes plays {pairs} pairs at a time",
+            f"--adversary.share {share}: changes nothing where each of {processes} processes plays so little "
+            f"at a time (pairs: {pairs})",
             "use a lower one, or a larger --batch-size",
         )
 
