@@ -64,8 +64,8 @@ def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbIm
 
 
 def _lit(image: RgbImage, rng: np.random.Generator) -> RgbImage:
-    """Another exposure, brightness curve and white balance; half of the time none of it."""
-    if rng.random() < 0.5:
+    """Another exposure, brightness curve and white balance, in a third of the clips."""
+    if rng.random() >= 1 / 3:
         return image
     levels = np.linspace(0, 1, 256)
     gamma, gain, black = np.exp(rng.normal(0, 0.35)), rng.uniform(0.55, 1.2), rng.uniform(0, 0.1)
@@ -78,9 +78,9 @@ def _lit(image: RgbImage, rng: np.random.Generator) -> RgbImage:
 def _in_focus(image: RgbImage, rng: np.random.Generator) -> RgbImage:
     """Now and then out of focus, or blurred by motion."""
     kind = rng.random()
-    if kind < 0.15:
+    if kind < 0.08:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)), np.uint8)
-    if kind < 0.25:
+    if kind < 0.13:
         length, angle = rng.integers(3, 8), rng.uniform(0, np.pi)
         kernel = np.zeros((9, 9), np.float32)
         reach = length / 2 * np.array([np.cos(angle), np.sin(angle)])

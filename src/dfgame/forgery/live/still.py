@@ -45,9 +45,8 @@ MOUTH: Points = np.array(
 WHOLE = (OVAL, HULL, HULL, INNER, SQUARE)
 """Regions of a face that was replaced as a whole."""
 
-STRENGTHS = (0.5, 0.75, 1.0, 1.0, 1.0)
-"""What a mask is multiplied with: most forgeries replace wholly (Shiohara and Yamasaki, 2022, section 3.2, who go down
-to 0.25, of which strong compression leaves nothing)."""
+STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
+"""What a mask is multiplied with: most forgeries replace wholly (Shiohara and Yamasaki, 2022, section 3.2)."""
 _RESAMPLING = (cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_NEAREST)
 
 
