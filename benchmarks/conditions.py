@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ from dfgame.faces.sample import SampleJob, sample_faces, spread
 from dfgame.forgery.align import alignment, cut
 from dfgame.media import MediaError, RgbImage, count_frames, read_frames, through_h264, write_video
 from dfgame.metrics import auc_bootstrap, interval, measures
-from dfgame.records import Video
+from dfgame.records import ORIGINAL, Video
 
 FRAMES = 4
 REPLICATES, SEED = 1_000, 0
@@ -74,6 +75,7 @@ def again(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
 
 
 CONDITIONS: dict[str, tuple[Condition, int]] = {
+    "as they are, lossless": (lambda clip, _: clip, 0),
     "as they are, c23": (lambda clip, _: clip, 23),
     "as they are, c40": (lambda clip, _: clip, 40),
     "compressed twice (c23, then smaller at CRF 32)": (again, 23),
@@ -91,7 +93,7 @@ def main(tree: Path, box: Path | None = None, split: str = "test", people: int =
     raw = [video for video in data.videos if video.compression == "raw" and video.split == split]
     chosen = sorted({video.identity for video in raw})[: people or None]
     videos = [video for video in raw if video.identity in chosen]
-    results: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, Any]] = {}
     scores: dict[str, float] = {}
     for name, (condition, crf) in CONDITIONS.items():
         scores = {video.name: _score(tree / video.path, condition, crf, detector) for video in videos}
@@ -127,17 +129,27 @@ def _score(path: Path, condition: Condition, crf: int, detector: BoxedDetector) 
     return detector.calibrated(float(np.mean(probabilities)))
 
 
-def _measured(videos: list[Video], scores: dict[str, float], detector: BoxedDetector) -> dict[str, float]:
+def _auc(videos: list[Video], scores: dict[str, float]) -> tuple[float, float, float]:
+    """The AUC over these videos, and its interval."""
+    labels = np.array([int(video.label == "fake") for video in videos])
+    values = np.array([scores[video.name] for video in videos])
+    draws = auc_bootstrap(labels, values, [video.name for video in videos], "video", REPLICATES, SEED)
+    return measures(labels, values).auc, *interval(draws)
+
+
+def _measured(videos: list[Video], scores: dict[str, float], detector: BoxedDetector) -> dict[str, Any]:
     seen = [video for video in videos if np.isfinite(scores[video.name])]
     labels = np.array([int(video.label == "fake") for video in seen])
-    values = np.array([scores[video.name] for video in seen])
-    verdicts = np.array([detector.verdict(value) for value in values])
-    draws = auc_bootstrap(labels, values, [video.name for video in seen], "video", REPLICATES, SEED)
-    low, high = interval(draws)
+    verdicts = np.array([detector.verdict(scores[video.name]) for video in seen])
+    auc, low, high = _auc(seen, scores)
+    methods = sorted({video.method for video in seen if video.label == "fake"})
     return {
-        "auc": measures(labels, values).auc,
+        "auc": auc,
         "auc_low": low,
         "auc_high": high,
+        "by_method": {
+            name: _auc([video for video in seen if video.method in (ORIGINAL, name)], scores) for name in methods
+        },
         "real_called_fake": float((verdicts[labels == 0] == "fake").mean()),
         "fake_called_real": float((verdicts[labels == 1] == "real").mean()),
         "inconclusive": float((verdicts == "inconclusive").mean()),
@@ -147,11 +159,12 @@ def _measured(videos: list[Video], scores: dict[str, float], detector: BoxedDete
     }
 
 
-def _line(of: dict[str, float]) -> str:
+def _line(of: dict[str, Any]) -> str:
     return (
         f"AUC {of['auc']:.3f} [{of['auc_low']:.3f}, {of['auc_high']:.3f}]  "
         f"real called fake {of['real_called_fake']:.0%}  "
-        f"fake called real {of['fake_called_real']:.0%}  neither {of['inconclusive']:.0%}  no face {of['no_face']}"
+        f"fake called real {of['fake_called_real']:.0%}  neither {of['inconclusive']:.0%}  no face {of['no_face']}  "
+        + "  ".join(f"{name} {found[0]:.3f}" for name, found in of["by_method"].items())
     )
 
 
