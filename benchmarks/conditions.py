@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dfgame.batches import read_crop, to_unit
@@ -124,9 +125,8 @@ def _score(path: Path, condition: Condition, crf: int, detector: BoxedDetector) 
         crops = [face.file for track in found.main for face in found.tracks[track]]
         if not crops:
             return float("nan")
-        images = [read_crop(crop, detector.facts.image_size) for crop in crops]
-        probabilities = [float(detector.probabilities(to_unit(image[None]))[0]) for image in images]
-    return detector.calibrated(float(np.mean(probabilities)))
+        images = torch.stack([read_crop(crop, detector.facts.image_size) for crop in crops])
+    return detector.calibrated(float(detector.probabilities(to_unit(images)).mean()))
 
 
 def _auc(videos: list[Video], scores: dict[str, float]) -> tuple[float, float, float]:
