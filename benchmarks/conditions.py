@@ -2,10 +2,11 @@
 
     python benchmarks/conditions.py TREE [BOX] [SPLIT] [PEOPLE]
 
-TREE is a tree of `dfgame forge` with raw videos, SPLIT the one that is measured (default test), PEOPLE at most so many
-of its people. Of each video 4 frames are altered, encoded as H.264 (CRF 23 unless the condition says otherwise), and
-inspected as `dfgame inspect` does. A line a condition: the AUC over videos with its 95% interval, the share of real
-videos called fake and of fakes called real, the share called neither, and videos in which no face was found. JSON on
+TREE is a tree of `dfgame forge` with raw videos, BOX a detector's file (default, or -: the packaged one), SPLIT the
+one that is measured (default test), PEOPLE at most so many of its people. Of each video 4 frames are altered, encoded
+as H.264 (CRF 23 unless the condition says otherwise), and inspected as `dfgame inspect` does. A line a condition: the
+AUC over videos with its 95% interval, the share of real videos called fake and of fakes called real, the share called
+neither, videos in which no face was found, and the AUC of each family. JSON, with intervals of these, too, on
 stdout. Last, the plain videos by the lightness of the skin (the individual typology angle of the cheeks, darker and
 lighter half of the people), real videos of both against all fakes.
 """
@@ -181,4 +182,4 @@ def _skin(path: Path) -> float:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    main(Path(given[0]), Path(given[1]) if len(given) > 1 else None, *given[2:3], *map(int, given[3:4]))
+    main(Path(given[0]), Path(given[1]) if given[1:2] not in ([], ["-"]) else None, *given[2:3], *map(int, given[3:4]))
