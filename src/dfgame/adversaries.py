@@ -7,6 +7,7 @@ move does to an image is a `Perturbation`, in perturb/.
 Axes: as in blur.py and models/detector.py. Labels: real 0; fake 1, or 1 to 4 by manipulation method.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,15 @@ def make_optimizer(parameters: Iterator[nn.Parameter], lr: float, config: Optimi
     if config.kind == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum, weight_decay=config.weight_decay)
     return torch.optim.RAdam(parameters, lr=lr, betas=(config.momentum, 0.999), weight_decay=config.weight_decay)
+
+
+def rate_factor(config: TrainConfig, number: int) -> float:
+    """What the learning rates are multiplied with in a round; it follows from the round's number alone."""
+    settings = config.optimizer
+    rising = min((number + 1) / settings.warmup, 1) if settings.warmup else 1.0
+    if settings.schedule == "cosine":
+        return rising * (1 + math.cos(math.pi * number / config.rounds)) / 2
+    return rising * settings.decay_factor ** (number // config.rounds_per_epoch // settings.decay_epochs)
 
 
 class Adversary(nn.Module):

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,8 @@ def _of_crops(folder: Path, config: BenchConfig) -> Iterator[Stage]:
         label = "real" if number % 2 else "fake"
         (folder / f"{number}.png").write_bytes(data)
         rows.append({"path": f"{number}.png", "video": str(number), "label": label, "method": "FaceSwap"})
-    batches = RoundBatches(
+    make_batches = partial(
+        RoundBatches,
         pa.Table.from_pylist(rows),
         folder,
         batch_size=CROPS,
@@ -261,6 +263,7 @@ def _of_crops(folder: Path, config: BenchConfig) -> Iterator[Stage]:
         augmentation=Augmentation(AugmentConfig()),
         seed=0,
     )
+    batches = make_batches()
     yield Stage(
         "load and augment, one process",
         "image",
@@ -271,13 +274,7 @@ def _of_crops(folder: Path, config: BenchConfig) -> Iterator[Stage]:
     )
     points = points_in_crop(FACE, 1.3, size, "none")
     real = {row["path"]: (points, row["video"]) for row in rows if row["label"] == "real"}
-    live = RoundBatches(
-        pa.Table.from_pylist(rows),
-        folder,
-        batch_size=CROPS,
-        image_size=size,
-        augmentation=Augmentation(AugmentConfig()),
-        seed=0,
+    live = make_batches(
         forger=Forger(real, lambda path: read_stored(folder / path), LIVE, folder / "network", 0),
         footage=Footage(FootageConfig(chance=1.0)),
     )

@@ -18,7 +18,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from dfgame.adversaries import Adversary, make_adversary, make_optimizer
+from dfgame.adversaries import Adversary, make_adversary, make_optimizer, rate_factor
 from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import Batch, RoundBatches, forger_of, plainly, round_loader
 from dfgame.checkpoint import (
@@ -390,15 +390,6 @@ def _class_weights(rows: pa.Table, classes: tuple[str, ...]) -> Tensor:
     counts = [sum(name not in classes[1:] for name in names), *(names.count(name) for name in classes[1:])]
     inverse = torch.tensor([1 / max(count, 1) for count in counts])
     return inverse / inverse.mean()
-
-
-def rate_factor(config: TrainConfig, number: int) -> float:
-    """What the learning rates are multiplied with in a round; it follows from the round's number alone."""
-    settings = config.optimizer
-    rising = min((number + 1) / settings.warmup, 1) if settings.warmup else 1.0
-    if settings.schedule == "cosine":
-        return rising * (1 + math.cos(math.pi * number / config.rounds)) / 2
-    return rising * settings.decay_factor ** (number // config.rounds_per_epoch // settings.decay_epochs)
 
 
 def _round_seed(seed: int, number: int, process: int) -> int:
