@@ -30,7 +30,7 @@ from dfgame.report import write_report
 from dfgame.summary import Cell, RunEvidence
 from dfgame.train import train_run
 
-EPOCHS, TIMED_ROUNDS = 4, 6
+EPOCHS, TIMED_ROUNDS, TEST_FRAMES = 4, 6, 2
 PLAIN = TrainConfig(
     game="none",
     compressions=("c23",),
@@ -81,7 +81,7 @@ def main(
         name, _, seed = run.name.rpartition("-")
         jobs.append(RunJob(manifest, run, _config(name, method, rounds[name], int(seed))))
     _train_all(jobs, workers=0)
-    evaluation = evaluate_runs(runs, manifest, out, EvaluateConfig(checkpoint="last", overwrite=True))
+    evaluation = evaluate_runs(runs, manifest, out, EvaluateConfig(checkpoint="last", frames=TEST_FRAMES, overwrite=True))
     write_report(out, evaluation)
     by_player = {name: evaluation.runs[number :: len(names)] for number, name in enumerate(names)}
     found = {
