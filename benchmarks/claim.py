@@ -13,7 +13,6 @@ with its 95% interval, and the difference from plain training with its paired in
 import contextlib
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 
 from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, EvaluateConfig, OptimizerConfig, TrainConfig
 from dfgame.evaluate import evaluate_runs
-from dfgame.files import read_json, write_json
+from dfgame.files import write_json
 from dfgame.jobs import run_jobs
 from dfgame.metrics import interval
 from dfgame.report import write_report
@@ -39,7 +38,7 @@ PLAIN = TrainConfig(
     image_size=112,
     workers=0,
     average=0.95,
-    val_images=300,
+    val_images=60,
     snapshot_interval=1_000,
     hist_interval=1_000_000,
     optimizer=OptimizerConfig(lr=1e-3, schedule="cosine", warmup=20),
@@ -81,7 +80,9 @@ def main(
         name, _, seed = run.name.rpartition("-")
         jobs.append(RunJob(manifest, run, _config(name, method, rounds[name], int(seed))))
     _train_all(jobs, workers=0)
-    evaluation = evaluate_runs(runs, manifest, out, EvaluateConfig(checkpoint="last", frames=TEST_FRAMES, overwrite=True))
+    evaluation = evaluate_runs(
+        runs, manifest, out, EvaluateConfig(checkpoint="last", frames=TEST_FRAMES, overwrite=True)
+    )
     write_report(out, evaluation)
     by_player = {name: evaluation.runs[number :: len(names)] for number, name in enumerate(names)}
     found = {
@@ -107,9 +108,7 @@ def _train_all(jobs: Sequence[RunJob], workers: int) -> list[float]:
 
 
 def _train(job: RunJob) -> float:
-    started = time.monotonic()
-    record = train_run(job.manifest, job.run, replace(job.config, resume=job.run.exists()))
-    return record.get("images_per_second") or job.config.rounds * PLAIN.batch_size / (time.monotonic() - started)
+    return train_run(job.manifest, job.run, replace(job.config, resume=job.run.exists()))["images_per_second"]
 
 
 def _config(name: str, method: str, rounds: int, seed: int) -> TrainConfig:
@@ -118,16 +117,11 @@ def _config(name: str, method: str, rounds: int, seed: int) -> TrainConfig:
 
 
 def _rounds(manifest: Path, out: Path, names: Sequence[str], seconds: float, method: str) -> dict[str, int]:
-    """How many rounds of each player fit into the time; once timed, the same ever after."""
-    file = out / "rounds.json"
-    known: dict[str, int] = read_json(file) if file.is_file() else {}
-    unknown = [name for name in names if name not in known]
-    timed = [replace(_config(name, method, 4 * TIMED_ROUNDS, 0), val_images=2) for name in unknown]
-    jobs = [RunJob(manifest, out / "timed" / name, config) for name, config in zip(unknown, timed, strict=True)]
-    for name, speed in zip(unknown, _train_all(jobs, workers=1), strict=True):
-        known[name] = max(round(seconds * speed / PLAIN.batch_size) // EPOCHS, 1) * EPOCHS
-    write_json(file, known)
-    return {name: known[name] for name in names}
+    """How many rounds of each player fit into the time; they are timed once, one player after the other."""
+    timed = [replace(_config(name, method, EPOCHS * TIMED_ROUNDS, 0), val_images=2) for name in names]
+    jobs = [RunJob(manifest, out / "timed" / name, config) for name, config in zip(names, timed, strict=True)]
+    fit = [seconds * speed / PLAIN.batch_size for speed in _train_all(jobs, workers=1)]
+    return {name: max(round(rounds) // EPOCHS, 1) * EPOCHS for name, rounds in zip(names, fit, strict=True)}
 
 
 def _subjects(plain: Sequence[RunEvidence], method: str) -> list[tuple[str, list[Cell]]]:
