@@ -3,17 +3,19 @@
     python benchmarks/claim.py MANIFEST OUT [SECONDS] [SEEDS] [METHOD] [PLAYER ...]
 
 Trained on METHOD (default FaceSwap) at c23, tested on every method at c23 and c40. The rounds of each player are timed
-first, and each then plays as many as fit into SECONDS of playing (default 75), with SEEDS seeds (default 5). A run
-that is there already is kept, so that a call that was killed goes on. OUT/report.html is the whole evaluation.
+first, and each then plays as many as fit into SECONDS of playing on one thread (default 75), with SEEDS seeds (default
+5); as many runs at a time as there are cores. A run that is there already is kept, so that a call that was killed goes
+on. OUT/report.html is the whole evaluation.
 OUT/claim.json, also printed, has the rounds of each player and, for each subject, the mean video AUC over seeds
 with its 95% interval, and the difference from plain training with its paired interval, over the same videos.
 """
 
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import numpy as np
 from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, EvaluateConfig, OptimizerConfig, TrainConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.files import read_json, write_json
-from dfgame.memory import keep_freed_memory
+from dfgame.jobs import run_jobs
 from dfgame.metrics import interval
 from dfgame.report import write_report
 from dfgame.summary import Cell, RunEvidence
@@ -35,6 +37,7 @@ PLAIN = TrainConfig(
     epochs=EPOCHS,
     batch_size=16,
     image_size=112,
+    workers=0,
     average=0.95,
     val_images=300,
     snapshot_interval=1_000,
@@ -57,20 +60,28 @@ PLAYERS: dict[str, dict[str, Any]] = {
 COMPARED = ("none", "random-blur", "additive", "gradient", "generator")
 
 
+@dataclass(frozen=True)
+class RunJob:
+    """A run to train, on one thread."""
+
+    manifest: Path
+    run: Path
+    config: TrainConfig
+
+
 def main(
     manifest: Path, out: Path, seconds: float = 75, seeds: int = 5, method: str = "FaceSwap", *players: str
 ) -> None:
     """Time, train, evaluate, compare."""
-    keep_freed_memory()
     names = list(dict.fromkeys(("none", *(players or COMPARED))))
     rounds = _rounds(manifest, out, names, seconds, method)
     runs = [out / "runs" / f"{name}-{seed}" for seed in range(seeds) for name in names]
+    jobs = []
     for run in runs:
         name, _, seed = run.name.rpartition("-")
-        config = _config(name, method, rounds[name], int(seed))
-        train_run(manifest, run, replace(config, resume=run.exists()))
-        print(f"{run.name}: {rounds[name]} rounds", file=sys.stderr, flush=True)
-    evaluation = evaluate_runs(runs, manifest, out, EvaluateConfig(checkpoint="last"))
+        jobs.append(RunJob(manifest, run, _config(name, method, rounds[name], int(seed))))
+    _train_all(jobs, workers=0)
+    evaluation = evaluate_runs(runs, manifest, out, EvaluateConfig(checkpoint="last", overwrite=True))
     write_report(out, evaluation)
     by_player = {name: evaluation.runs[number :: len(names)] for number, name in enumerate(names)}
     found = {
@@ -83,6 +94,24 @@ def main(
     print(json.dumps(found, indent=2))
 
 
+def _train_all(jobs: Sequence[RunJob], workers: int) -> list[float]:
+    """Train all, each on one thread, so many at a time (0: one for each core); images a second of each job."""
+    speeds = {}
+    with contextlib.closing(run_jobs(_train, jobs, workers, "training")) as done:
+        for job, speed in done:
+            if isinstance(speed, Exception):
+                raise speed
+            speeds[job.run] = speed
+            print(f"{job.run.name}: {job.config.rounds} rounds", file=sys.stderr, flush=True)
+    return [speeds[job.run] for job in jobs]
+
+
+def _train(job: RunJob) -> float:
+    started = time.monotonic()
+    record = train_run(job.manifest, job.run, replace(job.config, resume=job.run.exists()))
+    return record.get("images_per_second") or job.config.rounds * PLAIN.batch_size / (time.monotonic() - started)
+
+
 def _config(name: str, method: str, rounds: int, seed: int) -> TrainConfig:
     pairs = rounds // EPOCHS * PLAIN.batch_size // 2
     return replace(PLAIN, **PLAYERS[name], methods=(method,), epoch_pairs=pairs, seed=seed)
@@ -92,14 +121,12 @@ def _rounds(manifest: Path, out: Path, names: Sequence[str], seconds: float, met
     """How many rounds of each player fit into the time; once timed, the same ever after."""
     file = out / "rounds.json"
     known: dict[str, int] = read_json(file) if file.is_file() else {}
-    for name in [name for name in names if name not in known]:
-        run = out / "timed" / name
-        config = replace(_config(name, method, 4 * TIMED_ROUNDS, 0), val_images=2, resume=run.exists())
-        started = time.monotonic()
-        record = train_run(manifest, run, config)
-        speed = record.get("images_per_second") or config.rounds * 16 / (time.monotonic() - started)
+    unknown = [name for name in names if name not in known]
+    timed = [replace(_config(name, method, 4 * TIMED_ROUNDS, 0), val_images=2) for name in unknown]
+    jobs = [RunJob(manifest, out / "timed" / name, config) for name, config in zip(unknown, timed, strict=True)]
+    for name, speed in zip(unknown, _train_all(jobs, workers=1), strict=True):
         known[name] = max(round(seconds * speed / PLAIN.batch_size) // EPOCHS, 1) * EPOCHS
-        write_json(file, known)
+    write_json(file, known)
     return {name: known[name] for name in names}
 
 

@@ -1,6 +1,7 @@
 """The players' shapes, weights and BatchNorm statistics."""
 
 import copy
+from typing import Any
 
 import pytest
 import timm
@@ -11,8 +12,9 @@ from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.models import Detector, Generator, probabilities
 from dfgame.models.detector import SplitNorm
+from dfgame.models.folded import foldable
 from dfgame.models.generator import LastConvolution
-from dfgame.models.same_padding import pad_in_place
+from dfgame.models.same_padding import HEIGHT_AND_WIDTH, work_mirrored
 from dfgame.records import UserError
 
 
@@ -96,16 +98,27 @@ def test_padding_without_a_copy_changes_neither_the_features_nor_their_gradients
     torch.manual_seed(0)
     plain = timm.create_model(name, num_classes=0, global_pool="").eval()
     ours = copy.deepcopy(plain)
-    pad_in_place(ours)
+    assert work_mirrored(ours)
     slopes = []
     for model in (plain, ours):
         images = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(1)).requires_grad_()
-        features = model(images)
+        features = model(images) if model is plain else ours(images.flip(HEIGHT_AND_WIDTH)).flip(HEIGHT_AND_WIDTH)
         features.square().sum().backward()
         assert images.grad is not None
         slopes.append((features, images.grad, next(model.parameters()).grad))
     for theirs, own in zip(*slopes, strict=True):
         torch.testing.assert_close(own, theirs, rtol=1e-3, atol=1e-5 * theirs.abs().max().item())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "tf_mixnet_s", "mobilenetv3_large_100"])
+def test_what_pads_otherwise_works_as_timm_has_it(name):
+    detector = Detector(DetectorConfig(backbone=name, pretrained=False)).eval()
+    plain = timm.create_model(name, num_classes=0, global_pool="").eval()
+    plain.load_state_dict(detector.backbone.state_dict())
+    images = torch.rand((2, 3, 64, 64))
+    with torch.inference_mode():
+        expected = detector.head(plain((images - detector.mean) / detector.std))
+        torch.testing.assert_close(detector(images), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_copied_detector_pads_with_its_own_weights():
@@ -141,3 +154,68 @@ def test_the_last_convolution_is_a_convolution(outputs):
         results.append((drawn, features.grad, *(weight.grad for weight in layer.parameters())))
     for own, theirs in zip(*results, strict=True):
         torch.testing.assert_close(own, theirs)
+
+
+def unsettled(network: nn.Module) -> nn.Module:
+    """The network with BatchNorms that do something."""
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            for values in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                assert values is not None
+                nn.init.uniform_(values, 0.5, 1.5)
+    return network
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "tf_efficientnet_b0", "resnet18", "densenet121"])
+@pytest.mark.parametrize("bn2", [False, True])
+def test_folded_batch_norms_change_neither_answers_nor_slopes(backbone, bn2):
+    config = DetectorConfig(backbone=backbone, pretrained=False, bn2=bn2)
+    detector = new_detector(config).eval().double()  # float32 falls on the other side of some ReLU
+    unsettled(detector)
+    images = torch.rand((2, 3, 64, 64), dtype=torch.float64, requires_grad=True)
+
+    def answer() -> tuple[torch.Tensor, torch.Tensor]:
+        logits = detector(images)
+        return logits, torch.autograd.grad(logits[..., 1].sum(), images)[0]
+
+    state = {name: value.clone() for name, value in detector.state_dict().items()}
+    with detector.adversarial_statistics():
+        expected = answer()
+        with detector.folded_norms():
+            found = answer()
+        again = answer()
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 * other.detach().abs().max().item())
+    assert all(torch.equal(one, other) for one, other in zip(again, expected, strict=True))
+    assert all(torch.equal(value, state[name]) for name, value in detector.state_dict().items())
+    assert all(weight.grad is None for weight in detector.parameters())
+
+
+def test_all_batch_norms_of_an_efficientnet_are_folded_away():
+    detector = Detector(DetectorConfig(pretrained=False)).eval()
+    called = []
+    norms: list[Any] = [module for module in detector.modules() if isinstance(module, nn.BatchNorm2d)]
+    with detector.folded_norms():
+        for norm in norms:
+            norm.register_forward_pre_hook(lambda norm, _: called.append(norm.forward.func.__name__))
+        detector(torch.rand((1, 3, 64, 64)))
+    assert called == ["_activated"] * 49 == ["_activated"] * len(norms)
+
+
+class Branching(nn.Module):
+    """Its convolution's outputs are wanted twice: as they are, and normalised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.conv(images)
+        return features + self.norm(features)
+
+
+def test_outputs_that_somebody_else_takes_are_not_folded():
+    assert foldable(Branching().eval(), torch.rand((1, 3, 16, 16))) == []
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    assert foldable(plain, torch.rand((1, 3, 16, 16))) == [(plain[0], plain[1])]
+    assert plain.training

@@ -53,7 +53,7 @@ def frozen(detector: Detector) -> Iterator[None]:
     for parameter in learned:
         parameter.requires_grad_(False)
     try:
-        with detector.adversarial_statistics():
+        with detector.adversarial_statistics(), detector.folded_norms():
             yield
     finally:
         for parameter in learned:

@@ -44,6 +44,7 @@ from dfgame.game import play_round
 from dfgame.jobs import available_cores, console
 from dfgame.kernels import blur_kernel
 from dfgame.media import RgbImage, read_frames, through_h264, write_video
+from dfgame.memory import keep_freed_memory
 from dfgame.models import Detector, Generator
 from dfgame.records import Face, UserError
 from dfgame.score import pick_device
@@ -86,6 +87,7 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
     Raises:
         UserError: the device that was asked for is not there.
     """
+    keep_freed_memory()
     device = pick_device(config.device)
     with tempfile.TemporaryDirectory() as folder:
         speeds = [_measured(stage, config.turns) for stage in _stages(Path(folder), config, device)]

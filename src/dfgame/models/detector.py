@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfgame.config import DetectorConfig
-from dfgame.models.same_padding import pad_in_place
+from dfgame.models.folded import Pair, foldable, folded
+from dfgame.models.same_padding import HEIGHT_AND_WIDTH, work_mirrored
 from dfgame.records import LABELS, METHODS
 
 _PROBE_SIZE = (64, 64)
@@ -72,13 +73,13 @@ class Detector(nn.Module):
     `forward` takes RGB images in [0, 1], (B, 3, H, W), and returns logits (B, P, C), C being 2, or 5 with `multi`;
     `probabilities` turns them into an image's probabilities. The backbone's own input statistics are applied
     inside, so that an adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images through
-    auxiliary BN.
+    auxiliary BN. The backbone may work on mirrored images (see same_padding.py), and its own maps then are, too.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
-        pad_in_place(backbone)
+        self._mirrored = work_mirrored(backbone)
         self.backbone: nn.Module = backbone
         self.multi = config.multi
         features, classes = _map_features(backbone), len(class_names(config.multi))
@@ -95,6 +96,7 @@ class Detector(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self._split_norms: list[SplitNorm] = []
+        self._foldable: list[Pair] | None = None
 
     def split_batch_norms(self) -> None:
         """Give every BatchNorm of the backbone its auxiliary twin. Call it after weights were loaded."""
@@ -136,9 +138,24 @@ class Detector(nn.Module):
             for norm in self._split_norms:
                 norm.adversarial = False
 
+    @contextmanager
+    def folded_norms(self) -> Iterator[None]:
+        """Inside, in eval mode, the backbone's convolutions do the work of the BatchNorms after them where they can.
+
+        Which can is found at the first call, for the statistics chosen then. A compiled backbone is left alone.
+        """
+        if self._foldable is None:
+            compiled = self.backbone._compiled_call_impl is not None
+            self._foldable = [] if compiled else foldable(self.backbone, _pattern().to(self.mean))
+        with folded(self._foldable):
+            yield
+
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F h w"]:
         """The last feature map."""
-        return self.backbone((images - self.mean) / self.std)
+        normalised = (images - self.mean) / self.std
+        if not self._mirrored:
+            return self.backbone(normalised)
+        return self.backbone(normalised.flip(HEIGHT_AND_WIDTH)).flip(HEIGHT_AND_WIDTH)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P C"]:
         """Logits of each patch, in float32."""
@@ -163,6 +180,12 @@ def _map_features(backbone: Any) -> int:
     if len(shape) != 4 or shape[2] != shape[3]:
         raise ValueError(f"its features have the shape {tuple(shape)}, not that of a map (B, F, h, w)")
     return shape[1]
+
+
+def _pattern() -> Float[Tensor, "1 3 h w"]:
+    """An image of many colours."""
+    height, width = _PROBE_SIZE
+    return torch.linspace(0, 60, 3 * height * width).sin().view(1, 3, height, width)
 
 
 def probabilities(logits: Float[Tensor, "B P C"]) -> Float[Tensor, "B C"]:

@@ -1,37 +1,50 @@
 """TensorFlow's "same" padding without a copy of the image: the tf_ backbones pad before each convolution of stride 2.
 
-Their padding has one more row below and column to the right than above and left, which no convolution of torch
-does by itself; timm copies the image into a larger one, and its gradient out again. But padded by two more on every
-side, a convolution of stride 2 gives the same outputs after one more at the top and left, which is left out.
+Where the side is even their padding has one more row below and column to the right than above and left, which no
+convolution of torch does by itself; timm copies the features into a larger tensor, and their gradient out again. But
+on mirrored features, with mirrored kernels, that row and column lie above and left: there torch's symmetric padding of
+half a kernel does the same, since the windows it takes end before the padding on the other side. So such a network is
+fed with mirrored images, all its kernels are mirrored, which are small, and its last map is mirrored back.
 """
 
 from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from timm.layers import Conv2dSame
+from timm.models import EfficientNet
 from torch import Tensor, nn
 from torch.nn import functional
 
+HEIGHT_AND_WIDTH = (2, 3)
 
-def pad_in_place(module: nn.Module) -> None:
-    """From now on, the "same" convolutions inside pad without copying. The modules and their weights stay."""
-    convolutions: list[Any] = [conv for conv in module.modules() if isinstance(conv, Conv2dSame)]
+
+def work_mirrored(network: nn.Module) -> bool:
+    """From now on, `network` takes mirrored images and gives mirrored maps; whether it does.
+
+    Only EfficientNets with "same" padding do: all that their layers know of space is their kernels. Modules, weights
+    and their names stay what they are.
+    """
+    convolutions: list[Any] = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    pads_same = any(isinstance(conv, Conv2dSame) for conv in convolutions)
+    if not (isinstance(network, EfficientNet) and pads_same and all(map(_is_plain, convolutions))):
+        return False
     for conv in convolutions:
-        conv.forward = partial(_padded, conv)
+        if conv.kernel_size != (1, 1):
+            conv.forward = partial(_mirrored, conv)
+    return True
 
 
-def _padded(conv: Any, images: Float[Tensor, "B F h w"]) -> Float[Tensor, "B G i j"]:
-    (kernel, other), (stride, _) = conv.kernel_size, conv.stride
-    paddings = {max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in images.shape[2:]}
-    if kernel != other or conv.stride != (2, 2) or conv.dilation != (1, 1) or len(paddings) > 1:
-        return type(conv).forward(conv, images)
-    (padding,) = paddings
-    before = padding // 2
-    if padding % 2 == 0:
-        return functional.conv2d(images, conv.weight, conv.bias, conv.stride, before, 1, conv.groups)
-    outputs = functional.conv2d(images, conv.weight, conv.bias, conv.stride, before + 2, 1, conv.groups)
-    last = outputs.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if last else torch.contiguous_format
-    return outputs[..., 1:, 1:].contiguous(memory_format=layout)  # what follows is slow on a view
+def _is_plain(conv: Any) -> bool:
+    """Whether symmetric padding of half a kernel is what it does on mirrored features."""
+    (kernel, other), half = conv.kernel_size, conv.kernel_size[0] // 2
+    if kernel != other or kernel % 2 == 0 or conv.dilation != (1, 1) or conv.padding_mode != "zeros":
+        return False
+    if isinstance(conv, Conv2dSame):
+        return conv.stride == (2, 2)
+    return conv.padding == (half, half) and (kernel == 1 or conv.stride == (1, 1))
+
+
+def _mirrored(conv: Any, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B G i j"]:
+    kernels = conv.weight.flip(HEIGHT_AND_WIDTH)
+    return functional.conv2d(features, kernels, conv.bias, conv.stride, conv.kernel_size[0] // 2, 1, conv.groups)
