@@ -57,7 +57,11 @@ def without(crop: RgbImage, region: Region) -> RgbImage:
 
 
 def changes(
-    detector: BoxedDetector, crops: Sequence[RgbImage], heats: Sequence[Heat], raw: NDArray[np.float64], batch: int = BATCH
+    detector: BoxedDetector,
+    crops: Sequence[RgbImage],
+    heats: Sequence[Heat],
+    raw: NDArray[np.float64],
+    batch: int = BATCH,
 ) -> list[tuple[float, float]]:
     """How much the log-odds of each crop's raw score move without its hottest region, and without others.
 
