@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import orl_face
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
+from conftest import orl_face
 from dfgame.boxed import BoxedDetector, Calibration, Ensemble, Facts, Thresholds
 from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from dfgame.media import RgbImage
 
 FINE, COARSE = 1 / 96, 1 / 10
-"""Sigma of the smoothing, as shares of the crop's side: structure finer than the first, tints finer than the second."""
+"""Sigmas of the smoothing, as shares of the crop's side: of structure the first, of tints the second."""
 FINE_GAIN, TINT_GAIN = 6.0, 2.5
 MOST_ADDED = 90.0
 """What is added to a pixel stays below this: the edges of eyes and mouth would drown the rest."""

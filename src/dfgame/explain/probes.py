@@ -7,7 +7,7 @@ variances of Gaussians add up.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 from typing import cast
 
 import cv2
@@ -151,8 +151,8 @@ def _by_the_adversary(
     found = []
     for crop, score in zip(crops, raw, strict=True):
         with torch.inference_mode(False):
-            image, answer = images_of(detector, [crop]), torch.tensor([int(score >= 0.5)])
-            played = adversary.perturb(image, answer, cast("Detector", AsOne(detector)))
+            image, answer = images_of(detector, [crop]), int(detector.calibrated(score) >= 0.5)
+            played = adversary.perturb(image, torch.tensor([answer]), cast("Detector", AsOne(detector)))
         strength = float(sigma(played.maps).max()) * len(crop) / detector.facts.image_size
         found.append((strength, float(detector.probabilities(played.images))))
     return found
