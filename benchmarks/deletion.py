@@ -6,9 +6,9 @@ Takes all PNG and JPEG files below a folder, or the crops of a manifest; at most
 spread. BOX is a detector's file (default, or -: the packaged one). Of each crop 15% of the pixels are taken away, once
 the hottest, eight times the same shape at random places, and once those in the middle (a face is there; a map that
 knew nothing else would point there), in two ways: `filled` from around, as in a report, so that nothing of the
-region is left, and `blurred` by a Gaussian, twice as wide as that of the map's own baseline (less independent of how
-the map is made, therefore). JSON on stdout: for each way the share of crops in which the hottest region moves the log-odds more, its change over the others' (the ratio of the
-means), and the seconds of processor time that a map takes.
+region is left, and `blurred` by a Gaussian twice as wide as that of the map's own baseline, which is less independent
+of how the map is made. JSON on stdout: for each way the share of crops in which the hottest region moves the log-odds
+more, its change over the others' (the ratio of the means), and the seconds of processor time that a map takes.
 """
 
 import json

@@ -3,9 +3,10 @@
 Each pixel is asked what it would matter were its fine structure gone: the slope of the detector's log-odds, taken half
 way between the image and its smoothed version, times the difference of the two (integrated gradients, Sundararajan
 and others, ICML 2017, of one step, with the smoothed image as the baseline). Its size counts, not its sign: evidence
-against the answer was looked at, too. Of what was measured (`benchmarks/deletion.py` tells how), three and six
-steps found the same regions for more time, the signs kept found worse ones, and class activation maps of the last
-layers (5 x 5 cells) were hardly better than chance.
+against the answer was looked at, too. Of what was tried by `benchmarks/deletion.py`'s test on 24 crops of photographs,
+three and six steps did hardly better for more time, sums that keep their sign less well, blurring one place after the
+other no better for twenty times the time, and class activation maps of the last blocks little better than chance.
+The middle of the crop alone, where a face is, is a strong rival: the map is better than it, though not by much.
 """
 
 import cv2
