@@ -48,4 +48,4 @@ def _colour(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _held(change: NDArray[np.float32]) -> NDArray[np.float32]:
     """Small changes as they are, large ones ever closer to MOST_ADDED."""
-    return change * (MOST_ADDED / (MOST_ADDED + np.abs(change)))
+    return np.asarray(change * (MOST_ADDED / (MOST_ADDED + np.abs(change))), np.float32)
