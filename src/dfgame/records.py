@@ -205,12 +205,13 @@ class FileVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A frame's score after something was done to its crop: `kind` blur, h264 or scale, at a strength.
+    """A frame's score after something was done to its crop: `kind` blur, adversary, h264 or scale, at a strength.
 
-    The strength is the blur's sigma in pixels of the crop, the CRF, or the share of the side that is left.
+    The strength is the blur's sigma in pixels of the crop (adversary: its greatest; it blurs where that speaks most
+    against the detector's answer), the CRF, or the share of the side that is left.
     """
 
-    kind: Literal["blur", "h264", "scale"]
+    kind: Literal["blur", "adversary", "h264", "scale"]
     strength: float
     p_fake: float
 

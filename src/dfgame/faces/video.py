@@ -252,8 +252,13 @@ def write_png(path: Path, image: RgbImage) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    path.write_bytes(png_bytes(image))
+
+
+def png_bytes(image: RgbImage) -> bytes:
+    """The PNG file that `write_png` writes: the same bytes for the same pixels."""
     _, encoded = cv2.imencode(".png", image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1]), _FAST_PNG)
-    path.write_bytes(encoded.tobytes())
+    return encoded.tobytes()
 
 
 def is_cut(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
