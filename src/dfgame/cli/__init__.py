@@ -35,6 +35,7 @@ VERBS = {
     "evaluate": "dfgame.cli.evaluate:evaluate",
     "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
+    "export": "dfgame.cli.export:export",
     "bench": "dfgame.cli.bench:bench",
     "demo": "dfgame.cli.demo:demo",
 }

@@ -115,7 +115,7 @@ class ExportConfig:
     """A detector's box -> one ONNX file."""
 
     licence: str = ""
-    """The licence that the file says it is under; empty is Apache-2.0 for the packaged detector, and none for another."""
+    """The licence that the file names; empty is Apache-2.0 for the packaged detector, and none for another."""
     overwrite: bool = False
     """Replace OUT, instead of refusing."""
 
