@@ -53,7 +53,7 @@ def exported(*arguments):
 
 def scores_of(path, crops):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(["raw", "p_fake"], {"crops": crops})
+    return [np.asarray(value) for value in session.run(["raw", "p_fake"], {"crops": crops})]
 
 
 def expected_of(detector, crops):

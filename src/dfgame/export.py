@@ -8,7 +8,6 @@ import importlib
 import json
 import warnings
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +97,11 @@ def export_box(box: Path | None, out: Path, config: ExportConfig) -> float:
     onnx, _ = map(_needed, _PACKAGES)
     _claim(out, config.overwrite)
     detector = load_detector(box, "cpu")
-    try:
-        model = onnx.load_model_from_string(_model(detector))
-    except torch.onnx.OnnxExporterError as error:
-        problem = f"{detector.facts.name}: ONNX cannot express its network ({str(error).splitlines()[0]})"
-        raise UserError(problem, "another --detector.backbone may do") from None
     licence = config.licence or (PACKAGED_LICENCE if box is None else None)
-    onnx.helper.set_model_props(model, {METADATA_KEY: metadata(detector, licence)})
     with atomic_path(out) as temporary:
+        _write(detector, temporary)
+        model = onnx.load_model(str(temporary))
+        onnx.helper.set_model_props(model, {METADATA_KEY: metadata(detector, licence)})
         onnx.checker.check_model(model, full_check=True)
         onnx.save_model(model, str(temporary))
         difference = largest_difference(temporary, detector, made_crops(detector.facts.crop.size))
@@ -177,24 +173,26 @@ def _claim(out: Path, overwrite: bool) -> None:
     writable_folder(out.parent)
 
 
-def _model(detector: BoxedDetector) -> bytes:
-    """The box as an ONNX model.
+def _write(detector: BoxedDetector, path: Path) -> None:
+    """Write the box as an ONNX model.
 
-    By the older of torch's two exporters: the newer takes ten times as long for a network like these.
+    By the older of torch's two exporters: the newer takes ten times as long for networks like these.
     """
     size = detector.facts.crop.size
     example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    made = BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that it is the older; and that shapes are taken as they are, which is meant
-        torch.onnx.export(
-            Exported(detector).eval(),
-            (example,),
-            made,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "N"} for name in (INPUT, *OUTPUTS)},
-        )
-    return made.getvalue()
+        try:
+            torch.onnx.export(
+                Exported(detector).eval(),
+                (example,),
+                path,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=list(OUTPUTS),
+                dynamic_axes={name: {0: "N"} for name in (INPUT, *OUTPUTS)},
+            )
+        except torch.onnx.OnnxExporterError as error:
+            problem = f"{detector.facts.name}: ONNX cannot express its network ({str(error).splitlines()[0]})"
+            raise UserError(problem, "another --detector.backbone may do") from None
