@@ -31,6 +31,10 @@ class UserError(Exception):
         self.remedy = remedy
 
 
+class SettingError(ValueError):
+    """A setting, or two together, that cannot be used; the message names the flag to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
     """One labelled video of a data set, or a picture, or a folder of faces that are cut out already.
