@@ -11,21 +11,21 @@ LIMITS = (
     "A score is evidence, not proof. It must not be used to accuse anybody, to decide about anybody by itself, or as "
     "proof that something is real; “inconclusive” means no opinion.",
     "Only faces that were found are judged. Whatever else may be wrong with the file (its sound, its text, its "
-    "surroundings, where and when it is said to be from) is not looked at, and neither are speech and motion: each frame "
-    "is judged by itself.",
-    "A face or a whole picture that a generator made from nothing has no seam between real and forged to find, and may "
-    "pass as real.",
-    "Strong compression, small size, blur and low light hide what the detector looks for. Beauty filters, smoothed skin, "
-    "reddened faces and screens filmed again can make real faces look forged.",
+    "surroundings, where and when it is said to be from) is not looked at, and neither are speech and motion: each "
+    "frame is judged by itself.",
+    "A face or a whole picture that a generator made from nothing has no seam between real and forged to find, and "
+    "may pass as real.",
+    "Strong compression, small size, blur and low light hide what the detector looks for. Beauty filters, smoothed "
+    "skin, reddened faces and screens filmed again can make real faces look forged.",
     "Each further face in a film is another chance of a false alarm.",
-    "“No sign of forgery” only says that the detector knows nothing against the file: forgeries unlike those that it was "
-    "made with can pass.",
+    "“No sign of forgery” only says that the detector knows nothing against the file: forgeries unlike those that it "
+    "was made with can pass.",
 )
 """What holds of every detector of this kind."""
 KNOWN_LIMITS = {
     "photographs-lite0": (
-        "This detector was made from photographs alone and has not been measured on real deepfake videos: expect it to do "
-        "worse on what is met in the world than the rates beside the verdict say.",
+        "This detector was made from photographs alone and has not been measured on real deepfake videos: expect it "
+        "to do worse on what is met in the world than the rates beside the verdict say.",
         "At strong compression (H.264 at CRF 40) it finds subtle forgeries, such as another person's expression on a "
         "face, hardly better than a coin.",
         "Not tested: faces in profile, glasses, children, the very old; beards hardly. Skin colour was tested only on "
@@ -64,19 +64,19 @@ def threshold_words(detector: Mapping[str, Any]) -> str:
 def method(kind: Kind, calibrated: bool) -> str:
     """How a verdict comes about."""
     frames = "in the picture" if kind == "picture" else "in the frames that were looked at"
-    follow = "" if kind == "picture" else "; they are followed from frame to frame, one person after the other"
+    follow = "" if kind == "picture" else " and followed from one to the next"
     mapped = (
-        "its log-odds go through a logistic function, fitted to videos of people left out of the training, which makes it "
-        "a percentage"
+        "its log-odds go through a logistic function, fitted to videos of people left out of the training, which "
+        "makes it a percentage"
         if calibrated
         else "it is not calibrated"
     )
     return (
         f"Faces are found {frames}{follow}. Each face is cut out with a margin and scored by the detector's networks, "
-        f"whose scores are averaged; a person's score is the mean over their frames, and {mapped}. The heat map comes from "
-        "the same networks. For the stability charts the cut-out face is blurred with Gaussians, compressed with H.264 and "
-        "scaled down, and scored again. Everything is computed on one machine, nothing is sent anywhere; the same "
-        "file, detector and settings give the same report."
+        f"whose scores are averaged; a person's score is the mean over their frames, and {mapped}. The heat map comes "
+        "from the same networks. For the stability charts the cut-out face is blurred with Gaussians, compressed with "
+        "H.264 and scaled down, and scored again. Everything is computed on one machine, nothing is sent anywhere; "
+        "the same file, detector and settings give the same report."
     )
 
 

@@ -86,7 +86,8 @@ def _blur_words(evidence: Evidence) -> str:
 
 
 def _turned(kind: str, probe: Probe, turned: bool) -> str:
-    at = f"H.264 at CRF {probe.strength:g}" if kind == "h264" else f"Scaling to {percent_of(probe.strength)} of its size"
+    strength = strength_words(kind, probe.strength)
+    at = f"H.264 at CRF {strength}" if kind == "h264" else f"Scaling to {strength} of its size"
     return f"{at} turns it." if turned else f"{at}, the strongest tried, does not turn it."
 
 

@@ -29,9 +29,9 @@ _PICTURES = ("crop", "amplified", "heat")
 class InspectionContext:
     """What a verdict depends on beside the file.
 
-    `detector` holds plain JSON values: `name`, `version`, `sha256`, `thresholds` (`fake`, `real`), `calibration` (None:
-    its scores are no probabilities) and `made`, as a box's facts do. `versions` are those of Python and packages.
-    `command` makes the report again.
+    `detector` holds plain JSON values: `name`, `version`, `sha256`, `thresholds` (`fake`, `real`), `calibration`
+    (None: its scores are no probabilities) and `made`, as a box's facts do. `versions` are those of Python and
+    packages. `command` makes the report again.
     """
 
     detector: Mapping[str, Any]
@@ -72,6 +72,8 @@ def render_inspection(
         people=people,
         by_suspicion=sorted(people, key=lambda person: _ORDER.index(person.track.verdict)),
         ticks=timeline.ticks(length),
+        explained=bool(evidence),
+        merged=any(len(person.lane.marks) < len(person.track.frames) for person in people),
         thresholds={name: thresholds[name] for name in ("fake", "real")},
         hashes=hashes,
         data=data,

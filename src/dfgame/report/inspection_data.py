@@ -12,6 +12,7 @@ import hashlib
 import html
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,9 @@ def data_text(values: dict[str, Any]) -> str:
     Raises:
         ValueError: a number is not finite.
     """
-    lines = (
-        f"{json.dumps(key)}: {json.dumps(value, sort_keys=True, allow_nan=False)}" for key, value in values.items()
-    )
-    return "{" + ",\n".join(lines).replace("\x7f", r"\u007f") + "}"
+    compact = partial(json.dumps, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    lines = ",\n".join(f"{compact(key)}:{compact(value)}" for key, value in values.items())
+    return "{" + lines.replace("\x7f", r"\u007f") + "}"
 
 
 def text_hash(text: str) -> str:

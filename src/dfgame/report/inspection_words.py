@@ -26,17 +26,17 @@ _MOST_NAMED = 3
 _SHARES = (
     (0.05, "1 in 20"),
     (0.1, "1 in 10"),
-    (0.15, "1 in 7"),
+    (1 / 6, "1 in 6"),
     (0.2, "1 in 5"),
     (0.25, "1 in 4"),
-    (0.333, "1 in 3"),
+    (1 / 3, "1 in 3"),
     (0.4, "2 in 5"),
     (0.5, "1 in 2"),
     (0.6, "3 in 5"),
-    (0.667, "2 in 3"),
+    (2 / 3, "2 in 3"),
     (0.75, "3 in 4"),
     (0.8, "4 in 5"),
-    (0.85, "6 in 7"),
+    (5 / 6, "5 in 6"),
     (0.9, "9 in 10"),
     (0.95, "19 in 20"),
 )
@@ -81,7 +81,7 @@ def verdict_sentence(said: FileVerdict) -> str:
     if said.verdict == "real":
         return NO_SIGN
     if said.verdict == "inconclusive":
-        return f"Nothing can be concluded: {_clause(said.reasons)}."
+        return f"Nothing can be concluded{_clause(said.reasons)}."
     forged = [track for track in said.tracks if track.verdict == "fake"]
     if not forged:
         return f"The faces in this {said.kind}, taken together, are likely forged."
@@ -107,20 +107,30 @@ def _forged_sentence(forged: Sequence[TrackScore], people: int, kind: Kind) -> s
 
 
 def _clause(reasons: Sequence[str]) -> str:
-    """The first reason as the end of a sentence: without its capital letter, where that is one, and its full stop."""
+    """The first reason as the end of a sentence: no capital letter where that is one, no full stop, no advice."""
     if not reasons:
-        return "the score lies between those of real and those of forged faces"
-    reason = plain(reasons[0]).strip().rstrip(".")
+        return ": the score lies between those of real and those of forged faces"
+    reason = plain(reasons[0]).split("; ")[0].strip().rstrip(".")
     is_word = reason[1:2].islower() or reason[1:2] == " "
-    return reason[:1].lower() + reason[1:] if is_word else reason
+    reason = reason[:1].lower() + reason[1:] if is_word else reason
+    return f" about the face: {reason}" if reason.startswith(("it ", "its ")) else f": {reason}"
 
 
 def caveats(said: FileVerdict) -> list[str]:
-    """What must be known beside the verdict: that a file broke off, and the reasons that the sentence does not name."""
-    reasons = said.reasons[1:] if said.verdict == "inconclusive" else said.reasons
-    notes = [sentence(reason) for reason in reasons]
+    """What must be known beside the verdict, in sentences.
+
+    That the file broke off, the reasons that the verdict's sentence does not give in full, and which faces are not
+    covered by it.
+    """
+    told = said.verdict == "inconclusive" and said.reasons and "; " not in said.reasons[0]
+    notes = [sentence(reason) for reason in said.reasons[1 if told else 0 :]]
     if said.error:
         notes.insert(0, f"Only a part of the file could be read, and the verdict is on that: {plain(said.error)}.")
+    open_ones = [f"person {track.id}" for track in said.tracks if track.verdict == "inconclusive"]
+    if said.verdict in ("real", "fake") and open_ones:
+        many = len(open_ones) > _MOST_NAMED
+        who = f"{len(open_ones)} of {len(said.tracks)} people" if many else listed(open_ones)
+        notes.append(f"Nothing can be concluded about {who}.")
     return notes
 
 
@@ -134,7 +144,7 @@ def sentence(text: str) -> str:
 def probability_words(p_fake: float, interval: Interval | None, calibrated: bool = True) -> str:
     """`83%, about 4 in 5 (95% interval 61% to 93%)`; a score that was not calibrated is no more than a score."""
     if not calibrated:
-        return f"score {percent(p_fake)} (not calibrated: it orders faces, and says nothing of how likely a forgery is)"
+        return f"score {percent(p_fake)} (not calibrated: it orders faces, and does not say how likely a forgery is)"
     ends = f"{COVERAGE:.0%} interval {percent(interval[0])} to {percent(interval[1])}" if interval else "no interval"
     return f"{percent(p_fake)}, {about(p_fake)} ({ends})"
 

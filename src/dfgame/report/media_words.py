@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dfgame.records import FileVerdict, MediaFacts
+from dfgame.records import FileVerdict, MediaFacts, TrackScore
 from dfgame.report.inspection_words import clock
 from dfgame.report.plain import plain
 from dfgame.report.words import counted
 
-SIGNED_BY = ("signed_by", "signer", "issuer")
-HOLDS = ("signature_valid", "valid", "holds")
+_TOLD = {"present", "valid", "trusted", "signed_by", "note"}
+"""What of a manifest is told in sentences; all else is in rows."""
 _UNITS = ("bytes", "kB", "MB")
 
 
@@ -63,28 +63,48 @@ def provenance_words(provenance: Mapping[str, Any]) -> str:
     """Who signed a C2PA manifest, and whether the signature holds.
 
     Args:
-        provenance: `signed_by` (or `signer`, `issuer`) and `signature_valid` (or `valid`, `holds`: True, False, or None
-            where that was not checked) are told; whatever else there is belongs into a table.
+        provenance: `signed_by`; `valid`, whether signature and hashes hold, None if that could not be told; `trusted`,
+            whether the signer is on a list; `note`, why it was not read. Any of them may be missing.
     """
-    who, holds = _first(provenance, SIGNED_BY), _first(provenance, HOLDS)
-    by = f"It says that it was signed by {who}" if who else "It does not say by whom it was signed"
-    if holds is True:
+    valid, note = provenance.get("valid"), provenance.get("note")
+    if valid is None:
+        why = f": {plain(str(note))}" if note else ""
+        return f"The file seems to carry Content Credentials (C2PA); whether their signature holds is not known{why}."
+    who = provenance.get("signed_by")
+    by = f"They say that {plain(str(who))} signed them" if who else "They do not say who signed them"
+    if not valid:
         return (
-            f"The file carries Content Credentials (C2PA). {by}, and the signature holds: file and manifest are as they "
-            "were when it was signed. Whether to trust the signer, and what was signed, is for the reader to judge."
+            f"The file carries Content Credentials (C2PA). {by}, but the signature does not hold: the file or they "
+            "were changed afterwards, or they never were good ones. What they say is worth nothing."
         )
-    if holds is False:
-        return (
-            f"The file carries Content Credentials (C2PA). {by}, but the signature does not hold: file or manifest "
-            "were changed afterwards, or it was never a good one. What the manifest says is worth nothing."
-        )
-    return f"The file carries Content Credentials (C2PA). {by}; whether the signature holds was not checked."
+    listed = (
+        "The signer is on the validator's list."
+        if provenance.get("trusted")
+        else "The signer is on no list of the validator's, and anybody can sign in any name."
+    )
+    return (
+        f"The file carries Content Credentials (C2PA). {by}, and the signature holds: the file is as it was when it "
+        f"was signed, which does not mean that what it shows is real. {listed}"
+    )
 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All else that a C2PA manifest says, a row a value."""
-    told = {*SIGNED_BY, *HOLDS}
-    return flat_rows({key: value for key, value in provenance.items() if key not in told})
+    return flat_rows({key: value for key, value in provenance.items() if key not in _TOLD})
+
+
+def place_words(track: TrackScore, facts: MediaFacts | None) -> str:
+    """Where in a picture a face is: `upper left`; an empty string where the picture's sides are not known."""
+    if facts is None or not track.frames:
+        return ""
+    left, top, right, bottom = track.frames[0].box[:4]
+    across = _third((left + right) / 2, facts.width, ("left", "", "right"))
+    down = _third((top + bottom) / 2, facts.height, ("upper", "", "lower"))
+    return " ".join(filter(None, (down, across))) or "in the middle"
+
+
+def _third(place: float, side: int, names: tuple[str, str, str]) -> str:
+    return names[min(max(int(3 * place / max(side, 1)), 0), 2)]
 
 
 def flat(name: str, value: Any) -> list[tuple[str, str]]:
@@ -108,7 +128,3 @@ def shortened(rows: Sequence[tuple[str, str]], most: int) -> list[tuple[str, str
     shown = [(plain(subject, most), plain(said, most)) for subject, said in rows[:most]]
     left = len(rows) - len(shown)
     return [*shown, ("not shown here", f"{left:,} more, which are in the data")] if left else shown
-
-
-def _first(values: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((values[name] for name in names if values.get(name) is not None), None)

@@ -65,8 +65,8 @@ def people_of(
     """The faces of a verdict in its order; `fake` and `real` are the thresholds.
 
     Raises:
-        ValueError: evidence or a thumbnail is of a face's frame that the verdict does not hold just once, or a frame has
-            more than one evidence.
+        ValueError: evidence or a thumbnail is of a face's frame that the verdict does not hold just once, or a frame
+            has more than one evidence.
     """
     known = Counter((track.id, frame.frame) for track in said.tracks for frame in track.frames)
     weighty = {(item.track, item.frame): _explained(item, fake, real) for item in evidence}

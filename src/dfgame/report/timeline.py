@@ -19,8 +19,8 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 class Mark:
     """One frame, or several neighbours: `x` in percent, `y`, `high` and `low` in pixels from above.
 
-    `high` and `low` are the ends of the whisker over several frames' scores, the same for one frame. `frame` is that of
-    a frame of which there is a picture, None for all others.
+    `high` and `low` are the ends of the whisker over several frames' scores, the same for one frame. `frame` is the
+    number of a frame of which there is a picture, None for all others.
     """
 
     x: float
@@ -54,10 +54,8 @@ def length_of(said: FileVerdict) -> float:
     return max(seen, claimed if math.isfinite(claimed) else 0.0) or 1.0
 
 
-def lane_of(
-    track: TrackScore, length: float, pictured: frozenset[int], verdict: Callable[[float], Verdict]
-) -> Lane:
-    """The marks of a face in a film of `length` seconds; frames that are `pictured` always have a mark of their own."""
+def lane_of(track: TrackScore, length: float, pictured: frozenset[int], verdict: Callable[[float], Verdict]) -> Lane:
+    """The marks of a face in a film of `length` seconds; frames that are `pictured` have a mark of their own."""
     marks = [_mark(frames, length, pictured, verdict) for frames in _together(track.frames, length, pictured)]
     return Lane(track, _x(track.first_time, length), _x(track.last_time, length), tuple(marks))
 
