@@ -15,7 +15,7 @@ def plain(text: str, most: int = 0) -> str:
     """
     shown = text[:most] if most else text
     left = len(text) - len(shown)
-    seen = "".join(map(_visible, shown))
+    seen = shown if shown.isprintable() else "".join(map(_visible, shown))
     return f"{seen}… ({left:,} more characters)" if left else seen
 
 
