@@ -105,7 +105,7 @@ class InspectConfig:
     max_frames: int = 2_000
     """Frames of a video to look at, at most; more are spread evenly over it."""
     threshold: float | None = None
-    """Probability of fake from which a verdict is fake; by default the detector's own, chosen when it was calibrated."""
+    """Probability of fake from which a verdict is fake; by default the detector's own, chosen in calibration."""
     batch_size: int = 8
     """Faces scored at a time, of one file; more need more memory, and are faster on a GPU."""
     workers: int = 0

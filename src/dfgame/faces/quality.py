@@ -49,7 +49,8 @@ def detail(crop: RgbImage, native: float) -> float:
     edge = round(grey.shape[0] * (1 - _INNER) / 2)
     inner = grey[edge:-edge, edge:-edge].astype(np.float32)
     window, fine, coarse = _bands(inner.shape[0])
-    power = cv2.mulSpectrums(*[cv2.dft((inner - inner.mean()) * window, flags=cv2.DFT_COMPLEX_OUTPUT)] * 2, 0, conjB=True)
+    waves = cv2.dft((inner - inner.mean()) * window, flags=cv2.DFT_COMPLEX_OUTPUT)
+    power = cv2.mulSpectrums(waves, waves, 0, conjB=True)
     energy = power[:, :, 0] / inner.size
     highest = max(float(energy[fine].sum()) / inner.size - _ROUNDING * float(fine.mean()), _LEAST)
     lower = max(float(energy[coarse].sum()) / inner.size, 1.0)
@@ -58,7 +59,7 @@ def detail(crop: RgbImage, native: float) -> float:
 
 @lru_cache(maxsize=256)
 def _bands(side: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """A window of mean square 1 that leaves out the borders, and which frequencies are the highest octave, and lower."""
+    """A window of mean square 1 that leaves out the borders; which frequencies are high, and lower."""
     hann = np.hanning(side + 2)[1:-1]
     window = np.outer(hann, hann)
     across, down = np.abs(np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))

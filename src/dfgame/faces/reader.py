@@ -1,8 +1,8 @@
 """A process that reads files and finds their faces: `python -m dfgame.faces.reader`.
 
-It takes pickled `SampleJob`s on stdin, and answers each on stdout with pickled values: a `SeenFace` for each face, a pair
-of numbers after each frame (how many were looked at, how many there are), and last the `Sample`, or the exception that
-it ended with. It ends when its stdin does. A file that makes a decoder crash ends this process, and no other.
+It takes pickled `SampleJob`s on stdin, and answers each on stdout with pickled values: a `SeenFace` for each face, a
+pair of numbers after each frame (how many were looked at, how many there are), and last the `Sample`, or the exception
+that it ended with. It ends when its stdin does. A file that makes a decoder crash ends this process, and no other.
 """
 
 import os

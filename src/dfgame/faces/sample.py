@@ -26,8 +26,8 @@ _DECIMALS = 2
 class SampleJob:
     """One file to look at.
 
-    In `frames` frames spread evenly over it, or, where `every` is more than 0, in a frame every so many seconds, but in
-    no more than `most`, which are then spread evenly.
+    In `frames` frames spread evenly over it, or, where `every` is more than 0, in a frame every so many seconds, but
+    in no more than `most`, which are then spread evenly.
     """
 
     file: Path

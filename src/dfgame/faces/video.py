@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dfgame.faces.crop import Cutter
 from dfgame.faces.detect import FaceDetector
 from dfgame.faces.motion import Grey, Point, detours, moved, small_grey, travel
-from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, area, main_tracks
+from dfgame.faces.track import LONGEST_GAP, Track, Tracker, area, main_tracks
 from dfgame.media import Frame, MediaError, RgbImage, read_frames
 from dfgame.records import Face
 

@@ -159,4 +159,3 @@ class _Scoring:
         for (_, seen), score in zip(batch, raw, strict=True):
             one = ScoredFace(seen.frame, seen.time, seen.face, seen.detail, score)
             self._scored[file][seen.track].append(one)
-

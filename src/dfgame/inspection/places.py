@@ -57,7 +57,7 @@ def _matching(place: Path) -> list[Path]:
     """What a pattern stands for; a name that exists is no pattern."""
     if place.exists() or not glob.has_magic(str(place)):
         return [place]
-    found = sorted(Path(name) for name in glob.glob(str(place), recursive=True))
+    found = sorted(Path(name) for name in glob.glob(str(place), recursive=True))  # noqa: PTH207
     if not found:
         raise UserError(f"{place}: nothing matches", "name files, folders, or a pattern that matches some")
     return found

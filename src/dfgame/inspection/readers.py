@@ -91,9 +91,10 @@ class Readers:
     def _put(self, answer: tuple[int, Answer] | None) -> None:
         while not self._stopped.is_set():
             try:
-                return self._answers.put(answer, timeout=_MOMENT)
+                self._answers.put(answer, timeout=_MOMENT)
             except Full:
                 continue
+            return
 
 
 def _answers(process: subprocess.Popen[bytes], job: SampleJob) -> Iterator[Answer]:
