@@ -45,8 +45,8 @@ def conditions(
 ) -> tuple[Condition, ...]:
     """The error rates of each band of widths (see `BANDS`), cut by detail into as many parts as its videos bear.
 
-    Each part has at least FEWEST real and FEWEST fake videos, of two groups of people or more each; a band that has not
-    is left out. The map and the thresholds were chosen on the same videos; an AUC depends on neither.
+    Each part has at least FEWEST real and FEWEST fake videos, of two groups of people or more each; a band that has
+    not is left out. The map and the thresholds were chosen on the same videos; an AUC depends on neither.
 
     Args:
         views: of `scored_views`.
@@ -94,7 +94,7 @@ def _of_band(videos: SeenVideos, widths: tuple[float, float | None], thresholds:
 
 
 def _cuts(videos: SeenVideos) -> list[float | None] | None:
-    """The bounds of the most parts by detail of which each has enough videos; the last is open. None: there are none."""
+    """The bounds of the most parts by detail of which each has enough videos, the last open; None if there are none."""
     lowest = float(np.floor(videos.detail.min() * 100) / 100)
     for parts in sorted(_AMOUNTS, reverse=True):
         inner = np.quantile(videos.detail, np.arange(1, parts) / parts).round(2).tolist()
@@ -105,9 +105,8 @@ def _cuts(videos: SeenVideos) -> list[float | None] | None:
 
 
 def _part(videos: SeenVideos, start: float | None, end: float | None) -> SeenVideos:
-    inside = (videos.detail >= (-np.inf if start is None else start)) & (
-        videos.detail < (np.inf if end is None else end)
-    )
+    low, high = (-np.inf if start is None else start), (np.inf if end is None else end)
+    inside = (videos.detail >= low) & (videos.detail < high)
     return SeenVideos(*(values[inside] for values in (videos.labels, videos.p_fake, videos.detail, videos.groups)))
 
 

@@ -27,9 +27,9 @@ def calibrate(
 
     Several runs, as the seeds of one training, are averaged. Their scores of the videos of MANIFEST's val split are
     mapped to probabilities, and thresholds are chosen with which at most 5% of the real compressed videos are called
-    fake. How often it is then wrong is measured by the width of faces and the detail that is left of them, also on
-    faces shrunk to 96, 64 and 40 pixels. What is printed of the calibrated scores is measured by cross-validation over people. A diagram, OUT with
-    .svg in place of .safetensors, shows how far scores can be taken at their word.
+    fake. How often that is wrong is measured by the width of faces and the detail that is left of them, also on faces
+    shrunk to 96, 64 and 40 pixels. What is printed of the calibrated scores is measured by cross-validation over
+    people. A diagram, OUT with .svg in place of .safetensors, shows how far scores can be taken at their word.
 
     For example:
 
