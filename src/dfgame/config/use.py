@@ -7,6 +7,9 @@ from typing import Literal
 from dfgame.config.idle import idle_settings
 from dfgame.config.values import Device, Game, Method, SettingError, at_least, require
 
+FRAMES = 24
+"""Frames of a video that are looked at where nothing else is said."""
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -95,19 +98,29 @@ class InspectConfig:
 
     detector: Path | None = None
     """The detector's file, as `dfgame calibrate` writes it; by default the one inside the package."""
-    frames: int = 24
+    frames: int = FRAMES
     """Frames of a video to look at, spread evenly over it."""
-    batch_size: int = 32
-    """Faces scored at a time."""
+    every: float = 0.0
+    """Look at a frame every so many seconds, in place of --frames; 0 is off."""
+    max_frames: int = 2_000
+    """Frames of a video to look at, at most; more are spread evenly over it."""
+    threshold: float | None = None
+    """Probability of fake from which a verdict is fake; by default the detector's own, chosen in calibration."""
+    batch_size: int = 8
+    """Faces scored at a time, of one file; more need more memory, and are faster on a GPU."""
     workers: int = 0
-    """Processes that read files and find faces, where there are several files; 0 is one for each core."""
+    """Processes that read files and find faces, one a file; 0 is one for each core."""
     device: Device = "auto"
     """Where to compute."""
 
     def __post_init__(self) -> None:
         at_least("frames", self.frames, 1)
+        require(0 <= self.every < float("inf"), "every", "a number of seconds, or 0")
+        at_least("max-frames", self.max_frames, 1)
+        require(self.threshold is None or 0 < self.threshold <= 1, "threshold", "above 0, at most 1")
         at_least("batch-size", self.batch_size, 1)
         at_least("workers", self.workers, 0)
+        require(not self.every or self.frames == FRAMES, "frames", "left out where --every says which frames")
 
 
 @dataclass(frozen=True)
