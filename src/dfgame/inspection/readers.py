@@ -64,10 +64,13 @@ class Readers:
         try:
             while not self._stopped.is_set() and (numbered := self._next()) is not None:
                 number, job = numbered
-                if process is None or process.poll() is not None:
-                    process = self._started()
-                for answer in _answers(process, job):
-                    self._put((number, answer))
+                try:
+                    if process is None or process.poll() is not None:
+                        process = self._started()
+                    for answer in _answers(process, job):
+                        self._put((number, answer))
+                except OSError as error:
+                    self._put((number, error))
         finally:
             if process is not None:
                 process.kill()
