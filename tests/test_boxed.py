@@ -18,7 +18,9 @@ from dfgame.models import probabilities
 from dfgame.records import ErrorRates, UserError
 
 IMAGES = torch.rand((3, 3, 64, 64), generator=torch.Generator().manual_seed(0))
-CONDITION = Condition((40.0, 80.0), (-2.5, None), ErrorRates("40 to 80 pixels wide", 30, 0.1, 60, 0.2, 0.8), (0.7, 0.9))
+CONDITION = Condition(
+    (40.0, 80.0), (-2.5, None), ErrorRates("40 to 80 pixels wide", 30, 0.1, 60, 0.2, 0.8), (0.7, 0.9)
+)
 
 
 @pytest.fixture(scope="module")
