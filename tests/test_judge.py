@@ -68,10 +68,8 @@ def test_the_mean_is_taken_before_the_calibration():
     said = judge([[0.1, 0.9, 0.8]], detector=steep)
     # Raw mean 0.6: odds of 1.5, squared 2.25, a probability of 2.25 / 3.25. The mean of calibrated frames is 0.647.
     assert said.p_fake == pytest.approx(2.25 / 3.25)
-    raw = mean_interval([0.1, 0.9, 0.8])
-    assert raw is not None and said.interval == pytest.approx(
-        [(r / (1 - r)) ** 2 / (1 + (r / (1 - r)) ** 2) for r in raw]
-    )
+    odds = [r / (1 - r) for r in mean_interval([0.1, 0.9, 0.8]) or ()]
+    assert said.interval == pytest.approx([one**2 / (1 + one**2) for one in odds])
 
 
 def condition(widths, details, auc):

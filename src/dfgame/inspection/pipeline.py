@@ -62,9 +62,8 @@ def inspect_many(
         SettingError: a setting is wrong.
     """
     config = InspectConfig(**settings)
-    yield from inspect_files(
-        files_below([Path(path) for path in paths]), _loaded(detector, config), config, shown=False
-    )
+    files = files_below([Path(path) for path in paths])
+    yield from inspect_files(files, _loaded(detector, config), config, shown=False)
 
 
 def _loaded(detector: BoxedDetector | Path | str | None, config: InspectConfig) -> BoxedDetector:
