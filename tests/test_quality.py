@@ -1,5 +1,7 @@
 """How much fine structure a crop holds, on real faces."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ def detail_of(image, face):
 
 
 def falls(values):
-    return all(after < before for before, after in zip(values, values[1:], strict=False))
+    return all(after < before for before, after in pairwise(values))
 
 
 @pytest.mark.parametrize("person", PEOPLE)

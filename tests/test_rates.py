@@ -1,5 +1,7 @@
 """Error rates by condition: counted by hand, cut where there are enough videos, measured on shrunk faces."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -48,7 +50,7 @@ def test_a_band_is_cut_as_often_as_its_videos_bear():
         found = conditions([view], labels, groups, SAME, LIMITS)
         assert len(found) == parts
         assert sum(one.rates.real + one.rates.fake for one in found) == (videos if parts else 0)
-        for before, after in zip(found, found[1:], strict=False):
+        for before, after in pairwise(found):
             assert before.details[1] == after.details[0]
         if parts:
             assert found[0].details[0] == -3.0 and found[-1].details[1] is None
