@@ -24,11 +24,11 @@ def inspect(path: Any, detector: Any = None, **settings: Any) -> Any:
 
     Args:
         path: the file.
-        detector: one of `load_detector`; None is the one inside the package.
+        detector: one of `load_detector`, or the file it is in; None is the one inside the package.
         settings: those of `dfgame inspect`: frames, every, max_frames, threshold, batch_size, device.
 
     Raises:
-        UserError: it cannot be read, or a setting is wrong.
+        UserError: it cannot be read.
     """
     return importlib.import_module("dfgame.inspection.pipeline").inspect(path, detector, **settings)
 

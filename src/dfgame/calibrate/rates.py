@@ -94,7 +94,7 @@ def _of_band(videos: SeenVideos, widths: tuple[float, float | None], thresholds:
 
 
 def _cuts(videos: SeenVideos) -> list[float | None] | None:
-    """The bounds of the most parts by detail of which each has enough videos, the last open; None if there are none."""
+    """The bounds of the most parts by detail of which each has enough videos, the last open; None of too few."""
     lowest = float(np.floor(videos.detail.min() * 100) / 100)
     for parts in sorted(_AMOUNTS, reverse=True):
         inner = np.quantile(videos.detail, np.arange(1, parts) / parts).round(2).tolist()

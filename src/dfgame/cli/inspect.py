@@ -68,13 +68,16 @@ def inspect(
     """
     import sys
 
+    if not files:
+        raise UserError("no FILE to inspect", "name pictures, videos or folders")
+    from dfgame.inspection.readers import start_early
+
+    start_early(1)  # beside the import of torch, which takes longer
     from dfgame.boxed import load_detector
     from dfgame.cli.inspect_outputs import Outputs, Wanted
     from dfgame.inspection.pipeline import inspect_files, with_threshold
     from dfgame.inspection.places import named_files
 
-    if not files:
-        raise UserError("no FILE to inspect", "name pictures, videos or folders")
     wanted = Wanted(json, jsonl, csv, rows, report, overwrite)
     found = named_files(files, sys.stdin.buffer, null)
     detector = with_threshold(load_detector(settings.detector, settings.device), settings.threshold)
