@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from dfgame.records import UserError
 
-MOST_PIXELS = 100_000_000
-"""Pixels of a picture, width times height, above which it is refused before anything is decoded."""
+MOST_PIXELS = 64_000_000
+"""Pixels of a picture, above which it is refused before anything is decoded: some formats take 20 bytes for each."""
 MOST_FRAME_PIXELS = 36_000_000
 """The same of a video's frame, of which a decoder holds up to seventeen: 8K is 33 million."""
 _LONGEST_NAME = 400
