@@ -50,8 +50,8 @@ def _filtered(before: Decoded | None, held: Decoded, after: Decoded | None) -> D
         source = graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
         )
-        graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced"))
-        graph.link_nodes(graph.nodes[1], graph.add("buffersink")).configure()
+        smooth = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+        graph.link_nodes(source, smooth, graph.add("buffersink")).configure()
         for given in (*first, frame, *last, None):
             graph.vpush(given)
         for _ in first:
