@@ -14,7 +14,7 @@ from dfgame.faces.quality import detail
 from dfgame.faces.track import main_tracks
 from dfgame.faces.video import follow_faces
 from dfgame.files import sha256
-from dfgame.media import PICTURE_SUFFIXES, Frame, MediaError, RgbImage, count_frames, read_frames
+from dfgame.media import Frame, MediaError, RgbImage, count_frames, kind_of, media_facts, read_frames
 from dfgame.records import CropRule, Face, Kind, MediaFacts
 
 _detector = cache(default_detector)
@@ -64,9 +64,9 @@ class Sample:
     problem: MediaError | None
 
 
-def described(path: Path) -> tuple[Kind, MediaFacts | None]:
+def described(path: Path) -> tuple[Kind, MediaFacts]:
     """Whether a file is a picture or a video, and what its bytes say of it."""
-    return "picture" if path.suffix.lower() in PICTURE_SUFFIXES else "video", None
+    return kind_of(path), media_facts(path)
 
 
 def sample_faces(
