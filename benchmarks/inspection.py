@@ -42,7 +42,7 @@ def made_up() -> Iterator[RgbImage]:
     grey = cv2.imread(
         str(Path(package.origin).parent / "datasets" / "ORL_faces" / "s3" / "1.pgm"), cv2.IMREAD_GRAYSCALE
     )
-    assert grey is not None, place
+    assert grey is not None
     face = cv2.cvtColor(cv2.resize(grey, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB)
     rng = np.random.default_rng(0)
     scene = cv2.resize(
