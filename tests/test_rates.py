@@ -76,7 +76,7 @@ def test_bands_have_no_gaps():
 
 
 def test_a_shrunk_crop_is_that_of_a_small_face():
-    crop = cv2.resize(orl_face(1, scale=3), (256, 256))
+    crop = np.asarray(cv2.resize(orl_face(1, scale=3), (256, 256)), np.uint8)
     small = cv2.resize(crop, (52, 52), interpolation=cv2.INTER_AREA)
     assert (shrunk(crop, 52.0) == cv2.resize(small, (256, 256), interpolation=cv2.INTER_CUBIC)).all()
     assert (shrunk(crop, 300.0) == crop).all()
@@ -87,7 +87,8 @@ def test_videos_are_seen_as_they_are_and_in_every_narrower_band(tmp_path):
     for video, width in (("wide", 150.0), ("narrow", 70.0)):
         for frame in range(12):
             path = f"{video}_{frame}.png"
-            write_png(tmp_path / path, cv2.resize(orl_face(1 + frame, scale=3), (128, 128)))
+            face = cv2.resize(orl_face(1 + frame, scale=3), (128, 128))
+            write_png(tmp_path / path, np.asarray(face, np.uint8))
             place = {"left": 10.0, "top": 10.0, "right": 10.0 + width, "bottom": 10.0 + width}
             rows.append({"path": path, "video": video, "frame": frame} | place)
     rule = CropRule(margin=1.3, alignment="none", size=128, min_score=0.6)

@@ -163,6 +163,7 @@ def _times(path: Path) -> list[float]:
             if len(stamps) < len(packets):
                 rate = float(stream.average_rate or 25)
                 return [number / rate for number in range(len(packets))]
-            return sorted(float(stamp * stream.time_base) for stamp in stamps)
+            unit = float(stream.time_base or 1)
+            return sorted(stamp * unit for stamp in stamps)
     except (av.FFmpegError, OSError) as error:
         raise MediaError(f"{path}: not a video ({error.strerror})") from None
