@@ -47,7 +47,7 @@ def csv_text(said: Iterable[Said], rows: Rows) -> str:
     """
     names, of = (OF_FILE, _file_rows) if rows == "files" else (OF_FACE, _face_rows)
     text = io.StringIO()
-    writer = csv.DictWriter[str](text, names, lineterminator="\n")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for one in said:
         writer.writerows(of(one))
