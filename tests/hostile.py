@@ -8,8 +8,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -61,15 +61,16 @@ def _moving(form: str) -> bytes:
 
 
 def _video(form: str, codec: str, options: dict[str, str], pixels: str = "yuv420p") -> bytes:
-    memory = io.BytesIO()
-    with av.open(memory, "w", format=form, options=options) as container:
-        container.metadata["title"] = HTML
-        stream = container.add_stream(codec, rate=25, options={"threads": "1", "g": "5"})
-        stream.width, stream.height, stream.pix_fmt, stream.time_base = 96, 80, pixels, Fraction(1, 25)
-        for number in range(12):
-            container.mux(stream.encode(av.VideoFrame.from_image(_photograph(4 * number))))
-        container.mux(stream.encode())
-    return memory.getvalue()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "video"
+        with av.open(str(path), "w", format=form, options=options | {"fflags": "+bitexact"}) as container:
+            container.metadata["title"] = HTML
+            stream = container.add_stream(codec, rate=25, options={"threads": "1", "g": "5"})
+            stream.width, stream.height, stream.pix_fmt = 96, 80, pixels
+            for number in range(12):
+                container.mux(stream.encode(av.VideoFrame.from_image(_photograph(4 * number))))
+            container.mux(stream.encode())
+        return path.read_bytes()
 
 
 def _real_files() -> dict[str, bytes]:
@@ -178,7 +179,8 @@ def _bombs(real: dict[str, bytes], random: np.random.Generator) -> Files:
     yield "text-bomb.png", real["a.png"][:33] + text + real["a.png"][33:]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("a.mp4", bytes(50_000_000))
+        entry = zipfile.ZipInfo("a.mp4", (2020, 1, 1, 0, 0, 0))
+        file.writestr(entry, bytes(50_000_000), zipfile.ZIP_DEFLATED)
     for suffix in ("png", "mp4"):
         yield f"archive.{suffix}", archive.getvalue()
         yield f"gz.{suffix}", gzip.compress(bytes(50_000_000), mtime=0)

@@ -25,7 +25,8 @@ def most_frames(path):
             break
 
 opened = []
-sys.addaudithook(lambda event, args: opened.append(str(args)) if event in ("socket.connect", "subprocess.Popen") else None)
+watched = ("socket.connect", "subprocess.Popen")
+sys.addaudithook(lambda event, args: opened.append(str(args)) if event in watched else None)
 for line in sys.stdin:
     path = Path(json.loads(line))
     signal.alarm(int(sys.argv[1]))
@@ -91,8 +92,7 @@ def test_those_that_could_do_harm_are_refused(files, said):
     refused += ["list.txt", "list.txt.mp4", "stream.sdp", "page.eps.jpg", "picture.svg", "folder.mp4", "pipe.mp4"]
     refused += ["loop.mp4", "device.jpg", "terminal.mp4", "none.jpg", "samples85000000.mp4", "runs2147483647.mp4"]
     refused += ["sides65535.gif", "sides65535.jpg", "sides65535.avi"]
-    for name in refused:
-        assert by_name[name]["most_frames"].startswith("!"), name
+    assert [name for name in refused if not (by_name[name]["most_frames"] or "").startswith("!")] == []
 
 
 def test_those_that_are_only_misnamed_are_read(files, said):
