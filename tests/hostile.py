@@ -157,6 +157,7 @@ def _headers(real: dict[str, bytes], random: np.random.Generator) -> Files:
         yield f"runs{count}.mp4", _patched(_patched(parts, b"trun", 0, ">I", 0), b"trun", 4, ">I", count)
         yield f"edits{count}.mp4", _patched(film, b"elst", 4, ">I", count)
         yield f"chunks{count}.mp4", _patched(film, b"stco", 4, ">I", count)
+    yield "sides.y4m", b"YUV4MPEG2 W40000 H40000 F25:1 Ip A1:1 C420jpeg\nFRAME\n" + bytes(5000)
     yield "rate.avi", _patched(frames, b"strh", 24, "<II", 1, HUGE)
     yield "long.mkv", _patched(real["a.mkv"], b"\x18\x53\x80\x67", 0, ">Q", 0x01FFFFFFFFFFFFFE)
     yield "box.mp4", struct.pack(">I4s", 16, b"ftyp") + b"isom\0\0\0\0" + struct.pack(">I4sQ", 1, b"moov", 1 << 62)

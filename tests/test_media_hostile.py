@@ -75,7 +75,7 @@ def test_there_are_more_than_300_and_the_same_again(files, tmp_path):
     again = hostile_files(tmp_path / "again")
     for first, second in zip(files, again, strict=True):
         assert first.name == second.name
-        if "\0" not in first.name and first.is_file() and not first.is_symlink():
+        if "\0" not in first.name and len(first.name) < 256 and first.is_file() and not first.is_symlink():
             assert first.read_bytes() == second.read_bytes(), first.name
 
 
@@ -88,10 +88,10 @@ def test_all_are_read_or_refused_in_little_memory(files, said):
 
 def test_those_that_could_do_harm_are_refused(files, said):
     by_name = {path.name: one for path, one in zip(files, said, strict=True)}
-    refused = ["bomb-rgb.png", "bomb-grey.mp4", "archive.mp4", "gz.png", "scans.jpg", "sides65535.mp4", "file.m3u8"]
+    refused = ["bomb-rgb.png", "bomb-grey.mp4", "archive.mp4", "gz.png", "scans.jpg", "sides.y4m", "file.m3u8"]
     refused += ["list.txt", "list.txt.mp4", "stream.sdp", "page.eps.jpg", "picture.svg", "folder.mp4", "pipe.mp4"]
     refused += ["loop.mp4", "device.jpg", "terminal.mp4", "none.jpg", "samples85000000.mp4", "runs2147483647.mp4"]
-    refused += ["sides65535.gif", "sides65535.jpg", "sides65535.avi"]
+    refused += ["sides65535.gif", "sides65535.jpg", "edits20000000.mp4"]
     assert [name for name in refused if not (by_name[name]["most_frames"] or "").startswith("!")] == []
 
 
