@@ -105,8 +105,10 @@ class Model:
     sha256: str
 
 
+COVERAGE = 0.95
+"""Share of cases in which an interval holds the truth."""
 Interval = tuple[float, float]
-"""The ends of an interval that holds the truth in 95% of cases."""
+"""The ends of an interval that holds the truth in COVERAGE of cases."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from scipy.special import expit
 from scipy.stats import t
 
 from dfgame.boxed import logit
-from dfgame.records import Interval
+from dfgame.records import COVERAGE, Interval
 
-COVERAGE = 0.95
 FEWEST = 3
 """Frames of which an interval can be given."""
 _PRIOR_FRAMES, _PRIOR = 12, 0.6
