@@ -66,6 +66,7 @@ def _video(form: str, codec: str, options: dict[str, str], pixels: str = "yuv420
         with av.open(str(path), "w", format=form, options=options | {"fflags": "+bitexact"}) as container:
             container.metadata["title"] = HTML
             stream = container.add_stream(codec, rate=25, options={"threads": "1", "g": "5"})
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 96, 80, pixels
             for number in range(12):
                 container.mux(stream.encode(av.VideoFrame.from_image(_photograph(4 * number))))

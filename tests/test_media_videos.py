@@ -25,6 +25,7 @@ def encode(path: Path, count: int, codec: str = "libx264", ticks: list[int] | No
     options = {key: value for key, value in given.items() if key not in ("pix_fmt", "flags")}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, given.get("pix_fmt", "yuv420p")
         if ticks is not None:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
@@ -112,6 +113,7 @@ def interlaced(path: Path, count: int, codec: str, **options: str) -> Path:
     """A bar moving 6 pixels a field: even rows are half a frame older than odd ones."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(count):
             frame = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)

@@ -87,7 +87,7 @@ def _orientation(picture: Image.Image) -> int:
 def _pixel_format(picture: Image.Image) -> str:
     """Pillow's mode, or the file's where it holds more than 8 bits that the mode does not show."""
     with suppress(AttributeError, IndexError, TypeError):
-        details = picture.tile[0].args
+        details = getattr(picture, "tile", ())[0].args
         raw = details if isinstance(details, str) else details[0]
         if isinstance(raw, str) and ";16" in raw:
             return raw
