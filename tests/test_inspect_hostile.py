@@ -31,7 +31,7 @@ def test_hostile_files_are_verdicts_or_lines(tmp_path):
     assert done.returncode == 1, done.stderr[-2000:]
     assert b"Traceback" not in done.stderr
     said = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    assert len(said) == len(set(files))
+    assert {one["file"] for one in said} >= {str(file) for file in files if not os.path.isdir(file)}  # noqa: PTH112
     assert all(one["verdict"] or one["error"] for one in said)
     assert any(one["verdict"] for one in said), "whole files among them have verdicts"
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < MOST_MEMORY
