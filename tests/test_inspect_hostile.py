@@ -17,9 +17,7 @@ SECONDS = 600
 
 def test_hostile_files_are_verdicts_or_lines(tmp_path):
     (tmp_path / "files").mkdir()
-    files = [
-        file for file in hostile_files(tmp_path / "files") if "\0" not in str(file)
-    ]  # which ends a name in a list
+    files = [file for file in hostile_files(tmp_path / "files") if "\0" not in str(file)]  # it ends names
     assert len(files) >= 300
     save_box(tmp_path / "tiny.safetensors", FACTS, [trained_a_little(0)])
     lines = tmp_path / "said.jsonl"
