@@ -35,6 +35,7 @@ VERBS = {
     "evaluate": "dfgame.cli.evaluate:evaluate",
     "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
+    "serve": "dfgame.cli.serve:serve",
     "bench": "dfgame.cli.bench:bench",
     "demo": "dfgame.cli.demo:demo",
 }

@@ -1,0 +1,90 @@
+"""What an upload is, told by its content in a process of its own: a file that breaks a decoder breaks no server."""
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import av
+from pebble import ProcessPool
+from PIL import Image
+
+from dfgame.inspection.again import Moment, crops_again
+from dfgame.media import MediaError, RgbImage
+from dfgame.records import CropRule, FileVerdict, Kind
+
+MOST_MEMORY = 4 << 30
+"""Bytes of address space that a process which reads files may have."""
+PATIENCE = 30.0
+"""Seconds in which it must be told what a file is."""
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,mxf,gif"
+"""Containers; none of them are lists of other files."""
+
+
+def kind_of(path: Path) -> tuple[Kind, float | None]:
+    """Whether a file is a picture or a video, by its content, and the seconds of a video where the file says.
+
+    Raises:
+        MediaError: it is neither.
+    """
+    try:
+        with Image.open(path):
+            return "picture", None
+    except Exception:
+        return "video", _duration(path)
+
+
+def _duration(path: Path) -> float | None:
+    try:
+        with av.open(str(path), metadata_errors="replace", options={"format_whitelist": _FORMATS}) as container:
+            if not container.streams.video:
+                raise MediaError(f"{path}: has no video stream")
+            stream = container.streams.video[0]
+            if container.duration:
+                return container.duration / av.time_base
+            return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(f"{path}: neither a picture nor a video ({error})") from None
+
+
+class Probe:
+    """Processes that look at files, each within a time and with a bounded memory."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPool(max_workers=2, initializer=_start, context=context)
+
+    def look(self, path: Path) -> Future[tuple[Kind, float | None]]:
+        """`kind_of` a file; ends with TimeoutError if that takes too long, with ProcessExpired if it kills."""
+        return self._schedule(kind_of, (path,), PATIENCE)
+
+    def crops(self, patience: float) -> Callable[..., dict[Moment, RgbImage]]:
+        """`crops_again`, in so many seconds."""
+
+        def cut(path: Path, said: FileVerdict, moments: Iterable[Moment], rule: CropRule) -> dict[Moment, RgbImage]:
+            return self._schedule(crops_again, (path, said, list(moments), rule), patience).result()
+
+        return cut
+
+    def _schedule(self, function: Callable[..., Any], arguments: tuple[Any, ...], patience: float) -> Any:
+        return self._pool.schedule(function, args=arguments, timeout=patience)
+
+    def close(self) -> None:
+        """End the processes, whatever they are doing."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _start() -> None:
+    import signal
+
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
