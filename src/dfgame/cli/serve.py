@@ -32,7 +32,13 @@ def serve(
         from dfgame.serve.run import check_host, with_key
         from dfgame.serve.run import serve as run
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("fastapi", "starlette", "pydantic", "uvicorn", "python_multipart"):
+        if (error.name or "").partition(".")[0] not in (
+            "fastapi",
+            "starlette",
+            "pydantic",
+            "uvicorn",
+            "python_multipart",
+        ):
             raise
         raise UserError(f"{error.name}: this package is missing", "pip install 'dfgame[web]'") from None
     from dfgame.boxed import load_detector

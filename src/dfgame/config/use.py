@@ -132,8 +132,8 @@ class ServeConfig:
     port: int = 8000
     """The port; 0 is any that is free."""
     api_key: str = ""
-    """What callers must know, at least 16 characters; better in the variable DFGAME_API_KEY, where no list of processes
-    shows it."""
+    """What callers must know, at least 16 characters; better in the variable DFGAME_API_KEY, where no list of
+    processes shows it."""
     data: Path | None = None
     """Folder for uploads, reports and the database; by default dfgame in the XDG folder for state."""
     queue: int = 16

@@ -32,7 +32,8 @@ class Looked:
 def looking(files: int, shown: bool, watch: Callable[[float], None]) -> Iterator[Looked]:
     """Draw the bar of so many files with the time left; only where stderr is a terminal, and only if it is `shown`.
 
-    `watch` is told the share of all files, 0 to 1, that was looked at. What is printed meanwhile appears above the bar on a terminal, and goes where it should if stdout is none.
+    What is printed meanwhile appears above the bar on a terminal, and goes where it should if stdout is none. `watch`
+    is told the share of all files, 0 to 1, that was looked at.
     """
     columns = (
         TextColumn("{task.description}", markup=False),

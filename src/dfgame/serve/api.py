@@ -23,7 +23,9 @@ _UPLOAD: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": [FIELD],
-                    "properties": {FIELD: {"type": "string", "format": "binary", "description": "A picture or video."}},
+                    "properties": {
+                        FIELD: {"type": "string", "format": "binary", "description": "A picture or video."}
+                    },
                 }
             }
         },

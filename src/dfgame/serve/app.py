@@ -17,7 +17,7 @@ from dfgame.report.plain import plain
 from dfgame.serve.api import api_routes
 from dfgame.serve.guard import LOOPBACK, Guard, Keys, Refuse
 from dfgame.serve.pages import Pages, page_routes
-from dfgame.serve.problems import Problem
+from dfgame.serve.problems import RequestError
 from dfgame.serve.service import Service
 from dfgame.serve.worker import Worker
 
@@ -42,7 +42,7 @@ def make_app(service: Service) -> FastAPI:
         separate_input_output_schemas=False,
     )
 
-    def refuse(request: Request, problem: Problem) -> Response:
+    def refuse(request: Request, problem: RequestError) -> Response:
         if request.url.path.startswith("/api"):
             return JSONResponse({"error": problem.sentence}, problem.status, problem.headers)
         return pages.problem(problem)
@@ -79,26 +79,28 @@ async def _sweep(service: Service) -> None:
 
 
 def _answer_problems(app: FastAPI, refuse: Refuse) -> None:
-    @app.exception_handler(Problem)
-    async def _problem(request: Request, problem: Problem) -> Response:
+    @app.exception_handler(RequestError)
+    async def _problem(request: Request, problem: RequestError) -> Response:
         return refuse(request, problem)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return refuse(request, Problem(422, plain(f"{where}: {first['msg']}.", 300)))
+        return refuse(request, RequestError(422, plain(f"{where}: {first['msg']}.", 300)))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         sentences = {404: "There is nothing at this address.", 405: "This cannot be done at this address."}
-        answer = refuse(request, Problem(error.status_code, sentences.get(error.status_code, plain(error.detail))))
+        answer = refuse(
+            request, RequestError(error.status_code, sentences.get(error.status_code, plain(error.detail)))
+        )
         answer.headers.update(error.headers or {})
         return answer
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, _: Exception) -> Response:
-        return refuse(request, Problem(500, "The program failed; its log says more."))
+        return refuse(request, RequestError(500, "The program failed; its log says more."))
 
 
 def _document_key(app: FastAPI) -> None:

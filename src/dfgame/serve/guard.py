@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dfgame.serve.problems import Problem
+from dfgame.serve.problems import RequestError
 
 COOKIE = "dfgame"
 OPEN = ("/enter", "/static/")
@@ -74,7 +74,7 @@ class Keys:
         return hmac.compare_digest(self.cookie.encode(), _cookie(headers).encode())
 
 
-Refuse = Callable[[Request, Problem], Response]
+Refuse = Callable[[Request, RequestError], Response]
 """Makes the answer to a request with a problem."""
 
 
@@ -101,7 +101,7 @@ class Guard:
 
         try:
             self.check(scope)
-        except Problem as problem:
+        except RequestError as problem:
             answer = self._refuse(Request(scope), problem)
             await answer(scope, receive, send_locked)
             return
@@ -111,15 +111,15 @@ class Guard:
         """Let a request pass.
 
         Raises:
-            Problem: it does not pass.
+            RequestError: it does not pass.
         """
         headers = Headers(scope=scope)
         if self._names and _host(headers.get("host", "")) not in self._names:
-            raise Problem(400, "This server answers to the names of its own machine only, such as localhost.")
+            raise RequestError(400, "This server answers to the names of its own machine only, such as localhost.")
         if scope["method"] not in _SAFE and not _own(headers):
-            raise Problem(403, "This was sent by a page of another site.")
+            raise RequestError(403, "This was sent by a page of another site.")
         if not scope["path"].startswith(OPEN) and not self._keys.admits(headers):
-            raise Problem(401, "The API key is missing or wrong.")
+            raise RequestError(401, "The API key is missing or wrong.")
 
 
 def _own(headers: Headers) -> bool:

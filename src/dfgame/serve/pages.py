@@ -13,8 +13,8 @@ from dfgame import __version__
 from dfgame.report.inspection_words import VERDICT_WORDS
 from dfgame.report.words import counted
 from dfgame.serve.guard import COOKIE, REPORT_POLICY, Keys
-from dfgame.serve.problems import Problem
-from dfgame.serve.service import Service
+from dfgame.serve.problems import RequestError
+from dfgame.serve.service import INSPECTED, Service
 from dfgame.serve.store import ENDED, Job
 from dfgame.serve.uploads import FIELD
 
@@ -36,18 +36,25 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"version": __version__, "verdict_words": VERDICT_WORDS, "field": FIELD}
+        self._environment.globals |= {
+            "version": __version__,
+            "verdict_words": VERDICT_WORDS,
+            "field": FIELD,
+            "inspected": INSPECTED,
+        }
         self._environment.filters |= {"moment": _moment, "megabytes": _megabytes, "status": status_words}
 
     def page(self, template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
         """A page out of a template."""
         return HTMLResponse(self._environment.get_template(template).render(values), status, headers)
 
-    def problem(self, problem: Problem) -> Response:
+    def problem(self, problem: RequestError) -> Response:
         """The page that says what is wrong: a form where the key is missing."""
         template = "enter.html.j2" if problem.status == 401 else "problem.html.j2"
         title = _TITLES.get(problem.status, "This did not work")
-        return self.page(template, problem.status, problem.headers, title=title, sentence=problem.sentence, wrong=False)
+        return self.page(
+            template, problem.status, problem.headers, title=title, sentence=problem.sentence, wrong=False
+        )
 
 
 def page_routes(service: Service, pages: Pages, keys: Keys) -> APIRouter:
@@ -78,7 +85,9 @@ def page_routes(service: Service, pages: Pages, keys: Keys) -> APIRouter:
         found = service.job(id)
         place = service.store.place(id) if found.status == "queued" else 0
         ended = found.status in ENDED
-        return pages.page("job.html.j2", job=found, place=place, ended=ended, said=status_words(found, place))
+        return pages.page(
+            "job.html.j2", job=found, ended=ended, said=status_words(found, place), busy=reporting(found)
+        )
 
     @routes.get("/jobs/{id}/report")
     def report(id: str) -> Response:
@@ -109,7 +118,7 @@ def page_routes(service: Service, pages: Pages, keys: Keys) -> APIRouter:
     @routes.get("/static/{name}")
     def asset(name: str) -> Response:
         if name not in static:
-            raise Problem(404, "There is no such file.")
+            raise RequestError(404, "There is no such file.")
         kind, content = static[name]
         return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
 
@@ -123,7 +132,9 @@ def status_words(job: Job, place: int = 0) -> str:
             before = place - 1
             return f"Waiting; {counted(before, 'file')} before it." if before > 0 else "Waiting; next in the queue."
         case "running":
-            return f"Being inspected: {job.progress:.0%}."
+            return (
+                "Inspected; the report is being made." if reporting(job) else f"Being inspected: {job.progress:.0%}."
+            )
         case "done":
             return "Inspected."
         case "failed":
@@ -132,12 +143,17 @@ def status_words(job: Job, place: int = 0) -> str:
             return "Cancelled."
 
 
+def reporting(job: Job) -> bool:
+    """Whether a job's report is being made, of which it is not known how long it takes."""
+    return job.status == "running" and job.progress >= INSPECTED
+
+
 async def _key_of(request: Request) -> str:
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LONGEST_KEY_FORM:
-            raise Problem(413, "No key is as long as that.")
+            raise RequestError(413, "No key is as long as that.")
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0]
 
 

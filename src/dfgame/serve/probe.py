@@ -55,6 +55,7 @@ class Probe:
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(max_workers=2, initializer=_start, context=context)
+        self._pool.schedule(_ready)  # they start, and import what they need, before the first file comes
 
     def look(self, path: Path) -> Future[tuple[Kind, float | None]]:
         """`kind_of` a file; ends with TimeoutError if that takes too long, with ProcessExpired if it kills."""
@@ -75,6 +76,10 @@ class Probe:
         """End the processes, whatever they are doing."""
         self._pool.stop()
         self._pool.join()
+
+
+def _ready() -> None:
+    pass
 
 
 def _start() -> None:

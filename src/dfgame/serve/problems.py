@@ -8,7 +8,7 @@ RETRY_SECONDS = 30
 """When to try again where the queue is full."""
 
 
-class Problem(Exception):
+class RequestError(Exception):
     """A request that is refused: its status of HTTP and a sentence for whoever sent it."""
 
     def __init__(self, status: int, sentence: str) -> None:

@@ -16,12 +16,14 @@ from dfgame.media import MediaError
 from dfgame.records import UserError
 from dfgame.report.plain import plain
 from dfgame.serve.probe import PATIENCE, Probe
-from dfgame.serve.problems import Problem
+from dfgame.serve.problems import RequestError
 from dfgame.serve.store import ENDED, Job, Store
 from dfgame.serve.uploads import receive
 
 SUFFIXES = {"picture": ".jpg", "video": ".mp4"}
 """What a file of either kind is called on the disk, whatever its format."""
+INSPECTED = 0.9
+"""The progress of a job whose file was inspected, and whose report is being made."""
 _ID = re.compile(r"[0-9a-f]{32}")
 _HOUR = 3_600
 
@@ -32,7 +34,9 @@ class Service:
     `queued` is called whenever a job waits for the worker.
     """
 
-    def __init__(self, folder: Path, settings: ServeConfig, detector: BoxedDetector, inspecting: InspectConfig) -> None:
+    def __init__(
+        self, folder: Path, settings: ServeConfig, detector: BoxedDetector, inspecting: InspectConfig
+    ) -> None:
         """Open the folder, which is made if it is missing, and clear away what an earlier end left behind.
 
         Raises:
@@ -66,7 +70,7 @@ class Service:
         """Receive a file and put it in the queue.
 
         Raises:
-            Problem: the queue is full, or the file is not one that is taken here.
+            RequestError: the queue is full, or the file is not one that is taken here.
         """
         with self._room():
             id = secrets.token_hex(16)
@@ -86,7 +90,7 @@ class Service:
     def _room(self) -> Iterator[None]:
         """Hold a place in the queue for a file that is coming. For the thread of the event loop only."""
         if self._coming + self.store.count("queued") >= self.settings.queue:
-            raise Problem(503, "The queue is full. Try again in a while.")
+            raise RequestError(503, "The queue is full. Try again in a while.")
         self._coming += 1
         try:
             yield
@@ -97,30 +101,30 @@ class Service:
         """The suffix that a file of its kind has here.
 
         Raises:
-            Problem: it is of no kind that is taken, or too long.
+            RequestError: it is of no kind that is taken, or too long.
         """
         try:
             kind, duration = await asyncio.wrap_future(self.probe.look(path))
         except MediaError:
-            raise Problem(415, "The file is neither a picture nor a video that can be read.") from None
+            raise RequestError(415, "The file is neither a picture nor a video that can be read.") from None
         except TimeoutError:
-            raise Problem(422, f"What the file is could not be told within {PATIENCE:.0f} seconds.") from None
+            raise RequestError(422, f"What the file is could not be told within {PATIENCE:.0f} seconds.") from None
         except (ProcessExpired, MemoryError):
-            raise Problem(422, "The file breaks the programs that read it.") from None
+            raise RequestError(422, "The file breaks the programs that read it.") from None
         longest = self.settings.max_duration
         if duration is not None and not duration <= longest:
-            raise Problem(422, f"The video is {duration:,.1f} seconds long, and {longest:,.6g} are taken here.")
+            raise RequestError(422, f"The video is {duration:,.1f} seconds long, and {longest:,.6g} are taken here.")
         return SUFFIXES[kind]
 
     def job(self, id: str) -> Job:
         """The job with this id.
 
         Raises:
-            Problem: there is none.
+            RequestError: there is none.
         """
         found = self.store.get(id) if _ID.fullmatch(id) else None
         if found is None:
-            raise Problem(404, "There is no such job.")
+            raise RequestError(404, "There is no such job.")
         return found
 
     def file_of(self, id: str) -> Path | None:
@@ -136,25 +140,27 @@ class Service:
         """A job's report as HTML.
 
         Raises:
-            Problem: there is no such job, it has not been inspected, or could not be.
+            RequestError: there is no such job, it has not been inspected, or could not be.
         """
         job = self.job(id)
         if job.status not in ENDED:
-            raise Problem(409, "The file has not been inspected yet.")
+            raise RequestError(409, "The file has not been inspected yet.")
         try:
             return self.report_of(id).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise Problem(404, "There is no report on this file, since it was not inspected to the end.") from None
+            raise RequestError(
+                404, "There is no report on this file, since it was not inspected to the end."
+            ) from None
 
     def cancel(self, id: str) -> Job:
         """End a job that waits or runs, and delete its file unless files are kept.
 
         Raises:
-            Problem: there is no such job, or it has ended.
+            RequestError: there is no such job, or it has ended.
         """
         self.job(id)
         if not self.store.cancel(id):
-            raise Problem(409, "The job has ended already.")
+            raise RequestError(409, "The job has ended already.")
         self.let_go(id)
         return self.job(id)
 
@@ -162,7 +168,7 @@ class Service:
         """Delete a job, its file and its report; one that runs is ended.
 
         Raises:
-            Problem: there is no such job.
+            RequestError: there is no such job.
         """
         self.job(id)
         self.store.delete(id)

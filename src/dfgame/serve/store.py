@@ -161,7 +161,9 @@ class Store:
 
     def requeue(self, id: str) -> bool:
         """Put a running job back to where it was in the queue; False as in `advance`."""
-        return self._change("UPDATE jobs SET status = 'queued', progress = 0 WHERE id = ? AND status = 'running'", (id,))
+        return self._change(
+            "UPDATE jobs SET status = 'queued', progress = 0 WHERE id = ? AND status = 'running'", (id,)
+        )
 
     def delete(self, id: str) -> bool:
         """Forget a job, whatever its status; False if there is none."""

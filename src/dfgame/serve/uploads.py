@@ -1,4 +1,4 @@
-"""A file out of a form of type multipart/form-data: written to the disk as it comes, and refused as it grows too large.
+"""A file out of a form of type multipart/form-data: written to the disk as it comes, refused as it grows.
 
 Nothing of it is held in memory but the chunk at hand. Its name is text for people to read, and never part of a path.
 """
@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from dfgame.report.plain import plain
-from dfgame.serve.problems import Problem
+from dfgame.serve.problems import RequestError
 
 FIELD = "file"
 """The form's field that holds the file."""
@@ -39,7 +39,7 @@ async def receive(headers: Mapping[str, str], body: AsyncIterator[bytes], to: Pa
         most: bytes of the file, at most.
 
     Raises:
-        Problem: it is no such form, holds no file or several, or too large a one, or stops coming.
+        RequestError: it is no such form, holds no file or several, or too large a one, or stops coming.
     """
     boundary = _boundary(headers.get("content-type", ""))
     length = headers.get("content-length", "")
@@ -50,13 +50,13 @@ async def receive(headers: Mapping[str, str], body: AsyncIterator[bytes], to: Pa
         try:
             await _take(form, body, most + _OVERHEAD)
         except FormParserError as error:
-            raise Problem(400, f"The form cannot be read: {plain(str(error), 200)}") from None
+            raise RequestError(400, f"The form cannot be read: {plain(str(error), 200)}") from None
     if form.name is None:
-        raise Problem(400, f"The form holds no field '{FIELD}' with a file.")
+        raise RequestError(400, f"The form holds no field '{FIELD}' with a file.")
     if not form.whole:
-        raise Problem(400, "The form breaks off before its end.")
+        raise RequestError(400, "The form breaks off before its end.")
     if not form.size:
-        raise Problem(415, "The file is empty.")
+        raise RequestError(415, "The file is empty.")
     return clean_name(form.name)
 
 
@@ -68,18 +68,18 @@ async def _take(form: "_Form", body: AsyncIterator[bytes], most: int) -> None:
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise Problem(408, f"Nothing more of the file came for {_PATIENCE:.0f} seconds.") from None
+            raise RequestError(408, f"Nothing more of the file came for {_PATIENCE:.0f} seconds.") from None
         except ClientDisconnect:
-            raise Problem(400, "The connection ended before the file did.") from None
+            raise RequestError(400, "The connection ended before the file did.") from None
         total += len(chunk)
         if total > most:
             raise too_large(form.most)
         await run_in_threadpool(form.feed, chunk)
 
 
-def too_large(most: int) -> Problem:
+def too_large(most: int) -> RequestError:
     """What is said of a file with more bytes than that."""
-    return Problem(413, f"The file is larger than the {most / 1e6:,.6g} MB that are taken here.")
+    return RequestError(413, f"The file is larger than the {most / 1e6:,.6g} MB that are taken here.")
 
 
 def clean_name(name: str) -> str:
@@ -91,10 +91,10 @@ def clean_name(name: str) -> str:
 def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        raise Problem(415, f"The file must come as multipart/form-data, in the field '{FIELD}'.")
+        raise RequestError(415, f"The file must come as multipart/form-data, in the field '{FIELD}'.")
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 200:
-        raise Problem(400, "The form names no boundary.")
+        raise RequestError(400, "The form names no boundary.")
     return boundary
 
 
@@ -138,7 +138,7 @@ class _Form:
         if not self._wanted:
             return
         if self.name is not None:
-            raise Problem(400, "The form holds several files; send them one by one.")
+            raise RequestError(400, "The form holds several files; send them one by one.")
         self.name = options[b"filename"].decode("utf-8", "replace")
 
     def _data(self, data: bytes, start: int, end: int) -> None:

@@ -3,7 +3,8 @@
 import logging
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
@@ -15,17 +16,15 @@ from dfgame.records import Failure, FileVerdict, UserError, verdict_json
 from dfgame.report import verdict_sentence
 from dfgame.report.inspection_words import caveats
 from dfgame.reports import report_page
-from dfgame.serve.service import Service
+from dfgame.serve.service import INSPECTED, Service
 from dfgame.serve.store import Job
 
-INSPECTED = 0.9
-"""The progress of a job whose file was inspected, and whose report is still to be made."""
 _PATIENCE = 20.0
 """Seconds that the end waits for what cannot be interrupted."""
 _log = logging.getLogger(__name__)
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """Somebody ended the job, or the server."""
 
 
@@ -69,7 +68,7 @@ class Worker:
         service = self._service
         try:
             self._inspect(job)
-        except Ended:
+        except EndedError:
             pass
         except UserError as error:
             service.store.fail(job.id, service.without_place(error.problem, job.id, job.name))
@@ -97,8 +96,8 @@ class Worker:
             raise UserError(said.reason)
         problem = said.error and service.without_place(said.error, job.id, job.name)
         said = replace(said, file=job.name, error=problem)
-        watch(1.0)
-        write_text(service.report_of(job.id), self._report(said, file))
+        with self._watched(watch):
+            write_text(service.report_of(job.id), self._report(said, file))
         service.store.finish(job.id, verdict_json(said), [verdict_sentence(said), *caveats(said)])
 
     def _watch(self, id: str) -> Callable[[float], None]:
@@ -108,11 +107,21 @@ class Worker:
 
         def watch(share: float) -> None:
             if self._stopped.is_set() or not self._service.store.advance(id, share * INSPECTED):
-                raise Ended
+                raise EndedError
             if time.monotonic() > until:
                 raise UserError(f"The inspection took longer than the {limit:,.6g} seconds that are given to it here.")
 
         return watch
+
+    @contextmanager
+    def _watched(self, watch: Callable[[float], None]) -> Iterator[None]:
+        """Watch what the detector does meanwhile, too: the evidence of a report is many passes."""
+        watch(1.0)
+        hook = self._service.detector.ensemble.members[0].register_forward_pre_hook(lambda *_: watch(1.0))
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def _report(self, said: FileVerdict, file: Path) -> str:
         service = self._service

@@ -4,6 +4,7 @@
 const said = document.getElementById("said");
 const form = document.getElementById("upload");
 const job = document.getElementById("job");
+const bar = document.getElementById("done");
 
 function refused(text, fallback) {
   try {
@@ -69,6 +70,7 @@ function prepare() {
 }
 
 function words(now) {
+  if (now.progress >= bar.dataset.inspected) return "Inspected; the report is being made.";
   if (now.status === "running") return `Being inspected: ${Math.round(now.progress * 100)}%.`;
   if (now.place > 1) return `Waiting; ${now.place - 1} ${now.place === 2 ? "file" : "files"} before it.`;
   return "Waiting; next in the queue.";
@@ -82,7 +84,8 @@ async function follow() {
       location.reload();
       return;
     }
-    document.getElementById("done").value = now.progress;
+    if (now.progress >= bar.dataset.inspected) bar.removeAttribute("value");
+    else bar.value = now.progress;
     if (said.textContent !== words(now)) said.textContent = words(now);
   } catch {
     said.textContent = "The server does not answer; trying again.";
