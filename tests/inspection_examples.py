@@ -17,7 +17,7 @@ from dfgame.records import (
     TrackScore,
     Verdict,
 )
-from dfgame.report import InspectionContext
+from dfgame.report.inspection import InspectionContext
 
 DETECTOR = {
     "name": "photographs-lite0",

@@ -233,3 +233,25 @@ def test_people_of_extracted_crops(manifest, runs, tmp_path, monkeypatch):
     made = found.facts.made
     assert (made["real_videos"], made["fake_videos"], made["groups_of_people"]) == (4, 8, 2)
     assert found.facts.crop.size == 64 and found.after.ece < found.before.ece
+
+
+def test_a_box_is_calibrated_anew(known_crops, runs, tmp_path):
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    made = calibrate_runs([runs / "0", runs / "1"], known_crops, first, CalibrateConfig(device="cpu")).facts.made
+    again = calibrate_runs([first], known_crops, second, CalibrateConfig(device="cpu", version="2")).facts
+    assert again.made["runs"] == made["runs"] and again.made["auc"] == made["auc"]
+    assert again.made["boxes"] == [{"name": "a", "version": "1", "sha256": load_detector(first, "cpu").sha256}]
+    old, new = (load_detector(path, "cpu") for path in (first, second))
+    assert (old.facts.calibration, old.facts.thresholds) == (new.facts.calibration, new.facts.thresholds)
+    images = torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(old.probabilities(images), new.probabilities(images))
+
+
+def test_a_box_for_other_crops_is_refused(known_crops, runs, tmp_path):
+    first = tmp_path / "a.safetensors"
+    calibrate_runs([runs / "0"], known_crops, first, CalibrateConfig(device="cpu"))
+    made_by = {"settings": to_dict(ExtractConfig(size=64, margin=1.3)), "detector": detector_facts()}
+    other = tmp_path / "manifest.parquet"
+    write_manifest(other, read_manifest(known_crops).replace_schema_metadata(None), made_by)
+    with pytest.raises(UserError, match=r"a\.safetensors: made for crops of margin 1\.4, .* have margin 1\.3"):
+        calibrate_runs([first], other, tmp_path / "b.safetensors", CalibrateConfig(device="cpu"))

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from dfgame.records import UserError, verdict_json
-from dfgame.report import InspectionContext, read_report, render_inspection
-from dfgame.report.inspection_data import UNSEALED, text_hash
+from dfgame.report.inspection import InspectionContext, render_inspection
+from dfgame.report.inspection_data import UNSEALED, read_report, text_hash
 from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, RATES, Page, example, png
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u202egnp.exe\x1b[2J\x00\udc80\u2066\r\n</pre>"

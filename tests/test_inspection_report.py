@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dfgame.report import InspectionContext, render_inspection
+from dfgame.report.inspection import InspectionContext, render_inspection
 from dfgame.report.timeline import HEIGHT, MARGIN
 from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, Page, example, jpeg, track, verdict
 

@@ -178,6 +178,9 @@ def test_a_heat_map_that_shows_nothing_is_a_warning(hot, elsewhere, words, warns
     assert warning is warns
 
 
+ADVERSARY = Probe("adversary", 1.6, 0.4)  # pyright: ignore[reportArgumentType]
+
+
 def evidence(turning_blur: float | None, *probes: Probe) -> Evidence:
     return Evidence(1, 100, 4.0, 0.9, b"", b"", b"", 1.0, 0.5, probes, turning_blur)
 
@@ -190,6 +193,10 @@ def test_stability_names_the_smallest_change_that_turns_the_finding():
         "H.264 at CRF 30 turns it.",
         "Scaling to 25% of its size, the strongest tried, does not turn it.",
     ]
+    played = Evidence(1, 100, 4.0, 0.9, b"", b"", b"", 1.0, 0.5, (Probe("blur", 4, 0.9), ADVERSARY), None)
+    assert "Blurred by up to 1.6 pixels only where" in stability_words(played, 0.6, 0.2)[1]
+    assert stability_words(played, 0.6, 0.2)[1].endswith("the frame has 40%: that turns it.")
+    assert stability_words(played, 0.3, 0.2)[1].endswith("that does not turn it.")
     assert "(up to 3 pixels) turns" in stability_words(evidence(None, *probes), 0.6, 0.2)[0]
     assert "anybody would see" in stability_words(evidence(2.5), 0.6, 0.2)[0]
 

@@ -33,7 +33,7 @@ READABLE = (1, FORMAT)
 METADATA_KEY = "dfgame"
 PACKAGED = "weights/detector.safetensors"
 """The box that travels inside the package, where it does."""
-_EDGE = 1e-6
+EDGE = 1e-6
 """Scores nearer to 0 or 1 than this count as this: their logit is finite."""
 
 
@@ -146,7 +146,7 @@ class BoxedDetector:
 
 def logit(scores: ArrayLike) -> NDArray[np.float64]:
     """The log-odds of probabilities."""
-    inside = np.clip(np.asarray(scores, np.float64), _EDGE, 1 - _EDGE)
+    inside = np.clip(np.asarray(scores, np.float64), EDGE, 1 - EDGE)
     return np.log(inside / (1 - inside))
 
 

@@ -31,6 +31,10 @@ class UserError(Exception):
         self.remedy = remedy
 
 
+class SettingError(ValueError):
+    """A setting, or two together, that cannot be used; the message names the flag to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
     """One labelled video of a data set, or a picture, or a folder of faces that are cut out already.
@@ -101,8 +105,10 @@ class Model:
     sha256: str
 
 
+COVERAGE = 0.95
+"""Share of cases in which an interval holds the truth."""
 Interval = tuple[float, float]
-"""The ends of an interval that holds the truth in 95% of cases."""
+"""The ends of an interval that holds the truth in COVERAGE of cases."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ FEWEST = 20
 """Real and fake videos that a condition needs, of each."""
 REPLICATES, SEED = 1_000, 0
 _AMOUNTS = {
+    0: (),
     1: ("any amount of detail",),
     2: ("little detail", "much detail"),
     3: ("little detail", "some detail", "much detail"),
@@ -82,32 +82,28 @@ def _by_band(
 
 
 def _of_band(videos: SeenVideos, widths: tuple[float, float | None], thresholds: Thresholds) -> Iterator[Condition]:
-    edges = _cuts(videos)
-    if edges is None:
-        return
     low, high = widths
     wide = f"{low:.0f} pixels wide or more" if high is None else f"{low:.0f} to {high:.0f} pixels wide"
-    for amount, (start, end) in zip(_AMOUNTS[len(edges) - 1], pairwise(edges), strict=True):
-        part = _part(videos, start, end)
-        rates, auc = _rates(part, f"{wide}, {amount}", thresholds)
-        yield Condition(widths, (start, end), rates, auc)
+    cuts = _cuts(videos)
+    for amount, details in zip(_AMOUNTS[len(cuts)], cuts, strict=True):
+        rates, auc = _rates(_part(videos, *details), f"{wide}, {amount}", thresholds)
+        yield Condition(widths, details, rates, auc)
 
 
-def _cuts(videos: SeenVideos) -> list[float | None] | None:
-    """The bounds of the most parts by detail of which each has enough videos, the last open; None if there are none."""
+def _cuts(videos: SeenVideos) -> list[tuple[float, float | None]]:
+    """The bounds of the most parts by detail of which each has enough videos, the last open; none of too few."""
     lowest = float(np.floor(videos.detail.min() * 100) / 100)
-    for parts in sorted(_AMOUNTS, reverse=True):
+    for parts in range(max(_AMOUNTS), 0, -1):
         inner = np.quantile(videos.detail, np.arange(1, parts) / parts).round(2).tolist()
-        edges = [lowest, *inner, None]
-        if all(_is_enough(_part(videos, start, end)) for start, end in pairwise(edges)):
-            return edges
-    return None
+        bounds = list(zip([lowest, *inner], [*inner, None], strict=True))
+        if all(_is_enough(_part(videos, *details)) for details in bounds):
+            return bounds
+    return []
 
 
-def _part(videos: SeenVideos, start: float | None, end: float | None) -> SeenVideos:
-    low, high = (-np.inf if start is None else start), (np.inf if end is None else end)
-    inside = (videos.detail >= low) & (videos.detail < high)
-    return SeenVideos(*(values[inside] for values in (videos.labels, videos.p_fake, videos.detail, videos.groups)))
+def _part(videos: SeenVideos, start: float, end: float | None) -> SeenVideos:
+    inside = (videos.detail >= start) & (videos.detail < (np.inf if end is None else end))
+    return SeenVideos(videos.labels[inside], videos.p_fake[inside], videos.detail[inside], videos.groups[inside])
 
 
 def _is_enough(videos: SeenVideos) -> bool:

@@ -16,6 +16,7 @@ def inspect(
     csv: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     rows: Literal["files", "faces"] = "files",
     report: Path | None = None,
+    verify: Path | None = None,
     null: Annotated[bool, Parameter(name=["--null", "-0"])] = False,
     fail_on_fake: bool = False,
     overwrite: bool = False,
@@ -42,6 +43,8 @@ def inspect(
 
         dfgame inspect clip.mp4 --frames 60 --report report.html
 
+        dfgame inspect --verify report.html clip.mp4
+
     Parameters
     ----------
     files: Path
@@ -57,6 +60,8 @@ def inspect(
         What a row of the table is: one of the files, or one of the faces.
     report: Path
         Write a report: OUT.html on one file, or a folder for reports on many.
+    verify: Path
+        Check a report against the file it is on: its hashes, and the scores once more. Exit code 1: something differs.
     null: bool
         Names in a list end with a null character, as `find -print0` writes them.
     fail_on_fake: bool
@@ -68,13 +73,20 @@ def inspect(
     """
     import sys
 
+    if not files:
+        raise UserError("no FILE to inspect", "name pictures, videos or folders")
+    if verify is not None:
+        from dfgame.cli.verify import verify as verified
+
+        return verified(verify, files, settings)
+    from dfgame.inspection.readers import start_early
+
+    start_early(1)  # beside the import of torch, which takes longer
     from dfgame.boxed import load_detector
     from dfgame.cli.inspect_outputs import Outputs, Wanted
     from dfgame.inspection.pipeline import inspect_files, with_threshold
     from dfgame.inspection.places import named_files
 
-    if not files:
-        raise UserError("no FILE to inspect", "name pictures, videos or folders")
     wanted = Wanted(json, jsonl, csv, rows, report, overwrite)
     found = named_files(files, sys.stdin.buffer, null)
     detector = with_threshold(load_detector(settings.detector, settings.device), settings.threshold)

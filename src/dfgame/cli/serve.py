@@ -7,6 +7,9 @@ from cyclopts import Parameter
 from dfgame.config import InspectConfig, ServeConfig
 from dfgame.records import UserError
 
+_WEB = ("fastapi", "pydantic", "python_multipart", "starlette", "uvicorn")
+"""What the extra brings along."""
+
 
 def serve(
     *,
@@ -32,13 +35,7 @@ def serve(
         from dfgame.serve.run import check_host, with_key
         from dfgame.serve.run import serve as run
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in (
-            "fastapi",
-            "starlette",
-            "pydantic",
-            "uvicorn",
-            "python_multipart",
-        ):
+        if (error.name or "").partition(".")[0] not in _WEB:
             raise
         raise UserError(f"{error.name}: this package is missing", "pip install 'dfgame[web]'") from None
     from dfgame.boxed import load_detector

@@ -160,6 +160,16 @@ class ServeConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """A detector's box -> one ONNX file."""
+
+    licence: str = ""
+    """The licence that the file names; empty is Apache-2.0 for the packaged detector, and none for another."""
+    overwrite: bool = False
+    """Replace OUT, instead of refusing."""
+
+
+@dataclass(frozen=True)
 class BenchConfig:
     """How fast is this machine at each stage."""
 

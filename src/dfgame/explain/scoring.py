@@ -1,7 +1,7 @@
 """Crops in the analyst's pixels -> what the detector says of them, and which way it leans."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dfgame.batches import fitted, to_unit
 from dfgame.boxed import BoxedDetector
 from dfgame.media import RgbImage
+from dfgame.models import Detector
 
 BATCH = 8
 """Crops that are scored at once, unless somebody says otherwise; on one core more are slower."""
@@ -54,3 +55,12 @@ class AsOne(nn.Module):
     def adversarial_statistics(self) -> AbstractContextManager[None]:
         """A box keeps none: an adversary meets the detector as it is."""
         return nullcontext()
+
+    @contextmanager
+    def folded_norms(self) -> Iterator[None]:
+        """As a detector's, for all members that have some."""
+        with ExitStack() as members:
+            for member in self._members:
+                if isinstance(member, Detector):
+                    members.enter_context(member.folded_norms())
+            yield

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import av
-
 from dfgame.faces.crop import crop_square, cutter
 from dfgame.faces.detect import default_detector
 from dfgame.faces.quality import detail
 from dfgame.faces.track import main_tracks
 from dfgame.faces.video import follow_faces
 from dfgame.files import sha256
-from dfgame.media import PICTURE_SUFFIXES, Frame, MediaError, RgbImage, count_frames, read_frames
+from dfgame.media import Frame, MediaError, RgbImage, count_frames, frame_times, kind_of, media_facts, read_frames
 from dfgame.records import CropRule, Face, Kind, MediaFacts
 
 _detector = cache(default_detector)
@@ -64,9 +62,9 @@ class Sample:
     problem: MediaError | None
 
 
-def described(path: Path) -> tuple[Kind, MediaFacts | None]:
+def described(path: Path) -> tuple[Kind, MediaFacts]:
     """Whether a file is a picture or a video, and what its bytes say of it."""
-    return "picture" if path.suffix.lower() in PICTURE_SUFFIXES else "video", None
+    return kind_of(path), media_facts(path)
 
 
 def sample_faces(
@@ -126,7 +124,7 @@ def chosen_frames(job: SampleJob, kind: Kind) -> list[int]:
         return [0]
     if not job.every:
         return spread(count_frames(job.file), min(job.frames, job.most))
-    numbers = _every(_times(job.file), job.every)
+    numbers = _every(frame_times(job.file).tolist(), job.every)
     return [numbers[place] for place in spread(len(numbers), job.most)]
 
 
@@ -149,20 +147,3 @@ def _every(times: Sequence[float], seconds: float) -> list[int]:
 
 _SLACK = 1e-4
 """Seconds by which a time stamp may be early: containers round them."""
-
-
-def _times(path: Path) -> list[float]:
-    """The times at which a video's frames are shown, in seconds, in order, by its packets; nothing is decoded."""
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise MediaError(f"{path}: has no video stream")
-            stream = container.streams.video[0]
-            packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-            stamps = [packet.pts for packet in packets if packet.pts is not None]
-            if len(stamps) < len(packets):
-                rate = float(stream.average_rate or 25)
-                return [number / rate for number in range(len(packets))]
-            return sorted(float(stamp * stream.time_base) for stamp in stamps)
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError(f"{path}: not a video ({error.strerror})") from None

@@ -27,40 +27,47 @@ from dfgame.jobs import available_cores
 from dfgame.records import Failure, FileVerdict, UserError
 
 
-def inspect(path: Path | str, detector: BoxedDetector | None = None, **settings: Any) -> FileVerdict:
+def inspect(path: Path | str, detector: BoxedDetector | Path | str | None = None, **settings: Any) -> FileVerdict:
     """What a detector says of a picture or a video.
 
     Args:
         path: the file.
-        detector: one of `load_detector`; None loads the one that `settings` name, or the one inside the package.
-        settings: those of InspectConfig, by name.
+        detector: one of `load_detector`, or the file it is in; None is the one inside the package. Whoever inspects
+            many files loads it once.
+        settings: those of InspectConfig, by name: frames, every, max_frames, threshold, batch_size, device.
 
     Raises:
-        UserError: it cannot be read, or a setting is wrong.
+        UserError: the file cannot be read.
+        SettingError: a setting is wrong.
     """
-    (said,) = inspect_many([path], detector, **settings)
+    config = InspectConfig(**settings)
+    (said,) = inspect_files([Path(path)], _loaded(detector, config), config, shown=False)
     if isinstance(said, Failure):
         raise UserError(f"{said.path}: {said.reason}", "name a picture or a video that can be read")
     return said
 
 
 def inspect_many(
-    paths: Iterable[Path | str], detector: BoxedDetector | None = None, **settings: Any
+    paths: Iterable[Path | str], detector: BoxedDetector | Path | str | None = None, **settings: Any
 ) -> Iterator[FileVerdict | Failure]:
     """What a detector says of each of many files, in their order; one that cannot be read is a Failure.
 
     Args:
         paths: files, and folders, which stand for all pictures and videos below them.
         detector: see `inspect`.
-        settings: those of InspectConfig, by name.
+        settings: those of InspectConfig, by name; with `workers`, how many files are read at a time.
 
     Raises:
-        UserError: a folder is empty, or a setting is wrong.
+        UserError: a folder is empty.
+        SettingError: a setting is wrong.
     """
     config = InspectConfig(**settings)
-    if detector is None:
-        detector = load_detector(config.detector, config.device)
-    yield from inspect_files(files_below([Path(path) for path in paths]), detector, config, shown=False)
+    files = files_below([Path(path) for path in paths])
+    yield from inspect_files(files, _loaded(detector, config), config, shown=False)
+
+
+def _loaded(detector: BoxedDetector | Path | str | None, config: InspectConfig) -> BoxedDetector:
+    return detector if isinstance(detector, BoxedDetector) else load_detector(detector, config.device)
 
 
 def inspect_files(

@@ -17,10 +17,24 @@ WAITING = 64
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _MOMENT = 0.1
 _PATIENCE = 1.0
+Process = subprocess.Popen[bytes]
+_idle: list[Process] = []
+"""Processes that have nothing to do: the next readers need not wait for their start. They end with this process."""
+
+
+def start_early(count: int) -> None:
+    """Start processes that readers will need, while something else takes its time."""
+    _idle.extend(_started() for _ in range(count - len(_idle)))
+
+
+def _started() -> Process:
+    environment = os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-P", "-m", "dfgame.faces.reader"]  # -P: no module out of the current folder
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
 
 class Readers:
-    """Reader processes and what they answer. A context manager: at its end the processes are killed.
+    """Reader processes and what they answer. A context manager: at its end those that still read are killed.
 
     They are plain subprocesses, not of `multiprocessing`, which would run a caller's script again in each. A process
     that dies loses its own file only, and is replaced.
@@ -30,7 +44,7 @@ class Readers:
         self._jobs, self._lock = enumerate(jobs), Lock()
         self._answers: Queue[tuple[int, Answer] | None] = Queue(WAITING)
         self._stopped = Event()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._processes: set[Process] = set()
         self._threads = [Thread(target=self._read, daemon=True) for _ in range(workers)]
 
     def __enter__(self) -> Self:
@@ -70,29 +84,40 @@ class Readers:
         try:
             while not self._stopped.is_set() and (numbered := self._next()) is not None:
                 number, job = numbered
-                if process is None or process.poll() is not None:
-                    process = self._started()
-                for answer in _answers(process, job):
-                    self._put((number, answer))
+                try:
+                    if process is None or process.poll() is not None:
+                        process = self._taken()
+                    for answer in _answers(process, job):
+                        self._put((number, answer))
+                except OSError as error:
+                    self._put((number, error))
         finally:
             if process is not None:
-                process.kill()
-                process.wait()
+                self._let_go(process)
             self._put(None)
 
     def _next(self) -> tuple[int, SampleJob] | None:
         with self._lock:
             return next(self._jobs, None)
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        environment = os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-P", "-m", "dfgame.faces.reader"]  # -P: no module out of the current folder
+    def _taken(self) -> Process:
+        """A process that has nothing to do."""
         with self._lock:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            process = _idle.pop() if _idle else _started()
             self._processes.add(process)
             if self._stopped.is_set():
                 process.kill()
         return process
+
+    def _let_go(self, process: Process) -> None:
+        """Keep a process that is done for the next readers, end one that is in the middle of a file."""
+        with self._lock:
+            self._processes.discard(process)
+            if not self._stopped.is_set() and process.poll() is None:
+                _idle.append(process)
+                return
+        process.kill()
+        process.wait()
 
     def _put(self, answer: tuple[int, Answer] | None) -> None:
         while not self._stopped.is_set():
@@ -103,7 +128,7 @@ class Readers:
             return
 
 
-def _answers(process: subprocess.Popen[bytes], job: SampleJob) -> Iterator[Answer]:
+def _answers(process: Process, job: SampleJob) -> Iterator[Answer]:
     """What a process says of a job."""
     assert process.stdin is not None and process.stdout is not None
     try:

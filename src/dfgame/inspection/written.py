@@ -13,7 +13,7 @@ from dfgame.records import Failure, FileVerdict, UserError, verdict_json
 
 Said = FileVerdict | Failure
 Rows = Literal["files", "faces"]
-OF_FILE = (
+OF_FILE: tuple[str, ...] = (
     "file",
     "sha256",
     "kind",
@@ -27,7 +27,19 @@ OF_FILE = (
     "error",
     "detector",
 )
-OF_FACE = ("file", "face", "verdict", "p_fake", "low", "high", "first_time", "last_time", "frames", "width", "reasons")
+OF_FACE: tuple[str, ...] = (
+    "file",
+    "face",
+    "verdict",
+    "p_fake",
+    "low",
+    "high",
+    "first_time",
+    "last_time",
+    "frames",
+    "width",
+    "reasons",
+)
 
 
 def json_array(said: Iterable[Said]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from dfgame.records import Kind
 from dfgame.report.inspection_words import percent
-from dfgame.report.words import counted, listed
+from dfgame.report.language import counted, listed
 
 LIMITS = (
     "A score is evidence, not proof. It must not be used to accuse anybody, to decide about anybody by itself, or as "

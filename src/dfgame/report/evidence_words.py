@@ -6,6 +6,7 @@ from dfgame.records import Evidence, Probe, Verdict
 from dfgame.report.inspection_words import VERDICT_WORDS, percent
 
 KINDS = ("blur", "h264", "scale")
+"""The kinds of probes that come in several strengths, and so have a chart."""
 _HARDLY = 0.1
 """Log-odds: a change that no reader would see in a score, 50% becoming 52.5%."""
 _NO_MORE, _CLEARLY = 1.1, 1.5
@@ -55,9 +56,15 @@ def _times(hot: float, elsewhere: float) -> str:
 
 
 def stability_words(evidence: Evidence, fake: float, real: float) -> list[str]:
-    """How little it takes to turn what is said of this frame, a sentence for blur, and one for each other change."""
+    """How little it takes to turn what is said of this frame, a sentence for each kind of change, blur first."""
     verdict = frame_verdict(evidence.p_fake, fake, real)
     said = [_blur_words(evidence)]
+    for probe in probes_of(evidence, "adversary"):
+        turned = frame_verdict(probe.p_fake, fake, real) != verdict
+        said.append(
+            f"Blurred by up to {probe.strength:.2g} pixels only where that speaks most against the answer, the frame "
+            f"has {percent(probe.p_fake)}: that {'turns' if turned else 'does not turn'} it."
+        )
     for kind in KINDS[1:]:
         probes = probes_of(evidence, kind)
         if probes:

@@ -11,13 +11,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dfgame.metrics import COVERAGE
-from dfgame.records import Evidence, FileVerdict, Verdict, verdict_json
+from dfgame.records import COVERAGE, Evidence, FileVerdict, Verdict, verdict_json
 from dfgame.report import detector_words, evidence_words, inspection_words, media_words, stability, timeline
 from dfgame.report.inspection_data import FORMAT, UNSEALED, data_text, picture_hash, picture_uri, sealed, text_hash
+from dfgame.report.language import counted
 from dfgame.report.people import moment_name, people_of
 from dfgame.report.plain import plain
-from dfgame.report.words import counted
 
 MOST_SHOWN = 300
 """Characters of a tag, or of a value of its provenance, that are shown; all of them are in the data."""

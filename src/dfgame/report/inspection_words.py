@@ -7,10 +7,9 @@ import math
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from dfgame.metrics import COVERAGE
-from dfgame.records import ErrorRates, FileVerdict, Interval, Kind, TrackScore, Verdict
+from dfgame.records import COVERAGE, ErrorRates, FileVerdict, Interval, Kind, TrackScore, Verdict
+from dfgame.report.language import counted, listed
 from dfgame.report.plain import plain
-from dfgame.report.words import counted, listed
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "fake": "likely forged",

@@ -5,8 +5,8 @@ from typing import Any
 
 from dfgame.records import FileVerdict, MediaFacts, TrackScore
 from dfgame.report.inspection_words import clock
+from dfgame.report.language import counted
 from dfgame.report.plain import plain
-from dfgame.report.words import counted
 
 _TOLD = {"present", "valid", "trusted", "signed_by", "note"}
 """What of a manifest is told in sentences; all else is in rows."""

@@ -7,46 +7,25 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import av
 from pebble import ProcessPool
-from PIL import Image
 
 from dfgame.inspection.again import Moment, crops_again
-from dfgame.media import MediaError, RgbImage
+from dfgame.media import RgbImage, kind_of, media_facts
 from dfgame.records import CropRule, FileVerdict, Kind
 
 MOST_MEMORY = 4 << 30
 """Bytes of address space that a process which reads files may have."""
 PATIENCE = 30.0
 """Seconds in which it must be told what a file is."""
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc,mxf,gif"
-"""Containers; none of them are lists of other files."""
 
 
-def kind_of(path: Path) -> tuple[Kind, float | None]:
-    """Whether a file is a picture or a video, by its content, and the seconds of a video where the file says.
+def looked_at(path: Path) -> tuple[Kind, float | None]:
+    """Whether a file is a picture or a video, by its content, and its duration in seconds where there is one.
 
     Raises:
         MediaError: it is neither.
     """
-    try:
-        with Image.open(path):
-            return "picture", None
-    except Exception:
-        return "video", _duration(path)
-
-
-def _duration(path: Path) -> float | None:
-    try:
-        with av.open(str(path), metadata_errors="replace", options={"format_whitelist": _FORMATS}) as container:
-            if not container.streams.video:
-                raise MediaError(f"{path}: has no video stream")
-            stream = container.streams.video[0]
-            if container.duration:
-                return container.duration / av.time_base
-            return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise MediaError(f"{path}: neither a picture nor a video ({error})") from None
+    return kind_of(path), media_facts(path).duration
 
 
 class Probe:
@@ -58,8 +37,8 @@ class Probe:
         self._pool.schedule(_ready)  # they start, and import what they need, before the first file comes
 
     def look(self, path: Path) -> Future[tuple[Kind, float | None]]:
-        """`kind_of` a file; ends with TimeoutError if that takes too long, with ProcessExpired if it kills."""
-        return self._schedule(kind_of, (path,), PATIENCE)
+        """`looked_at` a file; ends with TimeoutError if that takes too long, with ProcessExpired if it kills."""
+        return self._schedule(looked_at, (path,), PATIENCE)
 
     def crops(self, patience: float) -> Callable[..., dict[Moment, RgbImage]]:
         """`crops_again`, in so many seconds."""
