@@ -212,16 +212,8 @@ def test_the_api_does_what_its_documents_say(open_server):
 
 def test_a_server_ends_well_when_told_to(tmp_path):
     tiny_detector(tmp_path)
-    words = [
-        "serve",
-        "--port",
-        "0",
-        "--data",
-        str(tmp_path / "served"),
-        "--detector",
-        str(tmp_path / "tiny.safetensors"),
-    ]
-    command, pipe = [sys.executable, "-m", "dfgame", *words], subprocess.PIPE
+    places = ["--data", str(tmp_path / "served"), "--detector", str(tmp_path / "tiny.safetensors")]
+    command, pipe = [sys.executable, "-m", "dfgame", "serve", "--port", "0", *places], subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as server:
         try:
             assert server.stdout is not None

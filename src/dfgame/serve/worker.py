@@ -13,8 +13,7 @@ from dfgame.config import to_flags
 from dfgame.files import write_text
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.records import Failure, FileVerdict, UserError, verdict_json
-from dfgame.report import verdict_sentence
-from dfgame.report.inspection_words import caveats
+from dfgame.report.inspection_words import caveats, verdict_sentence
 from dfgame.reports import report_page
 from dfgame.serve.service import INSPECTED, Service
 from dfgame.serve.store import Job
