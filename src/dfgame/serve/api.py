@@ -85,7 +85,12 @@ def api_routes(service: Service) -> APIRouter:
     routes = APIRouter(prefix="/api")
 
     @routes.post(
-        "/jobs", status_code=202, responses=answers(408, 413, 415, 422, 503), openapi_extra=_UPLOAD, summary="Upload"
+        "/jobs",
+        status_code=202,
+        responses=answers(408, 413, 415, 422, 503),
+        openapi_extra=_UPLOAD,
+        summary="Upload",
+        response_description="The job.",
     )
     async def upload(request: Request, response: Response) -> JobDetail:
         """Send a picture or a video, and have it inspected when it is its turn."""
@@ -93,7 +98,7 @@ def api_routes(service: Service) -> APIRouter:
         response.headers["Location"] = f"/api/jobs/{job.id}"
         return detail(service, job)
 
-    @routes.get("/jobs", responses=answers(422), summary="All jobs")
+    @routes.get("/jobs", responses=answers(422), summary="All jobs", response_description="Some jobs.")
     def jobs(
         first: Annotated[int, Query(ge=0, le=1_000_000_000, description="How many of the newest to skip.")] = 0,
         most: Annotated[int, Query(ge=1, le=100, description="How many to list.")] = 20,
@@ -102,30 +107,42 @@ def api_routes(service: Service) -> APIRouter:
         found = [JobSummary(**_values(service, job)) for job in service.store.page(first, most)]
         return JobPage(total=service.store.count(), jobs=found)
 
-    @routes.get("/jobs/{id}", responses=answers(404, 422), summary="A job")
+    @routes.get("/jobs/{id}", responses=answers(404, 422), summary="A job", response_description="The job.")
     def job(id: Id) -> JobDetail:
         """How far a job is, and what came of it."""
         return detail(service, service.job(id))
 
     @routes.get(
-        "/jobs/{id}/report", responses=answers(404, 409, 422), response_class=HTMLResponse, summary="A job's report"
+        "/jobs/{id}/report",
+        responses=answers(404, 409, 422),
+        response_class=HTMLResponse,
+        summary="A job's report",
+        response_description="The report.",
     )
     def report(id: Id) -> HTMLResponse:
         """The report, one HTML file that needs nothing else."""
         headers = {"Content-Security-Policy": REPORT_POLICY, "Referrer-Policy": "no-referrer"}
         return HTMLResponse(service.report(id), headers=headers)
 
-    @routes.post("/jobs/{id}/cancel", responses=answers(404, 409, 422), summary="Cancel")
+    @routes.post(
+        "/jobs/{id}/cancel", responses=answers(404, 409, 422), summary="Cancel", response_description="The job."
+    )
     def cancel(id: Id) -> JobDetail:
         """End a job that waits or runs; what is known of it stays."""
         return detail(service, service.cancel(id))
 
-    @routes.delete("/jobs/{id}", status_code=204, responses=answers(404, 422), summary="Delete")
+    @routes.delete(
+        "/jobs/{id}",
+        status_code=204,
+        responses=answers(404, 422),
+        summary="Delete",
+        response_description="It is gone.",
+    )
     def delete(id: Id) -> None:
         """Delete the file, its result and its report, and end the job if it waits or runs."""
         service.delete(id)
 
-    @routes.get("/health", responses=answers(), summary="Health")
+    @routes.get("/health", responses=answers(), summary="Health", response_description="It is well.")
     def health() -> Health:
         """Whether the server is well, and how much it has to do."""
         model = service.detector.model

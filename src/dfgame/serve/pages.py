@@ -43,6 +43,7 @@ class Pages:
             "inspected": INSPECTED,
         }
         self._environment.filters |= {"moment": _moment, "megabytes": _megabytes, "status": status_words}
+        self._environment.filters |= {"hours": _hours}
 
     def page(self, template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
         """A page out of a template."""
@@ -173,4 +174,14 @@ def _moment(seconds: float) -> str:
 
 
 def _megabytes(size: float) -> str:
-    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+    number, unit = (size / 1e6, "MB") if size >= 1e5 else (size / 1e3, "kB")
+    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.2g} {unit}"
+
+
+def _hours(hours: float) -> str:
+    """`7 days`, `36 hours`, `20 minutes` or `5 seconds`: as few digits as say it well."""
+    for unit, length, least in (("day", 24, 48), ("hour", 1, 1), ("minute", 1 / 60, 1 / 60)):
+        if hours >= least:
+            number = round(hours / length, 1)
+            return f"{number:g} {unit}{'' if number == 1 else 's'}"
+    return f"{hours * 3_600:.3g} seconds"

@@ -13,7 +13,7 @@ from dfgame.config import to_flags
 from dfgame.files import write_text
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.records import Failure, FileVerdict, UserError, verdict_json
-from dfgame.report.inspection_words import caveats, verdict_sentence
+from dfgame.report.inspection_words import caveats, file_score_sentence, verdict_sentence
 from dfgame.reports import report_page
 from dfgame.serve.service import INSPECTED, Service
 from dfgame.serve.store import Job
@@ -25,6 +25,13 @@ _log = logging.getLogger(__name__)
 
 class EndedError(Exception):
     """Somebody ended the job, or the server."""
+
+
+def sentences(said: FileVerdict, calibrated: bool) -> list[str]:
+    """What a page says of a file: the verdict, its score if the verdict rests on one, what to know beside it."""
+    scored = said.p_fake is not None and said.verdict != "inconclusive"
+    score = [file_score_sentence(said, calibrated)] if scored else []
+    return [verdict_sentence(said), *score, *caveats(said)]
 
 
 class Worker:
@@ -97,7 +104,8 @@ class Worker:
         said = replace(said, file=job.name, error=problem)
         with self._watched(watch):
             write_text(service.report_of(job.id), self._report(said, file))
-        service.store.finish(job.id, verdict_json(said), [verdict_sentence(said), *caveats(said)])
+        calibrated = bool(service.detector.facts.calibration)
+        service.store.finish(job.id, verdict_json(said), sentences(said, calibrated))
 
     def _watch(self, id: str) -> Callable[[float], None]:
         """Notes how far a job is, and ends it if it was ended elsewhere or takes too long."""
