@@ -21,6 +21,7 @@ from dfgame.faces.video import write_png
 from dfgame.media import write_video
 from dfgame.records import CropRule
 from dfgame.serve.app import make_app
+from dfgame.serve.run import server_of
 from dfgame.serve.service import Service
 
 PATIENCE = 90.0
@@ -85,7 +86,7 @@ def serving(folder: Path, detector: BoxedDetector, key: str = "", **settings: An
     config = ServeConfig(data=folder, port=0, api_key=key, **settings)
     service = Service(folder, config, detector, INSPECTING)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(make_app(service), log_level="warning", timeout_graceful_shutdown=1))
+        server = server_of(make_app(service))
         thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from dfgame import __version__
 from dfgame.serve.guard import REPORT_POLICY
-from dfgame.serve.problems import answers
+from dfgame.serve.problems import answers, answers_of_a_page
 from dfgame.serve.service import Service
 from dfgame.serve.store import Job, Status
 from dfgame.serve.uploads import FIELD
@@ -114,7 +114,7 @@ def api_routes(service: Service) -> APIRouter:
 
     @routes.get(
         "/jobs/{id}/report",
-        responses=answers(404, 409, 422),
+        responses=answers_of_a_page(404, 409, 422),
         response_class=HTMLResponse,
         summary="A job's report",
         response_description="The report.",

@@ -53,3 +53,12 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {"model": Refusal, "description": MEANINGS[status]} for status in sorted({400, 401, 403, *statuses})
     }
+
+
+def answers_of_a_page(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same of an operation that answers with a page, and with JSON only where it refuses."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Refusal.__name__}"}}}
+    return {
+        status: {"content": content, "description": answer["description"]}
+        for status, answer in answers(*statuses).items()
+    }

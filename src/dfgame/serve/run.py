@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from dfgame.boxed import BoxedDetector
 from dfgame.config import InspectConfig, ServeConfig
@@ -38,12 +39,18 @@ def serve(
     listening = _socket(settings)
     with listening:
         app = make_app(Service(settings.data or state_folder(), settings, detector, inspecting))
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE
-        )
         told(address(listening))
         with suppress(KeyboardInterrupt):  # uvicorn ends first, and then raises the signal again
-            uvicorn.Server(config).run(sockets=[listening])
+            server_of(app).run(sockets=[listening])
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """A server that says nothing of itself, and logs what goes wrong only."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE
+        )
+    )
 
 
 def with_key(settings: ServeConfig) -> ServeConfig:
