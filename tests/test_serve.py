@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import time
 from html.parser import HTMLParser
@@ -167,8 +168,8 @@ class Tags(HTMLParser):
         super().__init__()
         self.found = []
 
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
 
 
 def test_hostile_names_are_shown_as_text_everywhere(waiting, media):
@@ -316,3 +317,19 @@ def test_a_broken_picture_fails_with_a_sentence_that_names_no_place(running, med
         assert job["problem"] and "/" not in job["problem"] and job["id"] not in job["problem"]
     else:
         assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"), [(os._exit, "breaks the programs"), (time.sleep, "within 30 seconds")]
+)
+def test_a_file_that_kills_or_holds_its_reader_is_refused_and_the_next_is_taken(
+    running, media, monkeypatch, function, sentence
+):
+    """The reader's process really ends, or is ended after a second."""
+    probe = running.service.probe
+    monkeypatch.setattr(probe, "look", lambda _: probe._schedule(function, (40,), 1.0))
+    answer = running.send(media["picture"])
+    assert answer.status_code == 422 and sentence in answer.json()["error"]
+    assert files_of(running) == []
+    monkeypatch.undo()
+    running.wait(running.send(media["picture"]).json()["id"], "done")

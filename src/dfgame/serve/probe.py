@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from pebble import ProcessPool
+from pebble import ProcessExpired, ProcessPool
 
 from dfgame.inspection.again import Moment, crops_again
 from dfgame.media import RgbImage, kind_of, media_facts
-from dfgame.records import CropRule, FileVerdict, Kind
+from dfgame.records import CropRule, FileVerdict, Kind, UserError
 
 MOST_MEMORY = 4 << 30
 """Bytes of address space that a process which reads files may have."""
@@ -41,10 +41,15 @@ class Probe:
         return self._schedule(looked_at, (path,), PATIENCE)
 
     def crops(self, patience: float) -> Callable[..., dict[Moment, RgbImage]]:
-        """`crops_again`, in so many seconds."""
+        """`crops_again`, in so many seconds; it raises UserError if that is not enough, or the file kills."""
 
         def cut(path: Path, said: FileVerdict, moments: Iterable[Moment], rule: CropRule) -> dict[Moment, RgbImage]:
-            return self._schedule(crops_again, (path, said, list(moments), rule), patience).result()
+            try:
+                return self._schedule(crops_again, (path, said, list(moments), rule), patience).result()
+            except TimeoutError:
+                raise UserError("Cutting the faces out again took too long.") from None
+            except (ProcessExpired, MemoryError):
+                raise UserError("The file breaks the programs that read it.") from None
 
         return cut
 

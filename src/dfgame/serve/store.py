@@ -191,5 +191,7 @@ class Store:
         columns = _COLUMNS if results else _COLUMNS.replace("result", "NULL")
         with self._open() as connection:
             rows = connection.execute(f"SELECT {columns} FROM jobs {rest}", values).fetchall()
-        for *plain, result, words, problem in rows:
-            yield Job(*plain, result and json.loads(result), tuple(json.loads(words)), problem)
+        for row in rows:
+            values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+            result, words = values.pop("result"), tuple(json.loads(values.pop("words")))
+            yield Job(**values, result=json.loads(result) if result else None, words=words)
