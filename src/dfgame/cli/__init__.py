@@ -34,6 +34,7 @@ VERBS = {
     "evaluate": "dfgame.cli.evaluate:evaluate",
     "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
+    "serve": "dfgame.cli.serve:serve",
     "export": "dfgame.cli.export:export",
     "bench": "dfgame.cli.bench:bench",
     "demo": "dfgame.cli.demo:demo",

@@ -1,29 +1,15 @@
-"""The reports of `dfgame inspect`: which faces and moments they show, where they go, and how they are made again."""
+"""The reports of `dfgame inspect`: where they go, and how they are made again."""
 
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from dfgame import __version__
 from dfgame.boxed import BoxedDetector
 from dfgame.config import InspectConfig, to_flags
-from dfgame.faces.sample import spread
-from dfgame.files import versions, write_text
-from dfgame.inspection.again import Moment, crops_again
-from dfgame.media import RgbImage
-from dfgame.records import FileVerdict, TrackScore, UserError
-
-EXPLAINED_FACES, EXPLAINED_MOMENTS = 3, 3
-"""The most suspicious faces, and the moments of each, whose scores are explained."""
-SHOWN_FACES, SHOWN_MOMENTS = 24, 12
-"""The most suspicious faces, and the moments of each spread over it, that are shown as small pictures."""
-_THUMBNAIL = 96
-_VERSIONS = ("torch", "timm", "numpy", "av", "opencv-python-headless", "yuface")
+from dfgame.files import write_text
+from dfgame.records import FileVerdict, UserError
+from dfgame.reports import report_page
 
 
 class Reports:
@@ -51,43 +37,6 @@ class Reports:
         command = ["dfgame", "inspect", said.file, *to_flags(config), "--report", page.name]
         write_text(page, report_page(said, detector, shlex.join(command)))
         return page
-
-
-def report_page(said: FileVerdict, detector: BoxedDetector, command: str) -> str:
-    """The report on a file that is still where it was, as HTML."""
-    from dfgame.explain import Moment as Explained
-    from dfgame.explain import evidence, weightiest
-    from dfgame.report.inspection import InspectionContext, render_inspection
-
-    suspicious = sorted(said.tracks, key=lambda track: -track.p_fake)
-    weighty = [
-        (track.id, track.frames[place].frame)
-        for track in suspicious[:EXPLAINED_FACES]
-        for place in weightiest(track, EXPLAINED_MOMENTS)
-    ]
-    small = [moment for track in suspicious[:SHOWN_FACES] for moment in _spread(track)]
-    times = {(track.id, face.frame): face.time for track in said.tracks for face in track.frames}
-    crops = crops_again(Path(said.file), said, {*weighty, *small}, detector.facts.crop)
-    explained = [Explained(*moment, times[moment], crops[moment]) for moment in weighty if moment in crops]
-    thumbnails = {moment: _thumbnail(crop) for moment, crop in crops.items()}
-    facts = asdict(detector.facts)
-    about = {name: facts[name] for name in ("name", "version", "thresholds", "calibration", "made")}
-    context = InspectionContext(
-        detector=about | {"sha256": detector.sha256},
-        versions={"dfgame": __version__} | versions(_VERSIONS),
-        command=command,
-    )
-    return render_inspection(said, evidence(detector, explained), thumbnails, context)
-
-
-def _spread(track: TrackScore) -> list[Moment]:
-    return [(track.id, track.frames[place].frame) for place in spread(len(track.frames), SHOWN_MOMENTS)]
-
-
-def _thumbnail(crop: RgbImage) -> bytes:
-    small = cv2.resize(crop, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
-    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(small[:, :, ::-1]))
-    return encoded.tobytes()
 
 
 def _names(files: Sequence[Path]) -> list[str]:

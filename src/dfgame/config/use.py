@@ -124,6 +124,42 @@ class InspectConfig:
 
 
 @dataclass(frozen=True)
+class ServeConfig:
+    """The service: a page and an HTTP API that inspect what is uploaded."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; any but this machine's own (127.0.0.1, ::1, localhost) needs an --api-key."""
+    port: int = 8000
+    """The port; 0 is any that is free."""
+    api_key: str = ""
+    """What callers must know, at least 16 characters; better in the variable DFGAME_API_KEY, where no list of
+    processes shows it."""
+    data: Path | None = None
+    """Folder for uploads, reports and the database; by default dfgame in the XDG folder for state."""
+    queue: int = 16
+    """Files that wait or are being uploaded, at most; more are refused until there is room."""
+    max_size: float = 500
+    """Megabytes of a file, at most."""
+    max_duration: float = 3_600
+    """Seconds of a video, at most."""
+    timeout: float = 1_800
+    """Seconds that the inspection of one file may take."""
+    keep: bool = False
+    """Keep an uploaded file as long as its result, instead of deleting it as soon as it was inspected."""
+    expire: float = 168
+    """Hours after which results and reports are deleted; 0 is never."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port < 65_536, "port", "0 to 65535")
+        require(not self.api_key or len(self.api_key) >= 16, "api-key", "of at least 16 characters")
+        at_least("queue", self.queue, 1)
+        for name in ("max_size", "max_duration", "timeout"):
+            value = getattr(self, name)
+            require(0 < value < float("inf"), name.replace("_", "-"), "above 0")
+        require(0 <= self.expire < float("inf"), "expire", "a number of hours, or 0")
+
+
+@dataclass(frozen=True)
 class ExportConfig:
     """A detector's box -> one ONNX file."""
 

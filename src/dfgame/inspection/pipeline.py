@@ -5,7 +5,7 @@ on what else was inspected, nor on how fast.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ def inspect_files(
     config: InspectConfig,
     in_order: bool = True,
     shown: bool = True,
+    watch: Callable[[float], None] = lambda _: None,
 ) -> Iterator[FileVerdict | Failure]:
     """What a detector says of each file; a file that cannot be read stops no other.
 
@@ -85,6 +86,8 @@ def inspect_files(
         config: the settings.
         in_order: the files' order, or else that in which they are done.
         shown: draw a progress bar where stderr is a terminal.
+        watch: is told the share of all files that was looked at, 0 to 1, after each frame and at least every few
+            seconds; what it raises ends the inspection at once.
 
     Raises:
         UserError: there is no face detector.
@@ -96,8 +99,8 @@ def inspect_files(
     scoring = _Scoring(detector, config.batch_size)
     said: dict[int, FileVerdict | Failure] = {}
     expected = 0
-    with Readers(jobs, workers) as readers, looking(len(files), shown) as bar:
-        for number, answer in readers.answers():
+    with Readers(jobs, workers) as readers, looking(len(files), shown, watch) as bar:
+        for number, answer in readers.answers(bar.nothing_new):
             if isinstance(answer, SeenFace):
                 scoring.take(number, answer)
                 continue

@@ -4,8 +4,8 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from queue import Full, Queue
+from collections.abc import Callable, Iterable, Iterator
+from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread
 from typing import Self
 
@@ -16,6 +16,7 @@ WAITING = 64
 """Answers that wait to be taken, at most; a reader that is faster waits, too."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _MOMENT = 0.1
+_PATIENCE = 1.0
 Process = subprocess.Popen[bytes]
 _idle: list[Process] = []
 """Processes that have nothing to do: the next readers need not wait for their start. They end with this process."""
@@ -59,14 +60,19 @@ class Readers:
         for thread in self._threads:
             thread.join()
 
-    def answers(self) -> Iterator[tuple[int, Answer]]:
+    def answers(self, meanwhile: Callable[[], None] = lambda: None) -> Iterator[tuple[int, Answer]]:
         """The number of a job, in the order of the jobs, and one of its answers; the last is a Sample or an Exception.
 
-        Answers of one job come in order, those of several in between each other.
+        Answers of one job come in order, those of several in between each other. `meanwhile` is called each second
+        that passes without an answer.
         """
         running = len(self._threads)
         while running:
-            answer = self._answers.get()
+            try:
+                answer = self._answers.get(timeout=_PATIENCE)
+            except Empty:
+                meanwhile()
+                continue
             if answer is None:
                 running -= 1
             else:
