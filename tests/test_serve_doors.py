@@ -131,12 +131,18 @@ def test_only_names_of_this_machine_are_answered(open_server, host, status):
     assert open_server.client.get("/api/health", headers={"Host": host}).status_code == status
 
 
-def test_every_answer_is_locked_up(open_server):
+def test_every_answer_is_locked_up(open_server, monkeypatch):
     for path in ("/", "/docs", "/api/health", "/nowhere", "/api/nowhere", "/static/app.js", "/jobs/x"):
         headers = open_server.client.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff" and "server" not in headers
+    monkeypatch.setattr(open_server.service.store, "page", lambda *_: 1 / 0)
+    for path, kind in (("/api/jobs", "application/json"), ("/", "text/html; charset=utf-8")):
+        broken = open_server.client.get(path)
+        assert (broken.status_code, broken.headers["content-type"]) == (500, kind) and "log" in broken.text
+        assert "default-src 'none'" in broken.headers["content-security-policy"]
+    monkeypatch.undo()
     assert open_server.client.put("/api/jobs").status_code == 405
     assert open_server.client.put("/api/jobs").headers["allow"]
 

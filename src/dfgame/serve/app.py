@@ -15,7 +15,7 @@ from starlette.responses import Response
 from dfgame import __version__
 from dfgame.report.plain import plain
 from dfgame.serve.api import api_routes
-from dfgame.serve.guard import LOOPBACK, Guard, Keys, Refuse
+from dfgame.serve.guard import HEADERS, LOOPBACK, Guard, Keys, Refuse
 from dfgame.serve.pages import Pages, page_routes
 from dfgame.serve.problems import RequestError
 from dfgame.serve.service import Service
@@ -100,7 +100,9 @@ def _answer_problems(app: FastAPI, refuse: Refuse) -> None:
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, _: Exception) -> Response:
-        return refuse(request, RequestError(500, "The program failed; its log says more."))
+        answer = refuse(request, RequestError(500, "The program failed; its log says more."))
+        answer.headers.update(HEADERS)  # this comes from outside the guard
+        return answer
 
 
 def _document_key(app: FastAPI) -> None:

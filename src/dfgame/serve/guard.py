@@ -32,7 +32,7 @@ REPORT_POLICY = (
     "frame-ancestors 'none'; sandbox"
 )
 """Of a report, which needs no script, no form and nothing of this server."""
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -42,6 +42,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+"""On every answer, unless it says otherwise."""
 
 
 class Keys:
@@ -95,7 +96,7 @@ class Guard:
         async def send_locked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
