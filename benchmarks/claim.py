@@ -25,7 +25,7 @@ from dfgame.evaluate import evaluate_runs
 from dfgame.files import write_json
 from dfgame.jobs import run_jobs
 from dfgame.metrics import interval
-from dfgame.report import write_report
+from dfgame.report.files import write_report
 from dfgame.summary import Cell, RunEvidence
 from dfgame.train import train_run
 

@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dfgame.batches import read_crop, to_unit
+from dfgame.batches import fitted, to_unit
 from dfgame.boxed import BoxedDetector, load_detector
 from dfgame.datasets import find_data
 from dfgame.faces.detect import default_detector
-from dfgame.faces.sample import SampleJob, sample_faces, spread
+from dfgame.faces.sample import SampleJob, SeenFace, sample_faces, spread
 from dfgame.forgery.align import alignment, cut
 from dfgame.media import MediaError, RgbImage, count_frames, read_frames, through_h264, write_video
 from dfgame.metrics import auc_bootstrap, interval, measures
@@ -119,14 +119,15 @@ def _score(path: Path, condition: Condition, crf: int, detector: BoxedDetector) 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.mp4"
         write_video(file, condition(clip, rng), 25, crf)
+        seen: list[SeenFace] = []
         try:
-            found = sample_faces(SampleJob(file, Path(folder) / "crops", FRAMES, detector.facts.crop))
+            found = sample_faces(SampleJob(file, FRAMES, detector.facts.crop), seen.append)
         except MediaError:
             return float("nan")
-        crops = [face.file for track in found.main for face in found.tracks[track]]
-        if not crops:
-            return float("nan")
-        images = torch.stack([read_crop(crop, detector.facts.image_size) for crop in crops])
+    crops = [fitted(face.crop, detector.facts.image_size) for face in seen if face.track in found.main]
+    if not crops:
+        return float("nan")
+    images = torch.stack(crops)
     return detector.calibrated(float(detector.probabilities(to_unit(images)).mean()))
 
 

@@ -10,15 +10,9 @@ from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 
 from dfgame.boxed import Calibration, load_detector, logit
-from dfgame.calibrate import (
-    ScoredVideos,
-    calibrate_runs,
-    choose_thresholds,
-    fit,
-    folds,
-    held_out,
-    person_groups,
-)
+from dfgame.calibrate import calibrate_runs
+from dfgame.calibrate.maps import ScoredVideos, choose_thresholds, fit, folds, held_out, person_groups
+from dfgame.calibrate.views import View
 from dfgame.checkpoint import load_detector as load_run
 from dfgame.cli import main
 from dfgame.config import (
@@ -216,10 +210,11 @@ def test_crops_must_be_known_and_like_those_trained_on(crops, known_crops, runs,
 
 
 def test_scores_that_fall_from_real_to_fake_are_refused(known_crops, runs, tmp_path, monkeypatch):
-    def upside_down(ensemble, paths, *_):
-        yield np.array([0.9 if path.name.startswith("original") else 0.1 for path in paths])
+    def upside_down(ensemble, table, *_):
+        raw = np.array([0.9 if "original" in path else 0.1 for path in table["path"].to_pylist()])
+        yield View(table["video"].to_pylist(), raw, np.ones(len(raw)), np.ones(len(raw)))
 
-    monkeypatch.setattr("dfgame.calibrate.raw_scores", upside_down)
+    monkeypatch.setattr("dfgame.calibrate.scored_views", upside_down)
     with pytest.raises(UserError, match="do not rise from real to fake"):
         calibrate_runs([runs / "0"], known_crops, tmp_path / "a.safetensors", CalibrateConfig())
     assert not list(tmp_path.glob("*.safetensors"))
@@ -228,12 +223,35 @@ def test_scores_that_fall_from_real_to_fake_are_refused(known_crops, runs, tmp_p
 def test_people_of_extracted_crops(manifest, runs, tmp_path, monkeypatch):
     """Two people who are each other's source: the targets are kept apart."""
 
-    def by_name(ensemble, paths, *_):
-        yield np.array([0.3 if "original" in path.as_posix() else 0.8 for path in paths])
+    def by_name(ensemble, table, *_):
+        raw = np.array([0.3 if "original" in path else 0.8 for path in table["path"].to_pylist()])
+        yield View(table["video"].to_pylist(), raw, np.ones(len(raw)), np.ones(len(raw)))
 
-    monkeypatch.setattr("dfgame.calibrate.raw_scores", by_name)
-    monkeypatch.setattr("dfgame.calibrate.mismatches", lambda *_, **__: ["made up"])
+    monkeypatch.setattr("dfgame.calibrate.scored_views", by_name)
+    monkeypatch.setattr("dfgame.calibrate.members.mismatches", lambda *_, **__: ["made up"])
     found = calibrate_runs([runs / "0"], manifest, tmp_path / "a.safetensors", CalibrateConfig())
     made = found.facts.made
     assert (made["real_videos"], made["fake_videos"], made["groups_of_people"]) == (4, 8, 2)
     assert found.facts.crop.size == 64 and found.after.ece < found.before.ece
+
+
+def test_a_box_is_calibrated_anew(known_crops, runs, tmp_path):
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    made = calibrate_runs([runs / "0", runs / "1"], known_crops, first, CalibrateConfig(device="cpu")).facts.made
+    again = calibrate_runs([first], known_crops, second, CalibrateConfig(device="cpu", version="2")).facts
+    assert again.made["runs"] == made["runs"] and again.made["auc"] == made["auc"]
+    assert again.made["boxes"] == [{"name": "a", "version": "1", "sha256": load_detector(first, "cpu").sha256}]
+    old, new = (load_detector(path, "cpu") for path in (first, second))
+    assert (old.facts.calibration, old.facts.thresholds) == (new.facts.calibration, new.facts.thresholds)
+    images = torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(old.probabilities(images), new.probabilities(images))
+
+
+def test_a_box_for_other_crops_is_refused(known_crops, runs, tmp_path):
+    first = tmp_path / "a.safetensors"
+    calibrate_runs([runs / "0"], known_crops, first, CalibrateConfig(device="cpu"))
+    made_by = {"settings": to_dict(ExtractConfig(size=64, margin=1.3)), "detector": detector_facts()}
+    other = tmp_path / "manifest.parquet"
+    write_manifest(other, read_manifest(known_crops).replace_schema_metadata(None), made_by)
+    with pytest.raises(UserError, match=r"a\.safetensors: made for crops of margin 1\.4, .* have margin 1\.3"):
+        calibrate_runs([first], other, tmp_path / "b.safetensors", CalibrateConfig(device="cpu"))

@@ -17,7 +17,9 @@ from dfgame.manifest import read_manifest, write_manifest
 from dfgame.measure import Scores, measure_run
 from dfgame.players import Entry, Training, identify
 from dfgame.records import METHODS, UserError
-from dfgame.report import card_facts, card_table, write_report
+from dfgame.report.card import card_facts
+from dfgame.report.files import write_report
+from dfgame.report.terminal import card_table
 from dfgame.score import score_run
 from dfgame.train import train_run
 from synthetic_runs import made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run

@@ -16,7 +16,7 @@ from dfgame.measure import Scores, measure_run
 from dfgame.metrics import Roc
 from dfgame.players import Entry, Training, identify
 from dfgame.records import UserError
-from dfgame.report import write_report
+from dfgame.report.files import write_report
 from dfgame.summary import (
     FEWEST_VIDEOS,
     UNSEEN_SUBJECT,

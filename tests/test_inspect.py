@@ -1,227 +1,46 @@
-"""Boxes of detectors, and pictures and videos that are inspected with them."""
+"""Pictures and videos that are inspected: by the pipeline, and by the command."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 import dfgame
+import dfgame.inspection.readers as readers_module
+from boxes import BRIGHTNESS, FACTS, trained_a_little
 from conftest import frame_of, moving, orl_face
-from dfgame.boxed import (
-    BoxedDetector,
-    Calibration,
-    Ensemble,
-    Facts,
-    Thresholds,
-    architecture,
-    boxed_weights,
-    load_detector,
-    save_box,
-)
-from dfgame.checkpoint import new_detector
+from dfgame.boxed import load_detector, save_box
 from dfgame.cli import main
-from dfgame.config import DetectorConfig, InspectConfig
-from dfgame.faces.sample import Sample
-from dfgame.faces.video import FoundFace, write_png
+from dfgame.config import InspectConfig
+from dfgame.faces.sample import SampleJob, SeenFace, chosen_frames, sample_faces
+from dfgame.faces.video import write_png
+from dfgame.inspection.again import crops_again
+from dfgame.inspection.pipeline import inspect_files
+from dfgame.inspection.places import files_below, named_files
+from dfgame.inspection.readers import Readers
 from dfgame.media import write_video
-from dfgame.models import probabilities
-from dfgame.records import CropRule, Face, Failure, FileVerdict, Kind, UserError
-from dfgame.score import files_below, inspect_files
-
-TINY = DetectorConfig(backbone="test_efficientnet", pretrained=False)
-FACTS = Facts(
-    name="tiny",
-    version="3",
-    detector=TINY,
-    image_size=64,
-    crop=CropRule(margin=1.3, alignment="none", size=64, min_score=0.6),
-    calibration=Calibration(slope=1.0, intercept=0.0),
-    thresholds=Thresholds(fake=0.75, real=0.25),
-    made={"seeds": [0, 1]},
-)
-IMAGES = torch.rand((3, 3, 64, 64), generator=torch.Generator().manual_seed(0))
-
-
-def trained_a_little(seed, config=TINY):
-    """A detector whose BatchNorm statistics are not those it began with."""
-    torch.manual_seed(seed)
-    detector = new_detector(config)
-    with torch.no_grad():
-        detector.train()(torch.rand(8, 3, 64, 64))
-    return detector.eval()
+from dfgame.records import Failure, FileVerdict, UserError
 
 
 @pytest.fixture(scope="module")
-def members():
-    return [trained_a_little(seed) for seed in (0, 1)]
-
-
-@pytest.fixture(scope="module")
-def box(members, tmp_path_factory):
+def box(tmp_path_factory):
     path = tmp_path_factory.mktemp("box") / "tiny.safetensors"
-    save_box(path, FACTS, members)
+    save_box(path, FACTS, [trained_a_little(seed) for seed in (0, 1)])
     return path
-
-
-def test_a_box_comes_back_as_it_was(box, members):
-    found = load_detector(box, "cpu")
-    assert found.facts == FACTS
-    assert (found.model.name, found.model.version, len(found.model.sha256)) == ("tiny", "3", 64)
-    for back, member in zip(found.ensemble.members, members, strict=True):
-        for (name, value), other in zip(back.state_dict().items(), member.state_dict().values(), strict=True):
-            assert value.dtype == other.dtype, name
-            assert torch.allclose(value, other, rtol=1e-3, atol=1e-6), name
-    assert {value.dtype for value in load_file(box).values()} == {torch.float16, torch.int64}
-
-
-def test_an_ensemble_is_the_mean_of_its_members(box):
-    found = load_detector(str(box), "cpu")
-    with torch.inference_mode():
-        each = [probabilities(member(IMAGES))[:, 1] for member in found.ensemble.members]
-    assert torch.allclose(found.probabilities(IMAGES), (each[0] + each[1]) / 2, atol=1e-6)
-    assert not torch.allclose(each[0], each[1])
-
-
-def test_statistics_of_adversarial_images_stay_out_of_the_box(tmp_path):
-    config = replace(TINY, bn2=True)
-    detector = trained_a_little(0, config)
-    save_box(tmp_path / "a.safetensors", replace(FACTS, detector=architecture(config)), [detector])
-    found = load_detector(tmp_path / "a.safetensors", "cpu")
-    with torch.inference_mode():
-        expected = probabilities(detector(IMAGES))[:, 1]
-    assert torch.allclose(found.probabilities(IMAGES), expected, atol=2e-3)
-
-
-def test_what_float16_cannot_hold_stays_float32():
-    detector = trained_a_little(0)
-    with torch.no_grad():
-        detector.head.get_parameter("conv.bias").fill_(1e6)
-    kept = boxed_weights(detector)
-    assert (kept["head.conv.bias"] == 1e6).all() and kept["head.conv.bias"].dtype == torch.float32
-    assert kept["head.conv.weight"].dtype == torch.float16
-
-
-def test_calibration_and_verdicts(box):
-    found = load_detector(box, "cpu")
-    assert found.calibrated(0.3) == pytest.approx(0.3)
-    # logit(0.9) = ln 9; twice that and ln 3 less is ln 27: odds of 27 to 1.
-    assert Calibration(2.0, -np.log(3))(0.9) == pytest.approx(27 / 28)
-    assert np.isfinite(Calibration(1.0, 0.0)([0.0, 1.0])).all()
-    verdicts = [found.verdict(p) for p in (0.0, 0.25, 0.26, 0.74, 0.75, 1.0)]
-    assert verdicts == ["real", "real", "inconclusive", "inconclusive", "fake", "fake"]
-
-
-def test_damaged_and_foreign_files_are_one_line(box, tmp_path):
-    whole = box.read_bytes()
-    weights = load_file(box)
-    (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "text.safetensors").write_text("a detector")
-    save_file(weights, tmp_path / "bare.safetensors")
-    save_file(weights, tmp_path / "newer.safetensors", metadata={"dfgame": json.dumps({"format": 99})})
-    save_file(weights, tmp_path / "empty.safetensors", metadata={"dfgame": "{}"})
-    with safe_open(box, "pt") as file:
-        facts = file.metadata()
-    save_file(weights, tmp_path / "list.safetensors", metadata={"dfgame": "[]"})
-    numberless = {name: value * torch.nan if "head" in name else value for name, value in weights.items()}
-    save_file(numberless, tmp_path / "nan.safetensors", metadata=facts)
-    some = {name: value for name, value in weights.items() if "head" not in name}
-    save_file(some, tmp_path / "lacking.safetensors", metadata=facts)
-    save_file({}, tmp_path / "without.safetensors", metadata=facts)
-    other = {"dfgame": facts["dfgame"].replace("test_efficientnet", "tf_efficientnet_b0")}
-    save_file(weights, tmp_path / "other.safetensors", metadata=other)
-    for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(UserError, match="not a detector's box, or damaged") as error:
-            load_detector(path)
-        assert str(path) in error.value.problem and len(error.value.problem.splitlines()) == 1
-
-
-def test_a_box_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match=r"none\.safetensors: no such file"):
-        dfgame.load_detector(tmp_path / "none.safetensors")
-
-
-def test_the_packaged_detector_may_be_missing(monkeypatch):
-    monkeypatch.setattr("dfgame.boxed.PACKAGED", "weights/none.safetensors")
-    with pytest.raises(UserError, match="no trained detector is packaged"):
-        dfgame.load_detector()
-
-
-def test_importing_dfgame_imports_no_torch():
-    script = "import sys, dfgame; dfgame.load_detector; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
-
-
-class Brightness(Ensemble):
-    """Says that bright crops are fake."""
-
-    def __init__(self):
-        super().__init__([])
-
-    def forward(self, images):
-        return images.mean(dim=(1, 2, 3))
-
-
-BRIGHTNESS = BoxedDetector(FACTS, "0" * 64, Brightness())
 
 
 def verdict_of(path, detector=BRIGHTNESS, **settings) -> FileVerdict:
     (said,) = inspect_files([path], detector, InspectConfig(**settings))
     assert isinstance(said, FileVerdict), said
     return said
-
-
-def made_up_sample(folder, looked_at, tracks, main=(), kind: Kind = "video"):
-    """Tracks of grey crops of these brightnesses."""
-    found = {}
-    for number, greys in enumerate(tracks):
-        for frame, grey in enumerate(greys):
-            file = folder / f"{number}_{frame}.png"
-            write_png(file, np.full((64, 64, 3), round(255 * grey), np.uint8))
-            face = Face((1.0, 2.0, 3.0, 4.0), (), 0.9)
-            found.setdefault(number, []).append(FoundFace(frame, frame / 2, face, file))
-    return Sample("0" * 64, kind, looked_at, found, tuple(main), None)
-
-
-@pytest.mark.parametrize(
-    ("looked_at", "tracks", "main", "kind", "verdict", "p_fake"),
-    [
-        (24, [[0.9, 0.9], [0.2, 0.2, 0.2]], [1], "video", "real", 0.2),  # the brighter one is seen too briefly
-        (24, [[0.8] * 3, [0.2] * 9], [1], "video", "fake", 0.8),
-        (4, [[0.8], [0.2] * 3], [1], "video", "fake", 0.8),  # one of four is a quarter
-        (24, [[0.9], [0.8], [0.7], [0.1]], [0, 1, 2], "video", "fake", 0.8),  # short shots of one face
-        (24, [[0.9], [0.9]], [0, 1], "video", "inconclusive", 0.9),
-        (1, [[0.4], [0.6]], [1], "picture", "inconclusive", 0.6),
-        (24, [], [], "video", "no face", None),
-    ],
-)
-def test_which_face_decides(looked_at, tracks, main, kind, verdict, p_fake, tmp_path, monkeypatch):
-    sample = made_up_sample(tmp_path, looked_at, tracks, main, kind)
-    monkeypatch.setattr("dfgame.score.sample_faces", lambda job: sample)
-    said = verdict_of(tmp_path / "any")
-    assert (said.verdict, said.p_fake) == (verdict, p_fake and pytest.approx(p_fake, abs=3e-3))
-    for track, greys in zip(said.tracks, tracks, strict=True):
-        assert track.p_fake == pytest.approx(np.mean(greys), abs=3e-3)
-        assert [face.p_fake for face in track.frames] == pytest.approx(greys, abs=3e-3)
-        assert (track.first_time, track.last_time) == (0.0, (len(greys) - 1) / 2)
-
-
-def test_the_mean_is_taken_before_the_calibration(tmp_path, monkeypatch):
-    sample = made_up_sample(tmp_path, 4, [[0.1, 0.9, 0.8]], [0])
-    monkeypatch.setattr("dfgame.score.sample_faces", lambda job: sample)
-    steep = replace(BRIGHTNESS, facts=replace(FACTS, calibration=Calibration(2.0, 0.0)))
-    # Raw mean 0.6: odds of 1.5, squared 2.25, a probability of 2.25 / 3.25. The mean of calibrated frames is 0.647.
-    assert verdict_of(tmp_path / "any", steep).p_fake == pytest.approx(2.25 / 3.25, abs=5e-3)
 
 
 def test_two_people_in_a_video(tmp_path):
@@ -286,14 +105,17 @@ def test_json_and_a_bad_file_among_good_ones(folder, box, workers, capsys):
     bad, clip, face, empty, missing = json.loads(shown.out)
     assert bad == {"file": str(folder / "a.mp4"), "verdict": None, "error": bad["error"]}
     assert "not a video" in bad["error"] and missing["error"] == "no such file"
-    keys = {"file", "sha256", "kind", "verdict", "p_fake", "tracks", "model"}
-    assert all(set(said) == keys for said in (clip, face, empty))
+    keys = {"file", "sha256", "kind", "verdict", "p_fake", "tracks", "model", "interval", "reasons", "settings"}
+    assert all(set(said) >= keys for said in (clip, face, empty))
+    assert clip["settings"]["frames"] == 4 and clip["settings"]["fake_from"] == 0.75
     assert (clip["kind"], face["kind"], empty["kind"]) == ("video", "picture", "picture")
     assert (empty["verdict"], empty["p_fake"], empty["tracks"]) == ("no face", None, [])
     (track,) = clip["tracks"]
-    assert set(track) == {"id", "p_fake", "first_time", "last_time", "frames"}
+    assert set(track) >= {"id", "p_fake", "first_time", "last_time", "frames", "verdict", "interval", "reasons"}
+    assert track["interval"][0] <= track["p_fake"] <= track["interval"][1]
     assert len(track["frames"]) == 4
-    assert all(set(frame) == {"time", "p_fake", "box"} and len(frame["box"]) == 4 for frame in track["frames"])
+    assert all(set(frame) >= {"time", "p_fake", "box"} and len(frame["box"]) == 4 for frame in track["frames"])
+    assert f"dfgame: {folder / 'none.mp4'}: no such file" in shown.err
     assert set(clip["model"]) == {"name", "version", "sha256"} and clip["model"]["name"] == "tiny"
     assert clip["p_fake"] == track["p_fake"] and 0 < clip["p_fake"] < 1
 
@@ -302,11 +124,14 @@ def test_text_is_a_line_a_file_and_a_line_a_face(folder, box, capsys):
     words = ("--detector", box, "--workers", 1, "--device", "cpu")
     code, shown = call(capsys, "inspect", folder / "b", folder / "c.png", folder / "d.PNG", *words)
     lines = shown.out.splitlines()
-    assert code == 0 and len(lines) == 6
-    assert lines[0].startswith(f"{folder / 'b' / 'clip.mp4'}: ") and "p_fake 0." in lines[0]
-    assert "8 frames" in lines[1] and re.search(r"face 0: .*, at \d+, \d+ to \d+, \d+$", lines[3])
-    assert lines[4] == f"{folder / 'd.PNG'}: no face"
-    assert "evidence, not proof" in lines[5]
+    of_files = [line for line in lines if not line.startswith(" ")]
+    assert code == 0 and len(of_files) == 4
+    assert of_files[0].startswith(f"{folder / 'b' / 'clip.mp4'}: ") and "p_fake 0." in of_files[0]
+    assert "8 frames" in lines[1]
+    assert [line for line in lines if re.search(r"face 0: .*, at \d+, \d+ to \d+, \d+$", line)]
+    assert "a single picture" in shown.out
+    assert of_files[2] == f"{folder / 'd.PNG'}: no face"
+    assert "evidence, not proof" in of_files[3]
 
 
 def test_a_video_that_breaks_off_is_judged_by_what_is_there_and_said_so(box, tmp_path, capsys):
@@ -355,6 +180,194 @@ def test_wrong_use_is_told(box, capsys):
 
 def test_a_failure_has_no_verdict(tmp_path):
     (said,) = inspect_files([tmp_path], BRIGHTNESS, InspectConfig())
-    assert said == Failure(str(tmp_path), "not a file")
+    assert said == Failure(str(tmp_path), "a folder, not a video and not a picture")
     assert list(inspect_files([], BRIGHTNESS, InspectConfig())) == []
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_a_list_on_standard_input_patterns_and_names(folder, tmp_path):
+    clip, face = folder / "b" / "clip.mp4", folder / "c.png"
+    lines = f"{clip}\n\n{face}\n".encode()
+    assert named_files(["-"], io.BytesIO(lines)) == [clip, face]
+    strange = tmp_path / "two\nlines.png"
+    assert named_files(["-"], io.BytesIO(f"{strange}\0{face}\0".encode()), null=True) == [strange, face]
+    assert named_files([folder / "**" / "*.mp4"]) == [folder / "a.mp4", clip]
+    named = tmp_path / "[1]*.png"
+    write_png(named, frame_of())
+    assert named_files([named, named]) == [named]
+    with pytest.raises(UserError, match="nothing matches"):
+        named_files([folder / "*.xyz"])
+
+
+def test_the_command_reads_a_list_that_ends_with_null_characters(folder, box):
+    command = [sys.executable, "-m", "dfgame", "inspect", "-", "-0", "--detector", box, "--csv", "-"]
+    names = f"{folder / 'c.png'}\0{folder / 'd.PNG'}\0".encode()
+    done = subprocess.run(command, input=names, capture_output=True, timeout=300)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0, done.stderr
+    assert lines[0].startswith("file,sha256,kind,verdict") and len(lines) == 3
+    assert lines[1].startswith(f"{folder / 'c.png'},") and ",no face," in lines[2]
+
+
+def test_a_frame_every_so_many_seconds_of_a_variable_frame_rate(tmp_path):
+    path = tmp_path / "variable.mp4"
+    stamps = [0, 2, 4, 30, 33, 36, 40, 90, 95, 100]  # in hundredths of a second
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=100)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for stamp in stamps:
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), format="rgb24")
+            frame.pts = stamp
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+    def chosen(every, most=100):
+        return chosen_frames(SampleJob(path, 24, FACTS.crop, every, most), "video")
+
+    # Due at 0, 0.1, 0.2 ... after the frame before: the first frame at or after each.
+    assert chosen(0.1) == [0, 3, 6, 7, 9]
+    assert chosen(0.3) == [0, 3, 7]
+    assert chosen(0.001) == list(range(10))
+    assert chosen(0.001, most=4) == [0, 3, 6, 9]
+    assert chosen(100.0) == [0]
+
+
+def test_every_looks_at_times_and_max_frames_holds(box, tmp_path):
+    write_video(tmp_path / "clip.mp4", moving(3, frames=30), fps=25, crf=23)
+    detector = load_detector(box, "cpu")
+    said = verdict_of(tmp_path / "clip.mp4", detector, every=0.4)
+    assert said.frames == 3 and [face.frame for face in said.tracks[0].frames] == [0, 10, 20]
+    assert [face.time for face in said.tracks[0].frames] == pytest.approx([0.0, 0.4, 0.8])
+    assert verdict_of(tmp_path / "clip.mp4", detector, every=0.1, max_frames=6).frames == 6
+
+
+def test_the_threshold_is_the_users(folder, box):
+    detector = load_detector(box, "cpu")
+    clip = folder / "b" / "clip.mp4"
+    p_fake = verdict_of(clip, detector).p_fake
+    assert p_fake is not None
+    assert verdict_of(clip, detector, threshold=p_fake * 0.99).verdict == "fake"
+    assert verdict_of(clip, detector, threshold=min(p_fake * 1.01, 1.0)).verdict != "fake"
+
+
+def test_a_verdict_does_not_depend_on_what_else_is_inspected(folder, box):
+    detector, clip = load_detector(box, "cpu"), folder / "b" / "clip.mp4"
+    alone = verdict_of(clip, detector)
+    among = list(inspect_files([folder / "c.png", clip, folder / "a.mp4"], detector, InspectConfig(workers=2)))
+    assert among[1] == alone
+
+
+def test_crops_can_be_cut_out_again(folder, box):
+    """The crops behind a verdict are the very ones that were scored."""
+    clip, seen = folder / "b" / "clip.mp4", list[SeenFace]()
+    sample_faces(SampleJob(clip, 4, FACTS.crop), seen.append)
+    said = verdict_of(clip, load_detector(box, "cpu"), frames=4)
+    moments = [(face.track, face.frame) for face in seen]
+    again = crops_again(clip, said, moments, FACTS.crop)
+    assert len(moments) == 4 and all((again[one.track, one.frame] == one.crop).all() for one in seen)
+    with pytest.raises(ValueError, match="without a face"):
+        crops_again(clip, said, [(9, 9)], FACTS.crop)
+
+
+def test_a_reader_that_dies_loses_its_own_file_only(folder):
+    jobs = [SampleJob(folder / "b" / "clip.mp4", 4, FACTS.crop), SampleJob(folder / "c.png", 4, FACTS.crop)]
+    ends, killed = {}, False
+    with Readers(jobs, 1) as readers:
+        for number, answer in readers.answers():
+            if not killed:
+                (process,) = readers._processes
+                process.kill()
+                killed = True
+            if not isinstance(answer, SeenFace | tuple):
+                ends[number] = answer
+    assert set(ends) == {0, 1} and not isinstance(ends[1], Exception)
+
+
+def test_readers_end_with_whoever_leaves_early(folder):
+    jobs = [SampleJob(folder / "b" / "clip.mp4", 8, FACTS.crop)] * 4
+    with Readers(jobs, 2) as readers:
+        next(readers.answers())
+        processes = set(readers._processes)
+    assert processes and all(process.poll() is not None for process in processes)
+
+
+def test_a_reader_that_is_done_serves_the_next(folder, box):
+    detector = load_detector(box, "cpu")
+    idle = list(readers_module._idle)
+    first = verdict_of(folder / "c.png", detector, workers=1)
+    then = list(readers_module._idle)
+    assert then and len(then) >= len(idle)
+    assert verdict_of(folder / "c.png", detector, workers=1) == first
+    assert readers_module._idle == then and all(process.poll() is None for process in then)
+
+
+def test_lines_of_json_go_on_where_a_killed_call_was(folder, box, tmp_path, capsys):
+    out = tmp_path / "new" / "verdicts.jsonl"
+    words = ("--detector", box, "--jsonl", out, "--frames", 4, "--device", "cpu")
+    assert call(capsys, "inspect", folder / "c.png", *words)[0] == 0
+    first = out.read_bytes()
+    out.write_bytes(first + b'{"file": "half of a li')
+    code, shown = call(capsys, "inspect", folder / "c.png", folder / "d.PNG", folder / "a.mp4", *words)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert code == 1 and out.read_bytes().startswith(first) and "1 files have verdicts" in shown.err
+    assert sorted(Path(line["file"]).name for line in lines) == ["a.mp4", "c.png", "d.PNG"]
+    code, _ = call(capsys, "inspect", folder / "c.png", *words, "--threshold", "0.9")
+    assert code == 2
+    (tmp_path / "other.txt").write_text("a letter\n")
+    code, shown = call(capsys, "inspect", folder / "c.png", *words[:2], "--jsonl", tmp_path / "other.txt")
+    assert code == 2 and (tmp_path / "other.txt").read_text() == "a letter\n"
+
+
+def test_a_file_that_changed_is_inspected_again(box, tmp_path, capsys):
+    out, picture = tmp_path / "verdicts.jsonl", tmp_path / "face.png"
+    for person in (3, 4, 4):
+        write_png(picture, frame_of((orl_face(person), 40, 40)))
+        assert call(capsys, "inspect", picture, "--detector", box, "--jsonl", out)[0] == 0
+    assert len(out.read_text().splitlines()) == 2
+
+
+def test_pipelines_may_fail_on_a_fake(folder, box, tmp_path, capsys):
+    words = ("inspect", folder / "b", "--detector", box, "--threshold", "0.0001", "--device", "cpu")
+    assert call(capsys, *words)[0] == 0
+    assert call(capsys, *words, "--fail-on-fake")[0] == 3
+    assert call(capsys, *words, "--fail-on-fake", "--jsonl", tmp_path / "a.jsonl")[0] == 3
+    assert call(capsys, *words, "--fail-on-fake", "--jsonl", tmp_path / "a.jsonl")[0] == 3  # by what it says already
+    assert call(capsys, "inspect", folder / "d.PNG", "--detector", box, "--fail-on-fake")[0] == 0
+
+
+def test_tables(folder, box, tmp_path, capsys):
+    out = tmp_path / "faces.csv"
+    words = ("--detector", box, "--csv", out, "--device", "cpu", "--frames", 4)
+    assert call(capsys, "inspect", folder / "b", folder / "d.PNG", *words, "--rows", "faces")[0] == 0
+    head, *rows = out.read_text().splitlines()
+    assert head.startswith("file,face,verdict,p_fake,low,high") and len(rows) == 1
+    assert call(capsys, "inspect", folder / "b", *words)[0] == 2
+    assert call(capsys, "inspect", folder / "a.mp4", *words, "--overwrite")[0] == 1
+    assert "not a video" in out.read_text().splitlines()[1]
+    assert call(capsys, "inspect", folder / "b", "--json", "--csv", "-", "--detector", box)[0] == 2
+
+
+def test_names_do_nothing_to_a_terminal(box, tmp_path, capsys):
+    path = tmp_path / "a\x1b[31mred\n.png"
+    write_png(path, frame_of())
+    code, shown = call(capsys, "inspect", path, "--detector", box)
+    assert code == 0 and "\x1b[31mred" not in shown.out and "a\\x1b[31mred\\n.png: no face" in shown.out
+
+
+def test_python(folder, box):
+    assert callable(dfgame.inspect)
+    detector = dfgame.load_detector(box, "cpu")
+    said = dfgame.inspect(folder / "b" / "clip.mp4", detector, frames=4)
+    assert isinstance(said, FileVerdict) and said.frames == 4 and len(said.tracks) == 1
+    with pytest.raises(UserError, match="not a video"):
+        dfgame.inspect(folder / "a.mp4", detector)
+    many = list(dfgame.inspect_many([folder / "a.mp4", folder / "d.PNG"], detector))
+    assert isinstance(many[0], Failure) and isinstance(many[1], FileVerdict) and len(many) == 2
+    assert said._repr_html_().startswith("<div")
+
+
+def test_a_script_without_a_main_guard_may_inspect(folder, box, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(f"import dfgame\nprint(dfgame.inspect({str(folder / 'c.png')!r}, detector={str(box)!r}).kind)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "picture\n", done.stderr

@@ -195,7 +195,7 @@ def test_what_is_no_picture_is_named_in_one_line(tmp_path):
     text.write_text("hello")
     Image.fromarray(ramp()).save(cut)
     cut.write_bytes(cut.read_bytes()[:600])
-    for path, reason in ((text, "not a picture"), (cut, "cannot be read"), (tmp_path / "none.png", "No such file")):
+    for path, reason in ((text, "not a picture"), (cut, "cannot be read"), (tmp_path / "none.png", "no such file")):
         with pytest.raises(MediaError, match=reason) as error:
             read_image(path)
         assert error.value.problem.startswith(str(path))

@@ -14,7 +14,8 @@ from dfgame.evaluate import evaluate_runs
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.protocol import SHIPPED, Selection, absent, check_protocol, read_protocol, rows, shipped
 from dfgame.records import METHODS, UserError
-from dfgame.report import card_facts, write_report
+from dfgame.report.card import card_facts
+from dfgame.report.files import write_report
 from dfgame.rows import asked_rows, training_rows
 from dfgame.score import run_info
 from dfgame.train import train_run

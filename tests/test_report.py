@@ -17,10 +17,11 @@ from sklearn.metrics import auc as area
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
-from dfgame.report import Picture, findings, terminal_tables, write_report
 from dfgame.report.figures import COLOURS, matrix_figure
-from dfgame.report.page import PNG_SIGNATURE, render_page
-from dfgame.report.words import counted, listed
+from dfgame.report.files import write_report
+from dfgame.report.page import PNG_SIGNATURE, Picture, render_page
+from dfgame.report.terminal import terminal_tables
+from dfgame.report.words import counted, findings, listed
 from dfgame.summary import Comparison, Evaluation
 from synthetic_runs import METHODS, made_up_scorer, manifest_rows, read_run, write_rows, write_run
 

@@ -25,13 +25,15 @@ from dfgame.config import DetectorConfig
 from dfgame.devices import pick_device
 from dfgame.files import atomic_path, sha256
 from dfgame.models import Detector, probabilities
-from dfgame.records import CropRule, Model, UserError, Verdict
+from dfgame.records import CropRule, ErrorRates, Interval, Model, UserError, Verdict
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Formats of boxes that can be read; those of the first hold no conditions."""
 METADATA_KEY = "dfgame"
 PACKAGED = "weights/detector.safetensors"
 """The box that travels inside the package, where it does."""
-_EDGE = 1e-6
+EDGE = 1e-6
 """Scores nearer to 0 or 1 than this count as this: their logit is finite."""
 
 
@@ -56,8 +58,34 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """How often the detector was wrong on validation faces of some widths and some amounts of detail.
+
+    `widths` (pixels) and `details` (see `faces/quality.py`) are from and up to; None is no bound. `auc` is the 95%
+    interval of the AUC of `rates`, over people.
+    """
+
+    widths: tuple[float, float | None]
+    details: tuple[float, float | None]
+    rates: ErrorRates
+    auc: Interval
+
+    def holds(self, width: float, detail: float) -> bool:
+        """Whether a face is like these."""
+        return _inside(width, self.widths) and _inside(detail, self.details)
+
+
+def _inside(value: float, bounds: tuple[float, float | None]) -> bool:
+    low, high = bounds
+    return value >= low and (high is None or value < high)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """What a box says of its detectors; `made` is free: data, seeds, settings, versions."""
+    """What a box says of its detectors; `made` is free: data, seeds, settings, versions.
+
+    `conditions` are empty where error rates by condition were not measured, as in boxes of the first format.
+    """
 
     name: str
     version: str
@@ -67,6 +95,7 @@ class Facts:
     calibration: Calibration
     thresholds: Thresholds
     made: dict[str, Any]
+    conditions: tuple[Condition, ...] = ()
 
 
 class Ensemble(nn.Module):
@@ -104,6 +133,10 @@ class BoxedDetector:
         """The probability of fake that a raw score means, be it of one frame or the mean of several."""
         return float(self.facts.calibration(score))
 
+    def condition(self, width: float, detail: float) -> Condition | None:
+        """The error rates on validation faces like one of this width and detail, None where there were none."""
+        return next((one for one in self.facts.conditions if one.holds(width, detail)), None)
+
     def verdict(self, p_fake: float) -> Verdict:
         """What a calibrated probability amounts to."""
         if p_fake >= self.facts.thresholds.fake:
@@ -113,7 +146,7 @@ class BoxedDetector:
 
 def logit(scores: ArrayLike) -> NDArray[np.float64]:
     """The log-odds of probabilities."""
-    inside = np.clip(np.asarray(scores, np.float64), _EDGE, 1 - _EDGE)
+    inside = np.clip(np.asarray(scores, np.float64), EDGE, 1 - EDGE)
     return np.log(inside / (1 - inside))
 
 
@@ -199,7 +232,7 @@ def _read_facts(metadata: dict[str, str]) -> Facts:
     if METADATA_KEY not in metadata:
         raise ValueError("it says nothing of a detector")
     values = json.loads(metadata[METADATA_KEY])
-    if values.pop("format") != FORMAT:
+    if values.pop("format") not in READABLE:
         raise ValueError("it was written by another version")
     return Facts(
         **values
@@ -208,8 +241,14 @@ def _read_facts(metadata: dict[str, str]) -> Facts:
             "crop": CropRule(**values["crop"]),
             "calibration": Calibration(**values["calibration"]),
             "thresholds": Thresholds(**values["thresholds"]),
+            "conditions": tuple(_read_condition(one) for one in values.get("conditions", ())),
         }
     )
+
+
+def _read_condition(values: dict[str, Any]) -> Condition:
+    widths, details, auc = ((low, high) for low, high in (values[name] for name in ("widths", "details", "auc")))
+    return Condition(widths, details, ErrorRates(**values["rates"]), auc)
 
 
 def _by_member(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:

@@ -27,7 +27,8 @@ from dfgame.files import read_json, writable_folder, write_json
 from dfgame.forgery.build import build_tree
 from dfgame.jobs import console
 from dfgame.records import UserError
-from dfgame.report import Picture, write_report
+from dfgame.report.files import write_report
+from dfgame.report.page import Picture
 from dfgame.summary import Evaluation
 from dfgame.train import train_run
 

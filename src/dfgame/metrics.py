@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score, roc_curve
 
+from dfgame.records import COVERAGE
+
 Level = Literal["frame", "video"]
 LEVELS: tuple[Level, ...] = ("frame", "video")
 
 THRESHOLD = 0.5
 """A probability of fake from which an image or a video counts as fake in `accuracy`; it is not calibrated."""
-COVERAGE = 0.95
-"""Share of the bootstrap replicates inside an interval."""
 BINS = 10
 """Bins of equal width into which probabilities are sorted to see whether they hold."""
 

@@ -1,6 +1,6 @@
 """The values that are handed from room to room, and the words they are labelled with."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Label = Literal["real", "fake"]
@@ -29,6 +29,10 @@ class UserError(Exception):
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
+
+
+class SettingError(ValueError):
+    """A setting, or two together, that cannot be used; the message names the flag to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,31 +105,93 @@ class Model:
     sha256: str
 
 
+COVERAGE = 0.95
+"""Share of cases in which an interval holds the truth."""
+Interval = tuple[float, float]
+"""The ends of an interval that holds the truth in COVERAGE of cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What a file is, as its bytes say; None where they do not, or where it makes no sense for a picture.
+
+    `container` and `codec` are FFmpeg's or Pillow's names; `duration` in seconds, `bit_rate` in bits a second,
+    `rotation` in degrees, of the file's own word. `tags` are the file's own metadata, as text nobody has checked;
+    `provenance` is what a C2PA manifest says, and whether its signature holds, None where there is none.
+    """
+
+    size: int
+    container: str
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    frames: int | None = None
+    duration: float | None = None
+    frame_rate: float | None = None
+    bit_rate: int | None = None
+    rotation: int = 0
+    interlaced: bool = False
+    audio: bool | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    provenance: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """What the detector got wrong on validation faces under like conditions, and in how many videos of either kind.
+
+    `faces` says which, in words: "48 to 80 pixels wide, little detail".
+    """
+
+    faces: str
+    real: int
+    real_called_fake: float
+    fake: int
+    fake_called_real: float
+    auc: float
+
+
 @dataclass(frozen=True, slots=True)
 class FaceScore:
-    """A face in a frame at `time` seconds: its calibrated probability of fake, its box in pixels of the frame."""
+    """A face in a frame at `time` seconds: its calibrated probability of fake, its box in pixels of the frame.
+
+    `frame` is the frame's number from 0. `detail` is how much fine structure its crop holds (see `faces/quality.py`).
+    """
 
     time: float
     p_fake: float
     box: tuple[float, ...]
+    frame: int = 0
+    detail: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrackScore:
-    """One face followed through a shot: the calibrated mean of its frames, and from when to when it was seen."""
+    """One face followed through a shot: the calibrated mean of its frames, and from when to when it was seen.
+
+    `reasons` are sentences: why it is inconclusive, or what to be wary of. `width` is the median width of its boxes in
+    pixels. `rates` are those of validation faces like it, None where the box does not say.
+    """
 
     id: int
     p_fake: float
     first_time: float
     last_time: float
     frames: tuple[FaceScore, ...]
+    verdict: Verdict = "inconclusive"
+    interval: Interval | None = None
+    reasons: tuple[str, ...] = ()
+    width: float = 0.0
+    rates: ErrorRates | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
     """What is said of a picture or a video; `p_fake` is None without a face.
 
-    `error` says why the file could not be read to its end; what could be read has its verdict all the same.
+    `error` says why the file could not be read to its end; what could be read has its verdict all the same. `frames`
+    is how many frames were looked at. `settings` are those that the verdict depends on.
     """
 
     file: str
@@ -136,6 +202,47 @@ class FileVerdict:
     tracks: tuple[TrackScore, ...]
     model: Model
     error: str | None = None
+    interval: Interval | None = None
+    reasons: tuple[str, ...] = ()
+    frames: int = 0
+    facts: MediaFacts | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A frame's score after something was done to its crop: `kind` blur, adversary, h264 or scale, at a strength.
+
+    The strength is the blur's sigma in pixels of the crop (adversary: its greatest; it blurs where that speaks most
+    against the detector's answer), the CRF, or the share of the side that is left.
+    """
+
+    kind: Literal["blur", "adversary", "h264", "scale"]
+    strength: float
+    p_fake: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a frame's score rests on. Pictures are PNG files of the crop's size.
+
+    `amplified` shows the crop's fine structure enlarged, `heat` the crop with where the detector looked.
+    `hot_change` and `random_change` are how much the log-odds of the raw score move when the hottest region, and when
+    a region of that size elsewhere (the mean of several), is smoothed away. `turning_blur` is the smallest sigma, in
+    pixels of the crop, whose blur changes the verdict on this frame, None where none that was tried does.
+    """
+
+    track: int
+    frame: int
+    time: float
+    p_fake: float
+    crop: bytes
+    amplified: bytes
+    heat: bytes
+    hot_change: float
+    random_change: float
+    probes: tuple[Probe, ...]
+    turning_blur: float | None
 
 
 def verdict_json(said: FileVerdict | Failure) -> dict[str, Any]:

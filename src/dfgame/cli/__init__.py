@@ -13,15 +13,14 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 
 from dfgame import __version__
-from dfgame.config import SettingError
-from dfgame.records import UserError
+from dfgame.records import SettingError, UserError
 
 app = App(
     name="dfgame",
     help="Deepfake forensics via an adversarial game.",
     version=__version__,
     version_flags=["--version"],
-    help_format="markdown",
+    help_format="plaintext",  # the list of verbs has no Markdown, whose reader is slow to import; the verbs' help has
     result_action="return_value",
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
@@ -35,11 +34,14 @@ VERBS = {
     "evaluate": "dfgame.cli.evaluate:evaluate",
     "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
+    "serve": "dfgame.cli.serve:serve",
+    "export": "dfgame.cli.export:export",
     "bench": "dfgame.cli.bench:bench",
     "demo": "dfgame.cli.demo:demo",
+    "completion": "dfgame.cli.completion:completion",
 }
 for verb, place in VERBS.items():
-    app.command(place, name=verb)
+    app.command(place, name=verb, help_format="markdown")
 
 
 _OF_A_PATH = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)

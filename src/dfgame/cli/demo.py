@@ -23,7 +23,8 @@ def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig())
     """
     from dfgame.demo import run_demo
     from dfgame.jobs import stdout
-    from dfgame.report import findings, terminal_tables
+    from dfgame.report.terminal import terminal_tables
+    from dfgame.report.words import findings
 
     evaluation, seconds = run_demo(settings)
     for table in terminal_tables(evaluation):

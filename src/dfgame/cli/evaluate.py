@@ -42,7 +42,9 @@ def evaluate(
     """
     from dfgame.evaluate import evaluate_runs
     from dfgame.jobs import stdout
-    from dfgame.report import card_table, findings, terminal_tables, write_report
+    from dfgame.report.files import write_report
+    from dfgame.report.terminal import card_table, terminal_tables
+    from dfgame.report.words import findings
 
     evaluation = evaluate_runs(runs, manifest, out, settings)
     page = write_report(out, evaluation)

@@ -1,93 +1,97 @@
 """dfgame inspect."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from dfgame.config import InspectConfig
-from dfgame.records import Failure, FileVerdict, TrackScore, UserError, verdict_json
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-LIMITS = (
-    "A score is evidence, not proof: forgeries unlike those learned from, and heavily compressed or edited media, "
-    "can be misjudged either way."
-)
-_STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow", "no face": "dim"}
+from dfgame.records import UserError
 
 
 def inspect(
-    *files: Path,
+    *files: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     json: bool = False,
+    jsonl: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    csv: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    rows: Literal["files", "faces"] = "files",
+    report: Path | None = None,
+    verify: Path | None = None,
+    null: Annotated[bool, Parameter(name=["--null", "-0"])] = False,
+    fail_on_fake: bool = False,
+    overwrite: bool = False,
     settings: Annotated[InspectConfig, Parameter(name="*")] = InspectConfig(),
 ) -> int:
     """Say of each picture and video in FILES whether its faces are fake: fake, real, inconclusive or no face.
 
-    A folder stands for all pictures and videos below it. A line a file, then a line for each face that was followed
-    through it; `p_fake` is a calibrated probability, where real and fake are equally likely beforehand. The file's
-    verdict is that of its most suspicious face that is seen long enough. Exit code 1: a file could not be read.
+    A folder stands for all pictures and videos below it, a pattern such as 'clips/**/*.mp4' for all that match, - for
+    a list of such names on standard input, one a line. Printed are a line a file, a line for each face that was
+    followed through it, and why a verdict is inconclusive; `p_fake` is a calibrated probability, where real and fake
+    are equally likely beforehand, with its 95% interval over the frames of the shot. A file is fake if one of its
+    faces is; else its verdict is that of its most suspicious face that is seen long enough.
+
+    Exit code 0: all files were read, whatever the verdicts. 1: some could not be read, or not to their end; each is
+    named on standard error. 2: wrong use. 3, with --fail-on-fake: a file is fake.
 
     For example:
 
         dfgame inspect clip.mp4 photograph.jpg
 
-        dfgame inspect archive --json > verdicts.json
+        dfgame inspect archive --jsonl verdicts.jsonl --every 1
 
-        dfgame inspect clip.mp4 --detector my-detector.safetensors --frames 60
+        find archive -name '*.mp4' -print0 | dfgame inspect - -0 --csv verdicts.csv --fail-on-fake
+
+        dfgame inspect clip.mp4 --frames 60 --report report.html
+
+        dfgame inspect --verify report.html clip.mp4
 
     Parameters
     ----------
     files: Path
-        Pictures, videos, or folders of them.
+        Pictures, videos, folders of them, patterns, or - for a list on standard input.
     json: bool
         Print a JSON array with every face's time, box and score, instead of lines.
+    jsonl: Path
+        Write a line of JSON a file as soon as it is done; - prints them. Files that have a verdict in it already, by
+        name and SHA-256, are not inspected again: a call that was killed goes on where it was.
+    csv: Path
+        Write a table, a row a file or a face (see --rows); - prints it.
+    rows: str
+        What a row of the table is: one of the files, or one of the faces.
+    report: Path
+        Write a report: OUT.html on one file, or a folder for reports on many.
+    verify: Path
+        Check a report against the file it is on: its hashes, and the scores once more. Exit code 1: something differs.
+    null: bool
+        Names in a list end with a null character, as `find -print0` writes them.
+    fail_on_fake: bool
+        Exit with 3 if a file is fake, for pipelines.
+    overwrite: bool
+        Replace the table and reports that are there, instead of refusing.
     settings: InspectConfig
         All settings.
     """
-    from json import dumps
-
-    from dfgame.boxed import load_detector
-    from dfgame.jobs import stdout
-    from dfgame.score import files_below, inspect_files
+    import sys
 
     if not files:
         raise UserError("no FILE to inspect", "name pictures, videos or folders")
-    found = files_below(files)
-    detector = load_detector(settings.detector, settings.device)
-    all_said, failed = [], False
-    for said in inspect_files(found, detector, settings):
-        failed |= isinstance(said, Failure) or said.error is not None
-        if json:
-            all_said.append(verdict_json(said))
-        else:
-            with stdout.capture() as lines:
-                stdout.print(*_lines(said), sep="\n", soft_wrap=True)
-            print(lines.get(), end="", flush=True)  # a plain print appears above the bar
-    if json:
-        print(dumps(all_said, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        stdout.print(f"{detector.facts.name} {detector.facts.version}: {LIMITS}", soft_wrap=True)
-    return int(failed)
+    if verify is not None:
+        from dfgame.cli.verify import verify as verified
 
+        return verified(verify, files, settings)
+    from dfgame.inspection.readers import start_early
 
-def _lines(said: FileVerdict | Failure) -> list["Text"]:
-    from rich.text import Text
+    start_early(1)  # beside the import of torch, which takes longer
+    from dfgame.boxed import load_detector
+    from dfgame.cli.inspect_outputs import Outputs, Wanted
+    from dfgame.inspection.pipeline import inspect_files, with_threshold
+    from dfgame.inspection.places import named_files
 
-    if isinstance(said, Failure):
-        return [Text.assemble(f"{said.path}: ", ("failed", "bold red"), f" ({said.reason})")]
-    score = "" if said.p_fake is None else f", p_fake {said.p_fake:.3f}"
-    read = f" (read in part: {said.error})" if said.error else ""
-    first = Text.assemble(f"{said.file}: ", (said.verdict, _STYLES[said.verdict]), f"{score}{read}")
-    return [first, *(Text(_track_line(track, said.kind)) for track in said.tracks)]
-
-
-def _track_line(track: TrackScore, kind: str) -> str:
-    if kind == "picture":
-        left, top, right, bottom = track.frames[0].box
-        where = f"at {left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}"
-    else:
-        frames = f"{len(track.frames)} frame{'s' * (len(track.frames) != 1)}"
-        where = f"{track.first_time:.2f} to {track.last_time:.2f} s, {frames}"
-    return f"    face {track.id}: p_fake {track.p_fake:.3f}, {where}"
+    wanted = Wanted(json, jsonl, csv, rows, report, overwrite)
+    found = named_files(files, sys.stdin.buffer, null)
+    detector = with_threshold(load_detector(settings.detector, settings.device), settings.threshold)
+    outputs = Outputs(wanted, found, detector, settings)
+    for said in inspect_files(outputs.left, detector, settings, in_order=jsonl is None):
+        outputs.add(said)
+    outputs.finish()
+    return outputs.code(fail_on_fake)

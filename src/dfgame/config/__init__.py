@@ -18,7 +18,15 @@ from dfgame.config.players import (
     ResidualConfig,
 )
 from dfgame.config.train import HOUSEKEEPING, TrainConfig, train_config_from_dict
-from dfgame.config.use import BenchConfig, CalibrateConfig, DemoConfig, EvaluateConfig, InspectConfig
+from dfgame.config.use import (
+    BenchConfig,
+    CalibrateConfig,
+    DemoConfig,
+    EvaluateConfig,
+    ExportConfig,
+    InspectConfig,
+    ServeConfig,
+)
 from dfgame.config.values import (
     Compression,
     Device,
@@ -47,6 +55,7 @@ __all__ = [
     "Device",
     "DoctorConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "ExtractConfig",
     "FlowConfig",
     "FootageConfig",
@@ -60,6 +69,7 @@ __all__ = [
     "OptimizerConfig",
     "Perturbation",
     "ResidualConfig",
+    "ServeConfig",
     "SettingError",
     "TrainConfig",
     "flat",

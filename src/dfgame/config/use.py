@@ -7,6 +7,9 @@ from typing import Literal
 from dfgame.config.idle import idle_settings
 from dfgame.config.values import Device, Game, Method, SettingError, at_least, require
 
+FRAMES = 24
+"""Frames of a video that are looked at where nothing else is said."""
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -95,19 +98,75 @@ class InspectConfig:
 
     detector: Path | None = None
     """The detector's file, as `dfgame calibrate` writes it; by default the one inside the package."""
-    frames: int = 24
+    frames: int = FRAMES
     """Frames of a video to look at, spread evenly over it."""
-    batch_size: int = 32
-    """Faces scored at a time."""
+    every: float = 0.0
+    """Look at a frame every so many seconds, in place of --frames; 0 is off."""
+    max_frames: int = 2_000
+    """Frames of a video to look at, at most; more are spread evenly over it."""
+    threshold: float | None = None
+    """Probability of fake from which a verdict is fake; by default the detector's own, chosen in calibration."""
+    batch_size: int = 8
+    """Faces scored at a time, of one file; more need more memory, and are faster on a GPU."""
     workers: int = 0
-    """Processes that read files and find faces, where there are several files; 0 is one for each core."""
+    """Processes that read files and find faces, one a file; 0 is one for each core."""
     device: Device = "auto"
     """Where to compute."""
 
     def __post_init__(self) -> None:
         at_least("frames", self.frames, 1)
+        require(0 <= self.every < float("inf"), "every", "a number of seconds, or 0")
+        at_least("max-frames", self.max_frames, 1)
+        require(self.threshold is None or 0 < self.threshold <= 1, "threshold", "above 0, at most 1")
         at_least("batch-size", self.batch_size, 1)
         at_least("workers", self.workers, 0)
+        require(not self.every or self.frames == FRAMES, "frames", "left out where --every says which frames")
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """The service: a page and an HTTP API that inspect what is uploaded."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on; any but this machine's own (127.0.0.1, ::1, localhost) needs an --api-key."""
+    port: int = 8000
+    """The port; 0 is any that is free."""
+    api_key: str = ""
+    """What callers must know, at least 16 characters; better in the variable DFGAME_API_KEY, where no list of
+    processes shows it."""
+    data: Path | None = None
+    """Folder for uploads, reports and the database; by default dfgame in the XDG folder for state."""
+    queue: int = 16
+    """Files that wait or are being uploaded, at most; more are refused until there is room."""
+    max_size: float = 500
+    """Megabytes of a file, at most."""
+    max_duration: float = 3_600
+    """Seconds of a video, at most."""
+    timeout: float = 1_800
+    """Seconds that the inspection of one file may take."""
+    keep: bool = False
+    """Keep an uploaded file as long as its result, instead of deleting it as soon as it was inspected."""
+    expire: float = 168
+    """Hours after which results and reports are deleted; 0 is never."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.port < 65_536, "port", "0 to 65535")
+        require(not self.api_key or len(self.api_key) >= 16, "api-key", "of at least 16 characters")
+        at_least("queue", self.queue, 1)
+        for name in ("max_size", "max_duration", "timeout"):
+            value = getattr(self, name)
+            require(0 < value < float("inf"), name.replace("_", "-"), "above 0")
+        require(0 <= self.expire < float("inf"), "expire", "a number of hours, or 0")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """A detector's box -> one ONNX file."""
+
+    licence: str = ""
+    """The licence that the file names; empty is Apache-2.0 for the packaged detector, and none for another."""
+    overwrite: bool = False
+    """Replace OUT, instead of refusing."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import dataclasses
 import json
 from typing import Any, Literal
 
+from dfgame.records import SettingError
+
 Game = Literal["none", "random-blur", "gradient", "generator"]
 Perturbation = Literal["blur", "kernel", "flow", "residual", "additive"]
 """The adversary's moves: each is the module of that name in perturb/."""
@@ -12,10 +14,6 @@ Compression = Literal["raw", "c23", "c40"]
 Method = Literal["Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"]
 LiveFamilyName = Literal["selfblend", "lookalike", "mouth", "spectrum", "recompress", "rerender"]
 """Families of forgery that are made while training: each is the module of that name in forgery/live/."""
-
-
-class SettingError(ValueError):
-    """A setting, or two together, that cannot be used; the message names the flag to change."""
 
 
 def require(condition: bool, flag: str, expected: str) -> None:

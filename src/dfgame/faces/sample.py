@@ -1,62 +1,125 @@
-"""Some frames of any file, a picture or a video, spread evenly over it: their faces followed and cut out."""
+"""Some frames of any file, a picture or a video: their faces followed, cut out, and handed over one by one."""
 
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from dfgame.faces.crop import cutter
+from dfgame.faces.crop import crop_square, cutter
 from dfgame.faces.detect import default_detector
+from dfgame.faces.quality import detail
 from dfgame.faces.track import main_tracks
-from dfgame.faces.video import FoundFace, find_faces
+from dfgame.faces.video import follow_faces
 from dfgame.files import sha256
-from dfgame.media import PICTURE_SUFFIXES, MediaError, count_frames
-from dfgame.records import CropRule, Kind
+from dfgame.media import Frame, MediaError, RgbImage, count_frames, frame_times, kind_of, media_facts, read_frames
+from dfgame.records import CropRule, Face, Kind, MediaFacts
 
 _detector = cache(default_detector)
+_DECIMALS = 2
+"""Places are rounded to hundredths of a pixel before faces are cut out, so that what is printed is what was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleJob:
-    """One file to look at: in at most `frames` frames; its crops go to the new folder `to`."""
+    """One file to look at.
+
+    In `frames` frames spread evenly over it, or, where `every` is more than 0, in a frame every so many seconds, but
+    in no more than `most`, which are then spread evenly.
+    """
 
     file: Path
-    to: Path
     frames: int
     rule: CropRule
+    every: float = 0.0
+    most: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """A face in a frame, of the track with this number: its crop as the rule says, and how much detail that holds."""
+
+    track: int
+    frame: int
+    time: float
+    face: Face
+    detail: float
+    crop: RgbImage
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a file holds: how many frames were looked at, and the faces of each track in the order of time.
+    """What a file is, how many frames were looked at, and whose faces it is about.
 
     `main` are the numbers of the main tracks (see `main_tracks`); `problem` says why the file ended early.
     """
 
     sha256: str
     kind: Kind
+    facts: MediaFacts | None
     looked_at: int
-    tracks: dict[int, list[FoundFace]]
     main: tuple[int, ...]
     problem: MediaError | None
 
 
-def sample_faces(job: SampleJob) -> Sample:
-    """Find, follow and cut out the faces in evenly spread frames of a file, which is decoded once.
+def sample_faces(
+    job: SampleJob, take: Callable[[SeenFace], None], looked: Callable[[int, int], None] = lambda _, __: None
+) -> Sample:
+    """Find, follow and cut out the faces of a file, which is decoded once; no crop stays in memory.
+
+    Args:
+        job: the file, and where to look.
+        take: takes each face; those of one track come in the order of time.
+        looked: is told after each frame how many were looked at, and how many there are.
 
     Raises:
         MediaError: nothing of it can be read.
         UserError: there is no face detector.
     """
-    if not job.file.is_file():
-        raise MediaError(f"{job.file}: {'not a file' if job.file.exists() else 'no such file'}")
+    kind, facts = kind_of(job.file), media_facts(job.file)  # which open nothing that could make the hash wait
     content = sha256(job.file)
-    kind: Kind = "picture" if job.file.suffix.lower() in PICTURE_SUFFIXES else "video"
-    numbers = spread(count_frames(job.file), job.frames)
-    job.to.mkdir(parents=True)
+    numbers = chosen_frames(job, kind)
     cut_out = cutter(job.rule.alignment, job.rule.margin, job.rule.size)
-    faces = find_faces(job.file, numbers, _detector(job.rule.min_score), cut_out, job.to)
-    main = tuple(track.number for track in main_tracks(faces.tracks))
-    return Sample(content, kind, faces.frames, faces.found, main, faces.problem)
+
+    def cut(track: int, frame: Frame, found: Face, _mask: RgbImage | None) -> None:
+        face = rounded(found)
+        crop = cut_out(frame.image, face)
+        take(SeenFace(track, frame.index, frame.time, face, detail(crop, native_side(face, job.rule)), crop))
+
+    def frames() -> Iterator[Frame]:
+        for number, frame in enumerate(read_frames(job.file, numbers), start=1):
+            yield frame
+            looked(number, len(numbers))
+
+    followed = follow_faces(frames(), _detector(job.rule.min_score), cut)
+    main = tuple(track.number for track in main_tracks(followed.tracks))
+    return Sample(content, kind, facts, followed.frames, main, followed.problem)
+
+
+def native_side(face: Face, rule: CropRule) -> float:
+    """The side of the square that a face's crop shows, in pixels of the frame."""
+    return crop_square(face, rule.margin)[2]
+
+
+def rounded(face: Face) -> Face:
+    """The face with its places rounded to hundredths of a pixel."""
+    left, top, right, bottom = (round(side, _DECIMALS) for side in face.box)
+    points = tuple((round(x, _DECIMALS), round(y, _DECIMALS)) for x, y in face.points)
+    return Face((left, top, right, bottom), points, face.score)
+
+
+def chosen_frames(job: SampleJob, kind: Kind) -> list[int]:
+    """The numbers of the frames to look at.
+
+    Raises:
+        MediaError: it is not a video, or nobody knows how many frames it has.
+    """
+    if kind == "picture":
+        return [0]
+    if not job.every:
+        return spread(count_frames(job.file), min(job.frames, job.most))
+    numbers = _every(frame_times(job.file).tolist(), job.every)
+    return [numbers[place] for place in spread(len(numbers), job.most)]
 
 
 def spread(total: int, wanted: int) -> list[int]:
@@ -64,3 +127,17 @@ def spread(total: int, wanted: int) -> list[int]:
     if total <= wanted:
         return list(range(total))
     return [round(number * (total - 1) / max(wanted - 1, 1)) for number in range(wanted)]
+
+
+def _every(times: Sequence[float], seconds: float) -> list[int]:
+    """The number of the first frame, and of the first at or after each multiple of `seconds` from there."""
+    numbers, place = [], 0
+    while place < len(times):
+        numbers.append(place)
+        due = times[0] + seconds * (int((times[place] - times[0] + _SLACK) / seconds) + 1)
+        place = max(bisect_left(times, due - _SLACK), place + 1)
+    return numbers
+
+
+_SLACK = 1e-4
+"""Seconds by which a time stamp may be early: containers round them."""

@@ -1,10 +1,11 @@
-"""The faces of one video: decoded once, found, followed, and cut out into files."""
+"""The faces of one video: decoded once, found, followed, and handed over one by one, or cut out into files."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from dfgame.faces.crop import Cutter
 from dfgame.faces.detect import FaceDetector
 from dfgame.faces.motion import Grey, Point, detours, moved, small_grey, travel
-from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, area, main_tracks
+from dfgame.faces.track import LONGEST_GAP, Track, Tracker, area, main_tracks
 from dfgame.media import Frame, MediaError, RgbImage, read_frames
 from dfgame.records import Face
 
@@ -74,6 +75,53 @@ class VideoFaces:
         return max(Counter(found.frame for track in self.found.values() for found in track).values(), default=0)
 
 
+class FaceSink(Protocol):
+    """Takes each face that was found or interpolated, once; those of one track in the order of time."""
+
+    def __call__(self, track: int, frame: Frame, face: Face, mask: RgbImage | None, /) -> None:
+        """Take the face of the track with this number in a frame; `mask` is the frame of the mask's video."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """How many frames were looked at, the tracks of their faces, and why the video ended early."""
+
+    frames: int = 0
+    tracks: list[Track] = field(default_factory=list)
+    problem: MediaError | None = None
+
+
+def follow_faces(
+    frames: Iterable[Frame],
+    detect: FaceDetector,
+    sink: FaceSink,
+    every: int = 1,
+    mask_of: Callable[[int], RgbImage | None] = lambda _: None,
+) -> Followed:
+    """Follow every face through frames in the order of time; only the last few frames stay in memory.
+
+    Args:
+        frames: what is looked at; a MediaError among them ends it and is kept as the `problem`.
+        detect: finds the faces of a frame.
+        sink: takes the faces, at most a few frames after they were seen.
+        every: faces are detected in every so many of the frames, see `find_faces`.
+        mask_of: the mask of the frame with a number.
+
+    Raises:
+        MediaError: there is no frame.
+    """
+    search = _Search(detect, sink, every)
+    try:
+        for frame in frames:
+            search.look(_Held(frame, mask_of(frame.index), *small_grey(frame.image)))
+    except MediaError as error:
+        if not search.result.frames:
+            raise
+        search.result.problem = error
+    search.finish()
+    return search.result
+
+
 def find_faces(
     path: Path,
     indices: Collection[int],
@@ -101,19 +149,12 @@ def find_faces(
     Raises:
         MediaError: no frame can be decoded.
     """
-    search = _Search(detect, cut_out, to, every)
     masks = _Masks(mask, indices) if mask is not None else None
-    try:
-        for frame in read_frames(path, indices):
-            search.look(_Held(frame, masks.of(frame.index) if masks else None, *small_grey(frame.image)))
-    except MediaError as error:
-        if not search.result.frames:
-            raise
-        search.result.problem = error
-    search.finish()
-    if masks is not None and search.result.problem is None:
-        search.result.problem = masks.problem
-    return search.result
+    files = _Files(cut_out, to)
+    mask_of = masks.of if masks else lambda _: None
+    followed = follow_faces(read_frames(path, indices), detect, files, every, mask_of)
+    problem = followed.problem or (masks.problem if masks is not None else None)
+    return VideoFaces(followed.frames, files.found, followed.tracks, files.altered(), problem)
 
 
 def altered_by_track(faces: VideoFaces, altered: Callable[[Sequence[int]], Iterator[Frame]]) -> dict[int, float]:
@@ -163,19 +204,41 @@ class _Masks:
         return self._next.image if self._next.index == index else None
 
 
-class _Search:
-    """Goes through the frames of a video: which of them to detect in, whom to follow, what to cut out."""
+class _Files:
+    """Cuts faces out into PNG files of a folder, and sees how much of each was altered where there is a mask."""
 
-    def __init__(self, detect: FaceDetector, cut_out: Cutter, to: Path, every: int) -> None:
-        self._detect, self._cut_out, self._to, self._every = detect, cut_out, to, every
+    def __init__(self, cut_out: Cutter, to: Path) -> None:
+        self._cut_out, self._to = cut_out, to
+        self._shares: dict[int, list[float]] = {}
+        self.found: dict[int, list[FoundFace]] = {}
+
+    def __call__(self, track: int, frame: Frame, face: Face, mask: RgbImage | None) -> None:
+        name = f"{track}_{frame.index:06d}"
+        file, mask_file = self._to / f"{name}.png", None
+        write_png(file, self._cut_out(frame.image, face))
+        if mask is not None:
+            mask_file = self._to / f"{name}.mask.png"
+            write_png(mask_file, self._cut_out(mask, face))
+            self._shares.setdefault(track, []).append(_brightness(mask, face))
+        self.found.setdefault(track, []).append(FoundFace(frame.index, frame.time, face, file, mask_file))
+
+    def altered(self) -> dict[int, float]:
+        """How much of each track's face was altered, 0 to 1."""
+        return {track: float(np.mean(values)) for track, values in self._shares.items()}
+
+
+class _Search:
+    """Goes through the frames of a video: which of them to detect in, whom to follow."""
+
+    def __init__(self, detect: FaceDetector, sink: FaceSink, every: int) -> None:
+        self._detect, self._sink, self._every = detect, sink, every
         longest_gap = max(LONGEST_GAP, 2 * every - 1)
         self._tracker = Tracker(longest_gap)
         self._recent: deque[_Held] = deque(maxlen=longest_gap + 2)
         self._waiting: list[_Held] = []
         self._thumbnail: NDArray[np.uint8] | None = None
         self._detected_at = -LONGEST_LEAP
-        self._shares: dict[int, list[float]] = {}
-        self.result = VideoFaces()
+        self.result = Followed()
 
     def look(self, held: _Held) -> None:
         """Take the next frame."""
@@ -195,7 +258,6 @@ class _Search:
         if self._waiting:
             self._take(self._waiting.pop(), cut=False)
         self.result.tracks = self._tracker.tracks()
-        self.result.altered = {track: float(np.mean(values)) for track, values in self._shares.items()}
 
     def _take(self, held: _Held, cut: bool) -> None:
         for passed_over in self._waiting:
@@ -215,7 +277,8 @@ class _Search:
                 between = zip(followed, detours(way, face), strict=False)
                 followed[:-1] = [replace(one, face=moved(one.face, by)) for one, by in between]
             for sighting in followed:
-                self._cut_out_one(sighting, self._recent[sighting.position - self._tracker.position - 1])
+                seen = self._recent[sighting.position - self._tracker.position - 1]
+                self._sink(track, seen.frame, sighting.face, seen.mask)
 
     def _ways(self) -> dict[int, tuple[Face, list[Point]]]:
         """Of each track that may go on: the face where it was last, and its way from there to the newest frame."""
@@ -226,17 +289,6 @@ class _Search:
                 pictures = [held.grey for held in list(self._recent)[-steps - 1 :]]
                 ways[track] = face, travel(pictures, self._recent[-1].scale, face)
         return ways
-
-    def _cut_out_one(self, sighting: Sighting, seen: _Held) -> None:
-        name = f"{sighting.track}_{seen.frame.index:06d}"
-        file, mask = self._to / f"{name}.png", None
-        write_png(file, self._cut_out(seen.frame.image, sighting.face))
-        if seen.mask is not None:
-            mask = self._to / f"{name}.mask.png"
-            write_png(mask, self._cut_out(seen.mask, sighting.face))
-            self._shares.setdefault(sighting.track, []).append(_brightness(seen.mask, sighting.face))
-        found = FoundFace(seen.frame.index, seen.frame.time, sighting.face, file, mask)
-        self.result.found.setdefault(sighting.track, []).append(found)
 
 
 def _brightness(image: RgbImage, face: Face) -> float:
@@ -252,8 +304,13 @@ def write_png(path: Path, image: RgbImage) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    path.write_bytes(png_bytes(image))
+
+
+def png_bytes(image: RgbImage) -> bytes:
+    """The PNG file that `write_png` writes: the same bytes for the same pixels."""
     _, encoded = cv2.imencode(".png", image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1]), _FAST_PNG)
-    path.write_bytes(encoded.tobytes())
+    return encoded.tobytes()
 
 
 def is_cut(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:

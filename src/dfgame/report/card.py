@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from dfgame.report.words import counted, listed, split_words
+from dfgame.report.language import counted, listed
+from dfgame.report.words import split_words
 
 NOT_KNOWN = "not known"
 

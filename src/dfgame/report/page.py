@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dfgame.metrics import COVERAGE, LEVELS, THRESHOLD
+from dfgame.metrics import LEVELS, THRESHOLD
 from dfgame.players import Training
+from dfgame.records import COVERAGE
 from dfgame.report import words
 from dfgame.report.card import card_facts, group_rows
 from dfgame.report.figures import matrix_figure, roc_figure
+from dfgame.report.language import counted, listed
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -77,8 +79,8 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
     )
     environment.filters |= {
         "number": words.number,
-        "listed": words.listed,
-        "counted": words.counted,
+        "listed": listed,
+        "counted": counted,
         "training_words": words.training_words,
     }
     environment.globals |= {"span": words.span}

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from dfgame.players import Training
 from dfgame.report.card import card_facts
-from dfgame.report.words import counted, number, span, training_words
+from dfgame.report.language import counted
+from dfgame.report.words import number, span, training_words
 from dfgame.summary import HARDEST, Estimate, Evaluation, Player
 
 

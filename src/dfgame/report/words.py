@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dfgame.metrics import COVERAGE
 from dfgame.players import Training
+from dfgame.records import COVERAGE
+from dfgame.report.language import counted, listed
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Comparison, Estimate, Evaluation, Player
 
 INTERVAL = f"{COVERAGE:.0%} interval"
@@ -18,16 +19,6 @@ def number(value: float) -> str:
 def span(low: float, high: float) -> str:
     """An interval, as it is printed everywhere."""
     return f"{number(low)}–{number(high)}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def counted(count: int, word: str, plural: str = "") -> str:
-    """`1 seed`, `2 seeds`, `12,000 frames`."""
-    return f"{count:,} {word if count == 1 else plural or word + 's'}"
 
 
 def training_words(training: Training) -> str:

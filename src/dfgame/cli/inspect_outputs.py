@@ -1,0 +1,161 @@
+"""What `dfgame inspect` prints and writes, and its exit code."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+
+from dfgame.boxed import BoxedDetector
+from dfgame.cli.reports import Reports
+from dfgame.config import InspectConfig
+from dfgame.files import write_text
+from dfgame.inspection.pipeline import settings_of
+from dfgame.inspection.written import JsonLines, Rows, Said, csv_text, json_array, json_line
+from dfgame.jobs import console, stdout
+from dfgame.records import Failure, FileVerdict, TrackScore, UserError
+
+LIMITS = (
+    "A score is evidence, not proof: forgeries unlike those learned from, and heavily compressed or edited media, "
+    "can be misjudged either way."
+)
+STDOUT = Path("-")
+"""Stands for standard output."""
+SOME_FAILED, SOME_FAKE = 1, 3
+"""Exit codes."""
+_STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow", "no face": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to write; see `dfgame inspect --help`."""
+
+    json: bool = False
+    jsonl: Path | None = None
+    csv: Path | None = None
+    rows: Rows = "files"
+    report: Path | None = None
+    overwrite: bool = False
+
+    def printed(self) -> str:
+        """What standard output gets: json, jsonl, csv or lines.
+
+        Raises:
+            UserError: it would get several.
+        """
+        asked = {"json": self.json, "jsonl": self.jsonl == STDOUT, "csv": self.csv == STDOUT}
+        printed = [name for name, is_asked in asked.items() if is_asked]
+        if len(printed) > 1:
+            raise UserError(
+                f"--{' and --'.join(printed)}: both would be printed", "write one to a file, as --csv verdicts.csv"
+            )
+        return (printed or ["lines"])[0]
+
+
+class Outputs:
+    """Takes verdicts, writes and prints them as wanted, and counts."""
+
+    def __init__(self, wanted: Wanted, files: Sequence[Path], detector: BoxedDetector, config: InspectConfig) -> None:
+        """Look whether everything can be written, before hours of work.
+
+        Raises:
+            UserError: something would be overwritten, or a file of lines does not go on from here.
+        """
+        self._wanted, self._printed = wanted, wanted.printed()
+        if wanted.csv not in (None, STDOUT) and wanted.csv.exists() and not wanted.overwrite:
+            raise UserError(f"{wanted.csv}: exists", "replace it with --overwrite, or name another file")
+        self._detector, self._config = detector, config
+        self._lines = None
+        if wanted.jsonl not in (None, STDOUT):
+            self._lines = JsonLines(wanted.jsonl, detector.model.sha256, settings_of(detector, config))
+        self.left = [file for file in files if not (self._lines and self._lines.holds(file))]
+        """The files that are still to be inspected."""
+        self._reports = Reports(wanted.report, self.left, wanted.overwrite) if wanted.report else None
+        self._kept: list[Said] = []
+        self._failed, self._fake = False, False
+        self._count_before(files)
+
+    def _count_before(self, files: Sequence[Path]) -> None:
+        left = set(self.left)
+        before = self._lines.verdicts_on([file for file in files if file not in left]) if self._lines else []
+        self._fake = any(one["verdict"] == "fake" for one in before)
+        self._failed = any(one.get("error") for one in before)
+        if before:
+            console.print(f"{len(before)} files have verdicts in {self._wanted.jsonl} already", soft_wrap=True)
+
+    def add(self, said: Said) -> None:
+        """Take the next verdict."""
+        error = said.reason if isinstance(said, Failure) else said.error
+        if error:
+            name = said.path if isinstance(said, Failure) else said.file
+            console.print(f"dfgame: {printable(name)}: {printable(error)}", soft_wrap=True)
+        self._failed |= bool(error)
+        self._fake |= isinstance(said, FileVerdict) and said.verdict == "fake"
+        if self._wanted.json or self._wanted.csv:
+            self._kept.append(said)
+        if self._lines:
+            self._lines.add(said)
+        if self._printed == "jsonl":
+            print(json_line(said), flush=True)
+        elif self._printed == "lines":
+            _print(_lines(said))
+        if self._reports and isinstance(said, FileVerdict):
+            page = self._reports.write(said, self._detector, self._config)
+            if self._printed == "lines":
+                _print([Text(f"    report: {printable(str(page))}")])
+
+    def finish(self) -> None:
+        """Write what is written at the end."""
+        wanted = self._wanted
+        if wanted.csv == STDOUT:
+            print(csv_text(self._kept, wanted.rows), end="")
+        elif wanted.csv:
+            write_text(wanted.csv, csv_text(self._kept, wanted.rows))
+        if wanted.json:
+            print(json_array(self._kept))
+        if self._printed == "lines":
+            facts = self._detector.facts
+            _print([Text(f"{facts.name} {facts.version}: {LIMITS}")])
+
+    def code(self, fail_on_fake: bool) -> int:
+        """The exit code."""
+        return SOME_FAKE if fail_on_fake and self._fake else SOME_FAILED * self._failed
+
+
+def printable(text: str) -> str:
+    """Text that can do nothing to a terminal: what is not printable is escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _print(lines: Iterable[Text]) -> None:
+    with stdout.capture() as shown:
+        stdout.print(*lines, sep="\n", soft_wrap=True)
+    print(shown.get(), end="", flush=True)  # a plain print appears above the bar
+
+
+def _lines(said: Said) -> Iterator[Text]:
+    if isinstance(said, Failure):
+        yield Text.assemble(f"{printable(said.path)}: ", ("failed", "bold red"), f" ({printable(said.reason)})")
+        return
+    score = "" if said.p_fake is None else f", p_fake {said.p_fake:.2f}"
+    read = f" (read in part: {printable(said.error)})" if said.error else ""
+    yield Text.assemble(f"{printable(said.file)}: ", (said.verdict, _STYLES[said.verdict]), f"{score}{read}")
+    for track in said.tracks:
+        yield Text.assemble(f"    face {track.id}: ", (track.verdict, _STYLES[track.verdict]), _rest(track, said.kind))
+        yield from (Text(f"        {reason}") for reason in track.reasons)
+    if not any(reason.endswith(own) for reason in said.reasons for track in said.tracks for own in track.reasons):
+        yield from (Text(f"    {reason}") for reason in said.reasons)
+
+
+def _rest(track: TrackScore, kind: str) -> str:
+    if kind == "picture":
+        left, top, right, bottom = track.frames[0].box
+        return f", p_fake {track.p_fake:.2f}, at {left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}"
+    frames = f"{len(track.frames)} frame{'s' * (len(track.frames) != 1)}"
+    sure = f" ({track.interval[0]:.2f} to {track.interval[1]:.2f})" if track.interval else ""
+    wrong = ""
+    if track.rates:
+        rates = track.rates
+        wrong = f"; of faces like it {rates.real_called_fake:.0%} of real are called fake, "
+        wrong += f"{rates.fake_called_real:.0%} of fake real"
+    return f", p_fake {track.p_fake:.2f}{sure}, {track.first_time:.2f} to {track.last_time:.2f} s, {frames}{wrong}"

@@ -1,0 +1,63 @@
+"""Why a frame got its score: what it shows, where the detector looked, and how firm the score is.
+
+`evidence` puts it together; each view has a file: `amplify`, `heat` and `deletion` (is the heat map true?), `probes`,
+`weight` (which frames to show).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dfgame.boxed import BoxedDetector
+from dfgame.explain.amplify import amplified
+from dfgame.explain.deletion import changes
+from dfgame.explain.heat import heat_map, heat_picture
+from dfgame.explain.probes import Stability, probe, stability, turning_blurs
+from dfgame.explain.scoring import BATCH, raw_of
+from dfgame.explain.weight import weightiest
+from dfgame.faces.video import png_bytes
+from dfgame.media import RgbImage
+from dfgame.records import Evidence
+
+__all__ = ["Moment", "Stability", "amplified", "evidence", "heat_map", "heat_picture", "stability", "weightiest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame to explain: its track, its number, its time in seconds, and the crop that was scored.
+
+    The crop is (side, side, 3), RGB, 0 to 255, cut out as the detector's `facts.crop` says.
+    """
+
+    track: int
+    frame: int
+    time: float
+    crop: RgbImage
+
+
+def evidence(detector: BoxedDetector, moments: Sequence[Moment], batch: int = BATCH) -> tuple[Evidence, ...]:
+    """What the score of each moment rests on, in their order; the same moments give the same bytes.
+
+    A moment costs about 30 passes of the detector, in batches of `batch` crops, and no more memory than these.
+    """
+    crops = [moment.crop for moment in moments]
+    raw = raw_of(detector, crops, batch)
+    heats = [heat_map(detector, crop) for crop in crops]
+    changed = changes(detector, crops, heats, raw, batch)
+    probes = probe(detector, crops, raw, batch)
+    turning = turning_blurs(detector, crops, raw, probes, batch)
+    return tuple(
+        Evidence(
+            track=moment.track,
+            frame=moment.frame,
+            time=moment.time,
+            p_fake=detector.calibrated(raw[number]),
+            crop=png_bytes(moment.crop),
+            amplified=png_bytes(amplified(moment.crop)),
+            heat=png_bytes(heat_picture(moment.crop, heats[number])),
+            hot_change=changed[number][0],
+            random_change=changed[number][1],
+            probes=probes[number],
+            turning_blur=turning[number],
+        )
+        for number, moment in enumerate(moments)
+    )

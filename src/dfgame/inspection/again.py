@@ -1,0 +1,45 @@
+"""The crops behind a verdict, cut out of the file once more: the faces that a report shows."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dfgame.faces.crop import cutter
+from dfgame.faces.detect import default_detector
+from dfgame.faces.sample import rounded
+from dfgame.faces.track import iou
+from dfgame.media import RgbImage, read_frames
+from dfgame.records import CropRule, Face, FaceScore, FileVerdict
+
+Moment = tuple[int, int]
+"""The id of a track, and the number of a frame."""
+
+
+def crops_again(path: Path, said: FileVerdict, moments: Iterable[Moment], rule: CropRule) -> dict[Moment, RgbImage]:
+    """The crops that were scored at some moments, as the rule says; only these frames stay in memory.
+
+    They are the very crops where faces are not turned. Where they are, their eyes and mouth are found again.
+
+    Raises:
+        MediaError: it cannot be read.
+        ValueError: the verdict holds no such face.
+    """
+    known = {(track.id, face.frame): face for track in said.tracks for face in track.frames}
+    wanted = sorted(set(moments), key=lambda moment: moment[::-1])
+    if not known.keys() >= set(wanted):
+        raise ValueError("moments without a face")
+    cut_out = cutter(rule.alignment, rule.margin, rule.size)
+    found: dict[Moment, RgbImage] = {}
+    for frame in read_frames(path, sorted({number for _, number in wanted})):
+        for moment in wanted:
+            if moment[1] == frame.index:
+                found[moment] = cut_out(frame.image, _face(frame.image, known[moment], rule))
+    return found
+
+
+def _face(image: RgbImage, score: FaceScore, rule: CropRule) -> Face:
+    left, top, right, bottom = score.box
+    plain = Face((left, top, right, bottom), (), 1.0)
+    if rule.alignment == "none":
+        return plain
+    faces = default_detector(rule.min_score)(image)
+    return rounded(max(faces, key=lambda face: iou(face.box, plain.box), default=plain))

@@ -1,0 +1,72 @@
+"""Why a face cannot be judged: what is seen of it is too little, or too poor for this detector. In sentences."""
+
+from dfgame.boxed import BoxedDetector, Condition
+
+FEWEST_FRAMES = 3
+"""Frames of a video in which a face must be seen to be judged."""
+USEFUL_AUC = 0.75
+"""A detector is hardly better than chance on a kind of faces where the 95% interval of its AUC reaches below this."""
+
+
+def too_few(frames: int, looked_at: int) -> str:
+    """The reason where a face is seen in too few frames of a video, else an empty string."""
+    if frames >= FEWEST_FRAMES:
+        return ""
+    return (
+        f"it is seen in {frames} of the {looked_at} frames that were looked at, and a verdict needs {FEWEST_FRAMES}; "
+        "--every or --frames looks at more"
+    )
+
+
+def between(p_fake: float, detector: BoxedDetector) -> str:
+    """The reason where a score is neither high nor low enough, else an empty string."""
+    if detector.verdict(p_fake) != "inconclusive":
+        return ""
+    limits = detector.facts.thresholds
+    return (
+        f"its score {p_fake:.2f} lies between {limits.real:.2f}, up to which a face counts as real, and "
+        f"{limits.fake:.2f}, from which it counts as fake"
+    )
+
+
+def out_of_reach(width: float, detail: float, detector: BoxedDetector) -> str:
+    """The reason where the detector was never tested on faces like one, or failed there, else an empty string.
+
+    Args:
+        width: of the face in pixels of its frame.
+        detail: see `faces/quality.py`.
+        detector: one whose box holds no conditions has nothing to say against any face.
+    """
+    if not detector.facts.conditions:
+        return ""
+    condition = detector.condition(width, detail)
+    return _unknown(width, detail, detector) if condition is None else _hard(condition)
+
+
+def _unknown(width: float, detail: float, detector: BoxedDetector) -> str:
+    conditions = detector.facts.conditions
+    narrowest = min(condition.widths[0] for condition in conditions)
+    if width < narrowest:
+        return (
+            f"it is {width:.0f} pixels wide, smaller than any face the detector was tested on "
+            f"({narrowest:.0f} pixels or more)"
+        )
+    alike = [one for one in conditions if one.holds(width, one.details[0])]
+    if alike and detail < (lowest := min(one.details[0] for one in alike)):
+        return (
+            f"it is more blurred or compressed than any face of its size the detector was tested on "
+            f"(detail {detail:.1f}, of those at least {lowest:.1f})"
+        )
+    return f"the detector was tested on too few faces like it ({width:.0f} pixels wide, detail {detail:.1f})"
+
+
+def _hard(condition: Condition) -> str:
+    low, high = condition.auc
+    if low >= USEFUL_AUC:
+        return ""
+    rates = condition.rates
+    return (
+        f"on faces like it ({rates.faces}) the detector is not reliable: of {rates.real} real and {rates.fake} fake "
+        f"validation videos it ranked a fake above a real one in {rates.auc:.0%} of pairs (95% interval {low:.0%} to "
+        f"{high:.0%}; chance is 50%)"
+    )

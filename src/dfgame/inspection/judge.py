@@ -1,0 +1,137 @@
+"""What the scores of a file's faces amount to: a verdict for each face, and for the file.
+
+A face's raw score is the mean over its frames, as that of a video is in an evaluation; it is then calibrated. The
+`p_fake` of a single frame is calibrated by the same map, though that was fitted to means over videos. Each track is
+judged by itself: that two tracks before and after a cut are one person is not known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dfgame.boxed import BoxedDetector
+from dfgame.extract.records import reason
+from dfgame.faces.quality import face_width
+from dfgame.faces.sample import Sample
+from dfgame.inspection.conditions import between, out_of_reach, too_few
+from dfgame.inspection.intervals import mean_interval
+from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict
+
+SINGLE = "a single picture: how far its score would move from frame to frame cannot be said, so it has no interval"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFace:
+    """A face in a frame, without its pixels: the raw score of its crop in [0, 1], and how much detail that holds."""
+
+    frame: int
+    time: float
+    face: Face
+    detail: float
+    raw: float
+
+
+def judged(
+    file: Path,
+    sample: Sample,
+    tracks: Mapping[int, Sequence[ScoredFace]],
+    detector: BoxedDetector,
+    settings: Mapping[str, Any],
+) -> FileVerdict:
+    """The verdict on a file.
+
+    It is fake if one of its faces is; else that of its most suspicious face among those seen long enough. Where none
+    is, as in a video of short shots, nothing can be concluded, and `p_fake` is that of all frames of the main tracks.
+
+    Args:
+        file: what was inspected.
+        sample: what was found in it.
+        tracks: its faces by track, those of a track in the order of time.
+        detector: what gave the scores.
+        settings: what the verdict depends on, for the record.
+    """
+    scores = tuple(_track(number, faces, sample, detector) for number, faces in sorted(tracks.items()))
+    verdict, p_fake, interval, reasons = _of_file(sample, tracks, scores, detector)
+    return FileVerdict(
+        file=str(file),
+        sha256=sample.sha256,
+        kind=sample.kind,
+        verdict=verdict,
+        p_fake=p_fake,
+        tracks=scores,
+        model=detector.model,
+        error=reason(sample.problem, file) if sample.problem else None,
+        interval=interval,
+        reasons=reasons,
+        frames=sample.looked_at,
+        facts=sample.facts,
+        settings=dict(settings),
+    )
+
+
+def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: BoxedDetector) -> TrackScore:
+    raw = [one.raw for one in faces]
+    p_fake = detector.calibrated(float(np.mean(raw)))
+    width = float(np.median([face_width(one.face) for one in faces]))
+    detail = float(np.median([one.detail for one in faces]))
+    condition = detector.condition(width, detail)
+    against = [out_of_reach(width, detail, detector), between(p_fake, detector)]
+    if sample.kind == "video":
+        against.insert(0, too_few(len(faces), sample.looked_at))
+    against = [sentence for sentence in against if sentence]
+    return TrackScore(
+        id=number,
+        p_fake=p_fake,
+        first_time=round(faces[0].time, 3),
+        last_time=round(faces[-1].time, 3),
+        frames=tuple(_frame(one, detector) for one in faces),
+        verdict="inconclusive" if against else detector.verdict(p_fake),
+        interval=_interval(raw, sample.kind, detector),
+        reasons=(*against, SINGLE) if sample.kind == "picture" else tuple(against),
+        width=round(width, 1),
+        rates=condition.rates if condition else None,
+    )
+
+
+def _frame(one: ScoredFace, detector: BoxedDetector) -> FaceScore:
+    return FaceScore(
+        time=round(one.time, 3),
+        p_fake=detector.calibrated(one.raw),
+        box=one.face.box,
+        frame=one.frame,
+        detail=round(one.detail, 2),
+    )
+
+
+def _interval(raw: Sequence[float], kind: Kind, detector: BoxedDetector) -> Interval | None:
+    found = mean_interval(raw) if kind == "video" else None
+    return found and (detector.calibrated(found[0]), detector.calibrated(found[1]))
+
+
+def _of_file(
+    sample: Sample,
+    tracks: Mapping[int, Sequence[ScoredFace]],
+    scores: Sequence[TrackScore],
+    detector: BoxedDetector,
+) -> tuple[Verdict, float | None, Interval | None, tuple[str, ...]]:
+    if not scores:
+        return "no face", None, None, ()
+    long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.frames), sample.looked_at)]
+    if long:
+        chosen = [one for one in long if one.verdict == "fake"] or long
+        decides = max(chosen, key=lambda one: one.p_fake)
+        return decides.verdict, decides.p_fake, decides.interval, _named(decides, scores)
+    raw = [one.raw for number in sample.main for one in tracks[number]]
+    sentence = (
+        f"no face is seen in enough of the {sample.looked_at} frames that were looked at, and whether shots show the "
+        "same person is not known; --every or --frames looks at more"
+    )
+    return "inconclusive", detector.calibrated(float(np.mean(raw))), None, (sentence,)
+
+
+def _named(track: TrackScore, among: Sequence[TrackScore]) -> tuple[str, ...]:
+    """The reasons of the face that decides, which are said to be its where there are several."""
+    return track.reasons if len(among) == 1 else tuple(f"face {track.id}: {one}" for one in track.reasons)

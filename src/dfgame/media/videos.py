@@ -1,0 +1,212 @@
+"""Videos in: upright RGB frames with true time stamps, decoded once, in order, in little memory."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from dfgame.media.combs import Decoded, without_combs
+from dfgame.media.containers import opened
+from dfgame.media.guard import MOST_FRAME_PIXELS, MediaError, check_size, failure, reason_of
+from dfgame.media.pictures import (
+    RgbImage,
+    animation_times,
+    count_animation,
+    form_of,
+    pixels_of,
+    read_animation,
+    read_image,
+)
+from dfgame.media.seeking import (
+    FEWEST_FRAMES,
+    FRAMES_FOR_ONE,
+    LostError,
+    can_be_sought,
+    read_packets,
+    seek_frames,
+)
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mxf"}
+    | {".ts", ".mts", ".m2ts"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A decoded frame: its number in the video from 0, its time stamp in seconds, its upright pixels."""
+
+    index: int
+    time: float
+    image: RgbImage
+
+
+def count_frames(path: Path) -> int:
+    """The number of frames: the container's word, or a count of its packets where it says nothing; 1 of a picture.
+
+    Raises:
+        MediaError: it is neither a video nor a picture.
+    """
+    form = form_of(path)
+    if form is not None:
+        return 1 if form == "still" else count_animation(path)
+    with opened(path) as (container, stream):
+        return stream.frames or _count_packets(container, stream, path)
+
+
+def _count_packets(container: InputContainer, stream: av.VideoStream, path: Path) -> int:
+    try:
+        return sum(packet.size > 0 for packet in container.demux(stream))
+    except FFmpegError as error:
+        raise failure(path, f"cannot be read to its end ({reason_of(error)})") from None
+
+
+def frame_times(path: Path) -> NDArray[np.float64]:
+    """The time stamp in seconds of every frame, in the order they are shown in; of a video nothing is decoded.
+
+    A frame whose packet says no time has that of the frame before. The numbers of frames in `read_frames` are places
+    in this array, but for files whose packets are not one frame each, where they are near.
+
+    Raises:
+        MediaError: it is neither a video nor a picture, or cannot be read to its end.
+    """
+    form = form_of(path)
+    if form is not None:
+        return np.zeros(1) if form == "still" else animation_times(path)
+    with opened(path) as (container, stream):
+        stamps: list[int] = []
+        try:
+            for packet in container.demux(stream):
+                if packet.size > 0 and not packet.is_discard:
+                    stamp = packet.dts if packet.pts is None else packet.pts
+                    stamps.append(stamp if stamp is not None else stamps[-1] if stamps else 0)
+        except FFmpegError as error:
+            raise failure(path, f"cannot be read to its end ({reason_of(error)})") from None
+        return np.sort(np.array(stamps, np.float64)) * float(stream.time_base or 1)
+
+
+def read_frames(
+    path: Path, indices: Collection[int] | None = None, grey: bool = False, threads: int = 1
+) -> Iterator[Frame]:
+    """Decode a video once, in order; yield all frames, or those with the given numbers, in the order of time.
+
+    What a file is, is told by its content. Frames are turned upright and, where they are interlaced, freed from combs.
+    Few frames of a long video are sought by their time stamps, and are the same as if all had been decoded. Of a
+    damaged file, what can be decoded is yielded first. A picture is one frame; one that moves is a video.
+
+    Args:
+        path: a video or a picture.
+        indices: the numbers of the frames to yield, from 0; all where None. Those the video does not have are passed
+            over.
+        grey: whether the images are height x width, the video's brightness alone.
+        threads: how many threads decode; 0 lets FFmpeg choose. More need more memory.
+
+    Raises:
+        MediaError: it is not a video, or it ends or breaks before all its declared frames were decoded.
+    """
+    wanted = None if indices is None else frozenset(indices)
+    form = form_of(path)
+    if form == "still":
+        if wanted is None or 0 in wanted:
+            image = read_image(path)
+            yield Frame(0, 0.0, image.max(axis=2) if grey else image)
+    elif form == "animation":
+        yield from _animation(path, wanted, grey)
+    else:
+        yield from _video(path, wanted, grey, threads)
+
+
+def _animation(path: Path, wanted: frozenset[int] | None, grey: bool) -> Iterator[Frame]:
+    last, number = None if wanted is None else max(wanted, default=-1), -1
+    try:
+        for number, (time, _, picture) in enumerate(read_animation(path)):
+            if last is not None and number > last:
+                return
+            if wanted is None or number in wanted:
+                image = pixels_of(picture)
+                yield Frame(number, time, image.max(axis=2) if grey else image)
+    except MediaError as error:
+        if number < 0:
+            raise
+        raise failure(path, f"breaks off after {number + 1} frames ({error.reason})") from None
+
+
+def _video(path: Path, wanted: frozenset[int] | None, grey: bool, threads: int) -> Iterator[Frame]:
+    """The frames of a video: sought where that may be worth it, and decoded from the beginning where it fails."""
+    converter, pixels, left = VideoReformatter(), "gray" if grey else "rgb24", wanted
+    if wanted is not None:
+        try:
+            for one in _sought(path, wanted, threads):
+                yield _frame(path, one, converter, pixels)
+                left = frozenset(number for number in wanted if number > one.number)
+            return
+        except LostError:
+            pass
+    last = None if left is None else max(left, default=-1)
+    for one in without_combs(_decoded(path, threads), left):
+        yield _frame(path, one, converter, pixels)
+        if one.number == last:
+            return
+
+
+def _sought(path: Path, wanted: frozenset[int], threads: int) -> Iterator[Decoded]:
+    """The wanted frames, as far as seeking leads to them.
+
+    Raises:
+        LostError: it does not lead to all of them, or is not worth it.
+    """
+    with opened(path) as (container, stream):
+        seconds = (container.duration or 0) / av.time_base
+        about = stream.frames or int(seconds * float(stream.average_rate or 0))
+        worth_it = about >= max(FEWEST_FRAMES, FRAMES_FOR_ONE * len(wanted)) and can_be_sought(stream)
+        packets = read_packets(container, stream) if worth_it else None
+        if packets is None:
+            raise LostError
+        _use_threads(stream, threads)
+        first = next(seek_frames(container, stream, packets, {0}))
+        beside = {number + step for number in wanted for step in (-1, 0, 1)}
+        needed = beside if first.frame.interlaced_frame else wanted
+        yield from without_combs(seek_frames(container, stream, packets, needed), wanted)
+
+
+def _decoded(path: Path, threads: int) -> Iterator[Decoded]:
+    """All frames of a video from its beginning."""
+    number, hidden = -1, 0
+    with opened(path) as (container, stream):
+        _use_threads(stream, threads)
+        try:
+            for packet in container.demux(stream):
+                hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
+                for frame in packet.decode():
+                    number += 1
+                    yield Decoded(number, frame)
+        except (FFmpegError, MemoryError) as error:
+            raise failure(path, f"breaks off after {number + 1} frames ({reason_of(error)})") from None
+        if number < 0:
+            raise failure(path, "a video without a frame")
+        if stream.frames and number + 1 < stream.frames - hidden:
+            raise failure(path, f"breaks off after {number + 1} of {stream.frames - hidden} frames")
+
+
+def _use_threads(stream: av.VideoStream, threads: int) -> None:
+    stream.codec_context.thread_count = threads
+    if threads != 1:
+        stream.thread_type = "AUTO"
+
+
+def _frame(path: Path, one: Decoded, converter: VideoReformatter, pixels: str) -> Frame:
+    check_size(path, one.frame.width, one.frame.height, MOST_FRAME_PIXELS)
+    return Frame(one.number, float(one.frame.time or 0.0), upright(one.frame, converter, pixels))
+
+
+def upright(decoded: av.VideoFrame, converter: VideoReformatter, pixels: str) -> RgbImage:
+    """A frame's pixels; a converter that serves all frames of a video is made ready once only."""
+    image = np.asarray(converter.reformat(decoded, format=pixels).to_ndarray(), np.uint8)
+    quarter_turns = round(decoded.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarter_turns), np.uint8)

@@ -1,0 +1,227 @@
+"""What is said of a picture or a video, in sentences that a page and a terminal share.
+
+They hold text out of files (its name, why it broke off) with everything invisible in it shown as an escape.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from dfgame.records import COVERAGE, ErrorRates, FileVerdict, Interval, Kind, TrackScore, Verdict
+from dfgame.report.language import counted, listed
+from dfgame.report.plain import plain
+
+VERDICT_WORDS: dict[Verdict, str] = {
+    "fake": "likely forged",
+    "real": "no sign of forgery",
+    "inconclusive": "inconclusive",
+    "no face": "no face",
+}
+NO_SIGN = "No sign of forgery was found; that is no proof that it is real."
+RARE = 0.01
+"""Where forgeries are as rare as this, what a score means is told, too."""
+_MOST_NAMED = 3
+"""Of more forged faces than this the headline names only the most suspicious."""
+_SHARES = (
+    (0.05, "1 in 20"),
+    (0.1, "1 in 10"),
+    (1 / 6, "1 in 6"),
+    (0.2, "1 in 5"),
+    (0.25, "1 in 4"),
+    (1 / 3, "1 in 3"),
+    (0.4, "2 in 5"),
+    (0.5, "1 in 2"),
+    (0.6, "3 in 5"),
+    (2 / 3, "2 in 3"),
+    (0.75, "3 in 4"),
+    (0.8, "4 in 5"),
+    (5 / 6, "5 in 6"),
+    (0.9, "9 in 10"),
+    (0.95, "19 in 20"),
+)
+_EXTREME = 0.025
+_FEW_VIDEOS = 20
+
+
+def clock(seconds: float, tenths: bool = False) -> str:
+    """A time in a film: `0:04`, `1:02:03`, with tenths `0:04.2`; cut off, not rounded, as players show it."""
+    left = max(math.floor(seconds * 10 + 1e-6), 0)
+    hours, minutes, whole = left // 36_000, left // 600 % 60, left // 10 % 60
+    said = f"{hours}:{minutes:02}:{whole:02}" if hours else f"{minutes}:{whole:02}"
+    return f"{said}.{left % 10}" if tenths else said
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as a whole percentage; never 0% or 100%, which no evidence of this kind bears."""
+    if share < 0.01:
+        return "under 1%"
+    return "over 99%" if share > 0.99 else f"{100 * share:.0f}%"
+
+
+def about(share: float) -> str:
+    """A share in [0, 1] as people say it: `about 3 in 4`."""
+    if share < _EXTREME:
+        return "fewer than 1 in 40"
+    if share > 1 - _EXTREME:
+        return "more than 39 in 40"
+    return f"about {min(_SHARES, key=lambda known: abs(known[0] - share))[1]}"
+
+
+def span_words(track: TrackScore) -> str:
+    """From when to when a face is seen: `between 0:04 and 0:11`, or `at 0:04`."""
+    first, last = clock(track.first_time), clock(track.last_time)
+    return f"at {first}" if first == last else f"between {first} and {last}"
+
+
+def verdict_sentence(said: FileVerdict) -> str:
+    """The verdict on a file in one sentence: who is likely forged and when, or why nothing can be said."""
+    if said.verdict == "no face":
+        return "No face was found, so nothing can be said: only faces are judged."
+    if said.verdict == "real":
+        return NO_SIGN
+    if said.verdict == "inconclusive":
+        return f"Nothing can be concluded{_clause(said.reasons)}."
+    forged = [track for track in said.tracks if track.verdict == "fake"]
+    if not forged:
+        return f"The faces in this {said.kind}, taken together, are likely forged."
+    if len(said.tracks) == 1:
+        where = "in this picture" if said.kind == "picture" else f"seen {span_words(forged[0])}"
+        return f"The face {where} is likely forged."
+    return _forged_sentence(forged, len(said.tracks), said.kind)
+
+
+def _forged_sentence(forged: Sequence[TrackScore], people: int, kind: Kind) -> str:
+    if len(forged) == 1:
+        where = "in this picture" if kind == "picture" else span_words(forged[0])
+        return f"The face of person {forged[0].id} {where} is likely forged."
+    if len(forged) <= _MOST_NAMED:
+        times = {track.id: "" if kind == "picture" else f" ({span_words(track)})" for track in forged}
+        return f"The faces of {listed([f'person {name}{when}' for name, when in times.items()])} are likely forged."
+    worst = max(forged, key=lambda track: track.p_fake)
+    where = "" if kind == "picture" else f" {span_words(worst)}"
+    return (
+        f"The faces of {len(forged)} of {people} people are likely forged, most clearly that of person "
+        f"{worst.id}{where}."
+    )
+
+
+def _clause(reasons: Sequence[str]) -> str:
+    """The first reason as the end of a sentence: no capital letter where that is one, no full stop, no advice."""
+    if not reasons:
+        return ": the score lies between those of real and those of forged faces"
+    reason = plain(reasons[0]).split("; ")[0].strip().rstrip(".")
+    is_word = reason[1:2].islower() or reason[1:2] == " "
+    reason = reason[:1].lower() + reason[1:] if is_word else reason
+    return f" about the face: {reason}" if reason.startswith(("it ", "its ")) else f": {reason}"
+
+
+def caveats(said: FileVerdict) -> list[str]:
+    """What must be known beside the verdict, in sentences.
+
+    That the file broke off, the reasons that the verdict's sentence does not give in full, and which faces are not
+    covered by it.
+    """
+    told = said.verdict == "inconclusive" and said.reasons and "; " not in said.reasons[0]
+    notes = [sentence(reason) for reason in said.reasons[1 if told else 0 :]]
+    if said.error:
+        notes.insert(0, f"Only a part of the file could be read, and the verdict is on that: {plain(said.error)}.")
+    open_ones = [f"person {track.id}" for track in said.tracks if track.verdict == "inconclusive"]
+    if said.verdict in ("real", "fake") and open_ones:
+        many = len(open_ones) > _MOST_NAMED
+        who = f"{len(open_ones)} of {len(said.tracks)} people" if many else listed(open_ones)
+        notes.append(f"Nothing can be concluded about {who}.")
+    return notes
+
+
+def sentence(text: str) -> str:
+    """Words out of a record as a sentence: with a capital letter and a full stop."""
+    shown = plain(text).strip()
+    ended = shown if shown.endswith((".", "!", "?", ")")) else f"{shown}."
+    return ended[:1].upper() + ended[1:]
+
+
+def probability_words(p_fake: float, interval: Interval | None, calibrated: bool = True) -> str:
+    """`83%, about 4 in 5 (95% interval 61% to 93%)`; a score that was not calibrated is no more than a score."""
+    if not calibrated:
+        return f"score {percent(p_fake)} (not calibrated: it orders faces, and does not say how likely a forgery is)"
+    ends = f"{COVERAGE:.0%} interval {percent(interval[0])} to {percent(interval[1])}" if interval else "no interval"
+    return f"{percent(p_fake)}, {about(p_fake)} ({ends})"
+
+
+def rarer(p_fake: float, rare: float = RARE) -> float:
+    """What a probability for media half of which are forged is where only a share `rare` of them is."""
+    if p_fake >= 1:
+        return 1.0
+    odds = p_fake / (1 - p_fake) * rare / (1 - rare)
+    return odds / (1 + odds)
+
+
+def meaning(p_fake: float) -> str:
+    """What a calibrated probability says where half of all videos are forged, and where few are."""
+    few = round(1 / RARE)
+    return (
+        f"If half of all videos were forged, {percent(p_fake)} of those with such a score would be; if one in {few} "
+        f"were, {percent(rarer(p_fake))}."
+    )
+
+
+def file_score_sentence(said: FileVerdict, calibrated: bool = True) -> str:
+    """The score of a whole file, and what it was taken from.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if said.p_fake is None:
+        raise ValueError(f"no score without a face: {said.file!r}")
+    alone = any(track.p_fake == said.p_fake for track in said.tracks)
+    of = "that of its most suspicious face" if alone else "from the frames of its faces together"
+    return f"Estimate for the file, {of}: {probability_words(said.p_fake, said.interval, calibrated)}."
+
+
+def rests_on(track: TrackScore, kind: Kind) -> str:
+    """What a person's score was taken from."""
+    wide = f"; the face is about {track.width:.0f} pixels wide" if track.width else ""
+    return f"From {'this picture' if kind == 'picture' else counted(len(track.frames), 'frame')}{wide}."
+
+
+def name_of(file: str) -> str:
+    """A file's name without its folders."""
+    return plain(PurePath(file).name or file)
+
+
+def track_sentence(track: TrackScore, kind: Kind, calibrated: bool = True) -> str:
+    """One face in one line: who, when, what is said of it, how likely, and on how many frames that rests."""
+    who = f"Person {track.id}" if kind == "picture" else f"Person {track.id}, {span_words(track)}"
+    score = probability_words(track.p_fake, track.interval, calibrated)
+    frames = "" if kind == "picture" else f", from {counted(len(track.frames), 'frame')}"
+    return f"{who}: {VERDICT_WORDS[track.verdict]}, {score}{frames}."
+
+
+def summary_lines(said: FileVerdict, calibrated: bool = True) -> list[str]:
+    """All that a terminal says of a file: its name, the verdict, what to know beside it, then a line a face."""
+    faces = [f"    {track_sentence(track, said.kind, calibrated)}" for track in said.tracks]
+    return [f"{plain(said.file)}: {verdict_sentence(said)}", *(f"    {note}" for note in caveats(said)), *faces]
+
+
+def rates_words(rates: ErrorRates | None) -> list[str]:
+    """How often the detector erred on validation faces like this one, in sentences."""
+    if rates is None:
+        return ["How often the detector errs on faces like this one is not known: its file does not say."]
+    said = [
+        f"Among validation faces like this one ({plain(rates.faces)}), "
+        f"{_errors(rates.real_called_fake, rates.real, 'real', 'forged')}, and "
+        f"{_errors(rates.fake_called_real, rates.fake, 'forged', 'real')}.",
+        f"Shown a forged and a real one of these, the detector gave the forged one the higher score in "
+        f"{percent(rates.auc)} of cases (half would be a coin).",
+    ]
+    if min(rates.real, rates.fake) < _FEW_VIDEOS:
+        said.append("These are few videos: the rates are rough.")
+    return said
+
+
+def _errors(rate: float, videos: int, kind: str, called: str) -> str:
+    """`3 of 34 real videos were called forged (9%)`; of none, what so few cannot exclude (the rule of three)."""
+    of, wrong = counted(videos, f"{kind} video"), round(rate * videos)
+    if videos and not wrong:
+        return f"none of {of} was called {called} (a rate of up to {min(3 / videos, 1):.0%} would fit that)"
+    return f"{wrong:,} of {of} {'was' if wrong == 1 else 'were'} called {called} ({percent(rate)})"

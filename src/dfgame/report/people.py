@@ -1,0 +1,102 @@
+"""The faces of a report, each with its lane on the timeline and the moments of which there is something to see."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from dfgame.records import Evidence, FaceScore, FileVerdict, TrackScore, Verdict
+from dfgame.report.evidence_words import frame_verdict, map_words, stability_words
+from dfgame.report.stability import Chart, charts_of
+from dfgame.report.timeline import Lane, lane_of, length_of
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A frame's evidence, and what it says; `warns` is whether the words on the map are a warning."""
+
+    evidence: Evidence
+    charts: tuple[Chart, ...]
+    map_words: str
+    warns: bool
+    stability: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame of a face of which there is a thumbnail, evidence, or both."""
+
+    name: str
+    score: FaceScore
+    verdict: Verdict
+    thumbnail: bytes | None
+    explained: Explained | None
+
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        """(name in the page, bytes) of its pictures."""
+        if self.thumbnail is not None:
+            yield f"{self.name}-thumbnail", self.thumbnail
+        if self.explained:
+            for part in ("crop", "amplified", "heat"):
+                yield f"{self.name}-{part}", getattr(self.explained.evidence, part)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A face that was followed, and its moments by time."""
+
+    track: TrackScore
+    lane: Lane
+    moments: tuple[Moment, ...]
+
+    @property
+    def explained(self) -> list[Moment]:
+        """The moments with evidence."""
+        return [moment for moment in self.moments if moment.explained]
+
+
+def people_of(
+    said: FileVerdict,
+    evidence: Sequence[Evidence],
+    thumbnails: Mapping[tuple[int, int], bytes],
+    fake: float,
+    real: float,
+) -> list[Person]:
+    """The faces of a verdict in its order; `fake` and `real` are the thresholds.
+
+    Raises:
+        ValueError: evidence or a thumbnail is of a face's frame that the verdict does not hold just once, or a frame
+            has more than one evidence.
+    """
+    known = Counter((track.id, frame.frame) for track in said.tracks for frame in track.frames)
+    weighty = {(item.track, item.frame): _explained(item, fake, real) for item in evidence}
+    strangers = sorted(place for place in {*weighty, *thumbnails} if known[place] != 1)
+    if strangers:
+        raise ValueError(f"not one (face, frame) of the verdict each: {strangers}")
+    if len(weighty) < len(evidence):
+        raise ValueError("more than one evidence of a frame")
+    verdict_on = partial(frame_verdict, fake=fake, real=real)
+    length = length_of(said)
+
+    def person(track: TrackScore) -> Person:
+        pictured = frozenset(frame for owner, frame in (*weighty, *thumbnails) if owner == track.id)
+        moments = []
+        for frame in track.frames:
+            place = (track.id, frame.frame)
+            if frame.frame in pictured:
+                seen = thumbnails.get(place), weighty.get(place)
+                moments.append(Moment(moment_name(*place), frame, verdict_on(frame.p_fake), *seen))
+        return Person(track, lane_of(track, length, pictured, verdict_on), tuple(moments))
+
+    return [person(track) for track in said.tracks]
+
+
+def moment_name(track: int, frame: int) -> str:
+    """The anchor of a face's frame in the page."""
+    return f"moment-{track}-{frame}"
+
+
+def _explained(evidence: Evidence, fake: float, real: float) -> Explained:
+    words, warns = map_words(evidence.hot_change, evidence.random_change)
+    charts = tuple(charts_of(evidence, fake, real))
+    return Explained(evidence, charts, words, warns, tuple(stability_words(evidence, fake, real)))

@@ -1,0 +1,73 @@
+"""The report on a file: which faces and moments it shows and explains, their crops cut out once more, the page."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dfgame import __version__
+from dfgame.boxed import BoxedDetector
+from dfgame.faces.sample import spread
+from dfgame.files import versions
+from dfgame.inspection.again import Moment, crops_again
+from dfgame.media import RgbImage
+from dfgame.records import CropRule, FileVerdict, TrackScore
+
+Cutter = Callable[[Path, FileVerdict, Iterable[Moment], CropRule], dict[Moment, RgbImage]]
+"""Cuts crops out of a file again, as `crops_again` does."""
+
+EXPLAINED_FACES, EXPLAINED_MOMENTS = 3, 3
+"""The most suspicious faces, and the moments of each, whose scores are explained."""
+SHOWN_FACES, SHOWN_MOMENTS = 24, 12
+"""The most suspicious faces, and the moments of each spread over it, that are shown as small pictures."""
+_THUMBNAIL = 96
+_VERSIONS = ("torch", "timm", "numpy", "av", "opencv-python-headless", "yuface")
+
+
+def report_page(
+    said: FileVerdict, detector: BoxedDetector, command: str, place: Path | None = None, cut: Cutter = crops_again
+) -> str:
+    """The report on a file, as HTML.
+
+    Args:
+        said: the verdict on it.
+        detector: what gave the verdict.
+        command: what makes the report again, as typed into a shell.
+        place: where the file is, if not where the verdict says.
+        cut: cuts the crops out.
+    """
+    from dfgame.explain import Moment as Explained
+    from dfgame.explain import evidence, weightiest
+    from dfgame.report.inspection import InspectionContext, render_inspection
+
+    suspicious = sorted(said.tracks, key=lambda track: -track.p_fake)
+    weighty = [
+        (track.id, track.frames[place].frame)
+        for track in suspicious[:EXPLAINED_FACES]
+        for place in weightiest(track, EXPLAINED_MOMENTS)
+    ]
+    small = [moment for track in suspicious[:SHOWN_FACES] for moment in _spread(track)]
+    times = {(track.id, face.frame): face.time for track in said.tracks for face in track.frames}
+    crops = cut(place or Path(said.file), said, {*weighty, *small}, detector.facts.crop)
+    explained = [Explained(*moment, times[moment], crops[moment]) for moment in weighty if moment in crops]
+    thumbnails = {moment: _thumbnail(crop) for moment, crop in crops.items()}
+    facts = asdict(detector.facts)
+    about = {name: facts[name] for name in ("name", "version", "thresholds", "calibration", "made")}
+    context = InspectionContext(
+        detector=about | {"sha256": detector.sha256},
+        versions={"dfgame": __version__} | versions(_VERSIONS),
+        command=command,
+    )
+    return render_inspection(said, evidence(detector, explained), thumbnails, context)
+
+
+def _spread(track: TrackScore) -> list[Moment]:
+    return [(track.id, track.frames[place].frame) for place in spread(len(track.frames), SHOWN_MOMENTS)]
+
+
+def _thumbnail(crop: RgbImage) -> bytes:
+    small = cv2.resize(crop, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(small[:, :, ::-1]))
+    return encoded.tobytes()

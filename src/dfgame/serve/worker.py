@@ -1,0 +1,138 @@
+"""The thread that inspects one file after the other, with the one detector that is in memory."""
+
+import logging
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+
+from dfgame.config import to_flags
+from dfgame.files import write_text
+from dfgame.inspection.pipeline import inspect_files
+from dfgame.records import Failure, FileVerdict, UserError, verdict_json
+from dfgame.report.inspection_words import caveats, file_score_sentence, verdict_sentence
+from dfgame.reports import report_page
+from dfgame.serve.service import INSPECTED, Service
+from dfgame.serve.store import Job
+
+_PATIENCE = 20.0
+"""Seconds that the end waits for what cannot be interrupted."""
+_log = logging.getLogger(__name__)
+
+
+class EndedError(Exception):
+    """Somebody ended the job, or the server."""
+
+
+def sentences(said: FileVerdict, calibrated: bool) -> list[str]:
+    """What a page says of a file: the verdict, its score if the verdict rests on one, what to know beside it."""
+    scored = said.p_fake is not None and said.verdict != "inconclusive"
+    score = [file_score_sentence(said, calibrated)] if scored else []
+    return [verdict_sentence(said), *score, *caveats(said)]
+
+
+class Worker:
+    """Inspects what waits in a service's queue, the oldest first, until it is stopped."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._stopped, self._news = Event(), Event()
+        self._thread = Thread(target=self._work, name="worker", daemon=True)
+        service.queued = self._news.set
+
+    def start(self) -> None:
+        """Begin, with what waits already."""
+        self._news.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; a job that runs is put back to its place in the queue."""
+        self._stopped.set()
+        self._news.set()
+        self._thread.join(_PATIENCE)
+        running = [job.id for job in self._service.store.page(0, -1) if job.status == "running"]
+        for id in running:
+            self._service.store.requeue(id)
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            self._news.wait()
+            self._news.clear()
+            while not self._stopped.is_set() and (job := self._service.store.start_next()) is not None:
+                self._run_safely(job)
+
+    def _run_safely(self, job: Job) -> None:
+        try:
+            self._run(job)
+        except Exception:  # as of a full disk, where not even that can be noted
+            _log.exception("job %s", job.id)
+
+    def _run(self, job: Job) -> None:
+        service = self._service
+        try:
+            self._inspect(job)
+        except EndedError:
+            pass
+        except UserError as error:
+            service.store.fail(job.id, service.without_place(error.problem, job.id, job.name))
+        except Exception as error:
+            _log.exception("job %s", job.id)
+            service.store.fail(job.id, f"The program failed ({type(error).__name__}); its log says more.")
+        now = service.store.get(job.id)
+        if now is None:
+            service.remove_files(job.id)
+        elif now.status in ("running", "queued"):
+            service.store.requeue(job.id)
+        else:
+            service.let_go(job.id)
+            if now.status != "done":
+                service.report_of(job.id).unlink(missing_ok=True)
+
+    def _inspect(self, job: Job) -> None:
+        service = self._service
+        file = service.file_of(job.id)
+        if file is None:
+            raise UserError("The file is not there any more.")
+        watch = self._watch(job.id)
+        (said,) = inspect_files([file], service.detector, service.inspecting, shown=False, watch=watch)
+        if isinstance(said, Failure):
+            raise UserError(said.reason)
+        problem = said.error and service.without_place(said.error, job.id, job.name)
+        said = replace(said, file=job.name, error=problem)
+        with self._watched(watch):
+            write_text(service.report_of(job.id), self._report(said, file))
+        calibrated = bool(service.detector.facts.calibration)
+        service.store.finish(job.id, verdict_json(said), sentences(said, calibrated))
+
+    def _watch(self, id: str) -> Callable[[float], None]:
+        """Notes how far a job is, and ends it if it was ended elsewhere or takes too long."""
+        limit = self._service.settings.timeout
+        until = time.monotonic() + limit
+
+        def watch(share: float) -> None:
+            if self._stopped.is_set() or not self._service.store.advance(id, share * INSPECTED):
+                raise EndedError
+            if time.monotonic() > until:
+                raise UserError(f"The inspection took longer than the {limit:,.6g} seconds that are given to it here.")
+
+        return watch
+
+    @contextmanager
+    def _watched(self, watch: Callable[[float], None]) -> Iterator[None]:
+        """Watch what the detector does meanwhile, too: the evidence of a report is many passes."""
+        watch(1.0)
+        hook = self._service.detector.ensemble.members[0].register_forward_pre_hook(lambda *_: watch(1.0))
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _report(self, said: FileVerdict, file: Path) -> str:
+        service = self._service
+        name = f"./{said.file}" if said.file.startswith("-") else said.file
+        flags = to_flags(service.inspecting)
+        command = shlex.join(["dfgame", "inspect", name, *flags, "--report", "report.html"])
+        return report_page(said, service.detector, command, file, service.probe.crops(service.settings.timeout))

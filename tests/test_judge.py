@@ -1,0 +1,138 @@
+"""What scores amount to: which face decides, how sure a mean is, and when nothing is said."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from boxes import BRIGHTNESS, FACTS
+from dfgame.boxed import Calibration, Condition
+from dfgame.faces.sample import Sample
+from dfgame.inspection.intervals import mean_interval
+from dfgame.inspection.judge import ScoredFace, judged
+from dfgame.records import ErrorRates, Face, FileVerdict, Kind
+
+BOX = (10.0, 20.0, 70.0, 90.0)
+"""60 pixels wide."""
+
+
+def judge(tracks, looked_at=24, main=(), kind: Kind = "video", detector=BRIGHTNESS, detail=-1.0) -> FileVerdict:
+    """The verdict on made-up tracks with these raw scores."""
+    faces = {
+        number: [ScoredFace(frame, frame / 2, Face(BOX, (), 0.9), detail, raw) for frame, raw in enumerate(scores)]
+        for number, scores in enumerate(tracks)
+    }
+    sample = Sample("0" * 64, kind, None, looked_at, tuple(main), None)
+    return judged(Path("any"), sample, faces, detector, {"frames": looked_at})
+
+
+@pytest.mark.parametrize(
+    ("tracks", "main", "kind", "verdict", "p_fake"),
+    [
+        ([[0.9, 0.9], [0.2, 0.2, 0.2]], [1], "video", "real", 0.2),  # the more suspicious one is seen too briefly
+        ([[0.8] * 3, [0.2] * 9], [1], "video", "fake", 0.8),
+        ([[0.9], [0.8], [0.7], [0.1]], [0, 1, 2], "video", "inconclusive", 0.8),  # short shots of who knows whom
+        ([[0.5] * 3, [0.2] * 9], [1], "video", "inconclusive", 0.5),
+        ([[0.4], [0.6]], [1], "picture", "inconclusive", 0.6),
+        ([[0.9], [0.1]], [1], "picture", "fake", 0.9),
+        ([], [], "video", "no face", None),
+    ],
+)
+def test_which_face_decides(tracks, main, kind, verdict, p_fake):
+    said = judge(tracks, main=main, kind=kind)
+    assert (said.verdict, said.p_fake) == (verdict, p_fake and pytest.approx(p_fake))
+    for track, scores in zip(said.tracks, tracks, strict=True):
+        assert track.p_fake == pytest.approx(np.mean(scores)) and track.width == 60
+        assert [face.p_fake for face in track.frames] == pytest.approx(scores)
+        assert (track.first_time, track.last_time) == (0.0, (len(scores) - 1) / 2)
+        assert track.verdict != "inconclusive" or track.reasons
+
+
+def test_every_track_says_why_it_is_inconclusive():
+    short, middling, clear = judge([[0.9, 0.9], [0.5] * 4, [0.9] * 4]).tracks
+    assert short.verdict == "inconclusive" and "2 of the 24 frames" in short.reasons[0]
+    assert "0.50 lies between 0.25" in middling.reasons[0] and "0.75" in middling.reasons[0]
+    assert clear.verdict == "fake" and clear.reasons == ()
+
+
+def test_a_picture_has_no_interval_and_says_why():
+    said = judge([[0.9]], looked_at=1, kind="picture")
+    assert said.interval is None and said.tracks[0].interval is None
+    assert said.verdict == "fake" and "a single picture" in said.reasons[0]
+
+
+def test_the_mean_is_taken_before_the_calibration():
+    steep = replace(BRIGHTNESS, facts=replace(FACTS, calibration=Calibration(2.0, 0.0)))
+    said = judge([[0.1, 0.9, 0.8]], detector=steep)
+    # Raw mean 0.6: odds of 1.5, squared 2.25, a probability of 2.25 / 3.25. The mean of calibrated frames is 0.647.
+    assert said.p_fake == pytest.approx(2.25 / 3.25)
+    odds = [r / (1 - r) for r in mean_interval([0.1, 0.9, 0.8]) or ()]
+    assert said.interval == pytest.approx([one**2 / (1 + one**2) for one in odds])
+
+
+def condition(widths, details, auc):
+    rates = ErrorRates("faces of a kind", 40, 0.05, 80, 0.1, sum(auc) / 2)
+    return Condition(widths, details, rates, auc)
+
+
+def with_conditions(*conditions):
+    return replace(BRIGHTNESS, facts=replace(FACTS, conditions=conditions))
+
+
+def test_rates_of_faces_like_it_stand_beside_a_verdict():
+    good = condition((40.0, 80.0), (-2.0, None), (0.8, 0.9))
+    said = judge([[0.9] * 5], detector=with_conditions(good))
+    assert said.verdict == "fake" and said.tracks[0].rates == good.rates and said.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ([condition((40.0, 80.0), (-2.0, None), (0.749, 0.9))], "40 real and 80 fake validation videos"),
+        ([condition((61.0, 80.0), (-2.0, None), (0.9, 0.95))], "60 pixels wide, smaller than any face"),
+        ([condition((40.0, 80.0), (-0.9, None), (0.9, 0.95))], "more blurred or compressed"),
+        ([condition((40.0, 50.0), (-2.0, None), (0.9, 0.95))], "too few faces like it"),
+    ],
+)
+def test_faces_that_the_detector_cannot_tell_are_left_open(conditions, words):
+    said = judge([[0.9] * 5], detector=with_conditions(*conditions))
+    assert said.verdict == "inconclusive" and words in said.reasons[0]
+    assert said.p_fake == pytest.approx(0.9)
+
+
+def correlated(rng, series, frames, correlation, middle, spread):
+    """Scores of frames whose log-odds are a first-order autoregression, (series, frames), and their true mean."""
+    odds = np.empty((series, frames))
+    odds[:, 0] = rng.normal(size=series)
+    for frame in range(1, frames):
+        odds[:, frame] = correlation * odds[:, frame - 1] + np.sqrt(1 - correlation**2) * rng.normal(size=series)
+    truth = expit(middle + spread * rng.normal(size=200_000)).mean()
+    return expit(middle + spread * odds), truth
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize(("middle", "spread"), [(0.0, 1.0), (-2.0, 2.0), (3.0, 1.5)])
+def test_an_interval_holds_the_truth_about_as_often_as_it_says(correlation, middle, spread):
+    for frames in (12, 24, 60):
+        scores, truth = correlated(np.random.default_rng(frames), 1500, frames, correlation, middle, spread)
+        found = [mean_interval(row) for row in scores]
+        held = np.mean([one is not None and one[0] <= truth <= one[1] for one in found])
+        assert 0.88 <= held <= 0.995, (frames, held)
+
+
+def test_an_interval_grows_with_correlation_and_shrinks_with_frames():
+    def width(frames, correlation):
+        scores, _ = correlated(np.random.default_rng(0), 200, frames, correlation, 0.0, 1.0)
+        return np.median([high - low for low, high in (mean_interval(row) or (0, 0) for row in scores)])
+
+    assert width(24, 0.0) < width(24, 0.5) < width(24, 0.8)
+    assert width(96, 0.5) < width(24, 0.5) < width(12, 0.5)
+
+
+def test_intervals_of_few_or_equal_frames():
+    assert mean_interval([0.2, 0.3]) is None
+    assert mean_interval([0.4] * 6) == pytest.approx((0.4, 0.4))
+    low, high = mean_interval([0.0, 1.0, 0.0, 1.0]) or (0, 0)
+    assert 0 <= low < 0.5 < high <= 1

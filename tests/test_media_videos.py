@@ -1,0 +1,219 @@
+"""Videos of every kind: long, interlaced, deep, turned; what is read by seeking is what is read by decoding all."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import dfgame.media.videos as videos
+from dfgame.media import Frame, MediaError, count_frames, frame_times, kind_of, read_frames, read_image, write_video
+
+WIDTH, HEIGHT = 96, 64
+
+
+def image(number: int) -> np.ndarray:
+    """A picture that says its number: a bright bar that moves, on a shade that grows."""
+    frame = np.full((HEIGHT, WIDTH, 3), 40 + number % 50, np.uint8)
+    frame[:, (3 * number) % (WIDTH - 8) :][:, :8] = 220
+    return frame
+
+
+def encode(path: Path, count: int, codec: str = "libx264", ticks: list[int] | None = None, **given: str) -> Path:
+    """A video of `count` frames, 25 a second or at the given milliseconds."""
+    options = {key: value for key, value in given.items() if key not in ("pix_fmt", "flags")}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, given.get("pix_fmt", "yuv420p")
+        if ticks is not None:
+            stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(image(number), format="rgb24").reformat(format=stream.pix_fmt)
+            if ticks is not None:
+                frame.pts, frame.time_base = ticks[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def alike(found: list[Frame], expected: list[Frame]) -> bool:
+    pairs = zip(found, expected, strict=True)
+    return all(a.index == b.index and a.time == b.time and np.array_equal(a.image, b.image) for a, b in pairs)
+
+
+LONG = 300
+WANTED = [0, 1, 47, 48, 49, 50, 120, 121, 299]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", {"g": "48", "bf": "3"}),
+        ("open.mkv", "libx264", {"g": "48", "bf": "3", "x264-params": "open-gop=1:b-pyramid=normal"}),
+        ("a.ts", "libx264", {"g": "48", "bf": "2"}),
+        ("hevc.mp4", "libx265", {"x265-params": "keyint=48:bframes=4:open-gop=1:log-level=none:pools=1"}),
+        ("a.webm", "libvpx-vp9", {"g": "48", "deadline": "realtime", "cpu-used": "8", "threads": "1"}),
+        ("a.avi", "mjpeg", {"pix_fmt": "yuvj420p"}),
+        ("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}),
+    ],
+)
+def test_what_is_sought_is_what_decoding_all_gives(tmp_path, monkeypatch, name, codec, options):
+    path = encode(tmp_path / name, LONG, codec, **options)
+    everything = list(read_frames(path))
+    assert len(everything) == LONG == count_frames(path)
+    expected = [everything[number] for number in WANTED]
+    decoded = []
+    whole = videos._decoded
+    monkeypatch.setattr(videos, "_decoded", lambda *args: decoded.append(1) or whole(*args))
+    assert alike(list(read_frames(path, WANTED)), expected)
+    assert alike(list(read_frames(path, [*WANTED, 5000], threads=2)), expected)
+    assert frame_times(path) == pytest.approx([frame.time for frame in everything])
+    if name.endswith((".mp4", ".mkv", ".webm", ".avi")):
+        assert not decoded, "it was not sought"
+
+
+def test_seeking_decodes_little(tmp_path, monkeypatch):
+    """Three frames of 300, a key frame every 30: at most three groups are decoded."""
+    path = encode(tmp_path / "a.mp4", LONG, g="30", bf="2")
+    given = []
+    number_of = videos.seek_frames.__globals__["_number_of"]
+    monkeypatch.setitem(videos.seek_frames.__globals__, "_number_of", lambda *a: given.append(1) or number_of(*a))
+    assert [frame.index for frame in read_frames(path, [10, 150, 299])] == [10, 150, 299]
+    assert 0 < len(given) <= 3 * 30 + 1
+
+
+def test_a_seek_that_misleads_ends_in_decoding_all(tmp_path, monkeypatch):
+    path = encode(tmp_path / "a.mp4", LONG, g="30")
+    expected = [frame for frame in read_frames(path) if frame.index in (10, 150, 299)]
+    number_of, calls = videos.seek_frames.__globals__["_number_of"], []
+
+    def lost_at_last(frame, packets):
+        calls.append(1)
+        if len(calls) > 12:
+            raise videos.LostError
+        return number_of(frame, packets)
+
+    monkeypatch.setitem(videos.seek_frames.__globals__, "_number_of", lost_at_last)
+    assert alike(list(read_frames(path, [10, 150, 299])), expected)
+    assert len(calls) == 13
+
+
+def test_uneven_times_are_sought_too(tmp_path):
+    ticks = np.cumsum(np.random.default_rng(0).integers(5, 90, LONG)).tolist()
+    path = encode(tmp_path / "uneven.mkv", LONG, ticks=ticks, bf="2", g="40")
+    found = list(read_frames(path, WANTED))
+    assert [frame.time for frame in found] == pytest.approx([ticks[number] / 1000 for number in WANTED], abs=1e-3)
+    for frame in found:
+        assert np.abs(frame.image.astype(int) - image(frame.index)).mean() < 6
+
+
+def interlaced(path: Path, count: int, codec: str, **options: str) -> Path:
+    """A bar moving 6 pixels a field: even rows are half a frame older than odd ones."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(count):
+            frame = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
+            for field in (0, 1):
+                left = 6 * (2 * number + field) % 80
+                frame[field::2, left : left + 12] = 200
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def combs(frame: np.ndarray) -> float:
+    """How much rows differ from the mean of their neighbours."""
+    grey = frame.astype(float).mean(axis=2)
+    return float(np.abs(grey[1:-1] - (grey[:-2] + grey[2:]) / 2).mean())
+
+
+INTERLACED = [
+    ("tff.mp4", "libx264", {"x264-params": "tff=1", "g": "25", "crf": "10"}),
+    ("field.mpg", "mpeg2video", {"flags": "+ildct+ilme", "top": "1", "qmin": "1", "qmax": "2"}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), INTERLACED)
+def test_interlaced_frames_lose_their_combs(tmp_path, name, codec, options):
+    path = interlaced(tmp_path / name, 12, codec, **options)
+    with av.open(str(path)) as container:
+        raw = list(container.decode(video=0))
+    assert all(frame.interlaced_frame for frame in raw)
+    found = list(read_frames(path))
+    assert [frame.index for frame in found] == list(range(12))
+    assert [frame.time for frame in found] == pytest.approx([float(frame.time) for frame in raw])
+    before = np.mean([combs(frame.to_ndarray(format="rgb24")) for frame in raw])
+    assert np.mean([combs(frame.image) for frame in found]) < before / 4
+
+
+def test_interlaced_frames_are_the_same_however_they_are_read(tmp_path):
+    path = interlaced(tmp_path / "long.mp4", LONG, "libx264", **INTERLACED[0][2])
+    everything = list(read_frames(path))
+    assert alike(list(read_frames(path, WANTED)), [everything[number] for number in WANTED])
+    some = list(range(0, LONG, 3))
+    assert alike(list(read_frames(path, some)), [everything[number] for number in some])
+
+
+def test_the_last_interlaced_frame_of_a_broken_file_is_not_lost(tmp_path):
+    path = interlaced(tmp_path / "cut.mpg", 40, "mpeg2video", **INTERLACED[1][2])
+    short = path.with_name("short.mpg")
+    short.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with av.open(str(short)) as container:
+        raw = sum(1 for _ in container.decode(video=0))
+    assert len(list(read_frames(short))) == raw > 5
+
+
+@pytest.mark.parametrize(("codec", "pixels"), [("libx264", "yuv420p10le"), ("libx265", "yuv422p10le")])
+def test_ten_bits_are_read_as_eight(tmp_path, codec, pixels):
+    path = encode(tmp_path / "deep.mkv", 5, codec, pix_fmt=pixels, crf="5")
+    for frame in read_frames(path):
+        assert np.abs(frame.image.astype(int) - image(frame.index)).mean() < 4
+
+
+def test_content_decides_not_the_name(tmp_path):
+    film, photograph = tmp_path / "film.jpg", tmp_path / "photograph.mp4"
+    write_video(tmp_path / "a.mp4", [image(number) for number in range(6)], fps=25, crf=20)
+    (tmp_path / "a.mp4").rename(film)
+    av.VideoFrame.from_ndarray(image(3), format="rgb24").to_image().save(photograph, format="JPEG", quality=95)
+    assert kind_of(film) == "video" and kind_of(photograph) == "picture"
+    assert count_frames(film) == 6 and count_frames(photograph) == 1
+    assert [frame.index for frame in read_frames(film)] == list(range(6))
+    assert np.abs(read_image(photograph).astype(int) - image(3)).mean() < 4
+    with pytest.raises(MediaError, match="not a picture"):
+        read_image(film)
+
+
+@pytest.mark.parametrize("name", ["c:lip.mp4", "http:x.mp4", "-rf", "concat:a|b.mp4", "a\nb.mp4", "<img src=x>.mp4"])
+def test_a_name_is_only_a_name(tmp_path, name):
+    path = tmp_path / name
+    write_video(tmp_path / "a.mp4", [image(number) for number in range(4)], fps=25, crf=20)
+    (tmp_path / "a.mp4").rename(path)
+    assert kind_of(path) == "video" and len(list(read_frames(path))) == 4
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(MediaError) as error:
+        kind_of(path)
+    assert "\n" not in error.value.problem
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    path = Path(str(tmp_path), b"\xff\xfe.mp4".decode("utf-8", "surrogateescape"))
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(MediaError, match=r"\\xff\\xfe\.mp4: not a video") as error:
+        count_frames(path)
+    error.value.problem.encode("utf-8")
+
+
+def test_sound_alone_is_no_video_even_with_a_cover(tmp_path):
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(MediaError, match="no video stream"):
+        kind_of(path)

@@ -1,0 +1,104 @@
+"""Error rates by condition: counted by hand, cut where there are enough videos, measured on shrunk faces."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from conftest import orl_face
+from dfgame.boxed import Calibration, Thresholds
+from dfgame.calibrate.rates import conditions
+from dfgame.calibrate.views import View, band_of, scored_views, shrunk
+from dfgame.faces.video import write_png
+from dfgame.records import CropRule
+
+SAME = Calibration(slope=1.0, intercept=0.0)
+LIMITS = Thresholds(fake=0.7, real=0.3)
+
+
+def made_up(videos, seed=0, details=None, width=60.0):
+    """As many real as fake videos of one crop each, of ten people, and what is known of them."""
+    rng = np.random.default_rng(seed)
+    names = [f"{number:03d}" for number in range(videos)]
+    labels = {name: number % 2 for number, name in enumerate(names)}
+    raw = np.clip(np.array([0.3 + 0.4 * labels[name] for name in names]) + rng.normal(0, 0.2, videos), 0.01, 0.99)
+    details = rng.uniform(-3, -1, videos) if details is None else details
+    groups = {name: number // 2 % 10 for number, name in enumerate(names)}
+    return View(names, raw, np.full(videos, width), details), labels, groups
+
+
+def test_rates_are_those_counted_by_hand():
+    view, labels, groups = made_up(60)
+    (found,) = conditions([view], labels, groups, SAME, LIMITS)
+    truth = np.array([labels[name] for name in view.videos])
+    real, fake = view.raw[truth == 0], view.raw[truth == 1]
+    assert (found.rates.real, found.rates.fake) == (30, 30)
+    assert found.rates.real_called_fake == pytest.approx((real >= 0.7).mean())
+    assert found.rates.fake_called_real == pytest.approx((fake <= 0.3).mean())
+    assert found.rates.auc == pytest.approx(roc_auc_score(truth, view.raw))
+    assert found.auc[0] < found.rates.auc < found.auc[1]
+    assert found.widths == (52.0, 80.0) and found.details[1] is None
+    assert found.rates.faces == "52 to 80 pixels wide, any amount of detail"
+
+
+def test_a_band_is_cut_as_often_as_its_videos_bear():
+    for videos, parts in ((30, 0), (60, 1), (100, 2), (200, 3)):
+        view, labels, groups = made_up(videos, details=np.linspace(-3, -1, videos))
+        found = conditions([view], labels, groups, SAME, LIMITS)
+        assert len(found) == parts
+        assert sum(one.rates.real + one.rates.fake for one in found) == (videos if parts else 0)
+        for before, after in pairwise(found):
+            assert before.details[1] == after.details[0]
+        if parts:
+            assert found[0].details[0] == -3.0 and found[-1].details[1] is None
+
+
+def test_a_condition_needs_both_kinds_and_more_than_one_person():
+    view, labels, groups = made_up(100)
+    assert not conditions([view], dict.fromkeys(labels, 0), groups, SAME, LIMITS)
+    assert not conditions([view], labels, dict.fromkeys(groups, 7), SAME, LIMITS)
+
+
+def test_faces_of_other_widths_are_other_conditions():
+    small, labels, groups = made_up(60, width=40.0)
+    large, *_ = made_up(60, seed=1, width=200.0)
+    tiny, *_ = made_up(60, seed=2, width=20.0)
+    found = conditions([small, large, tiny], labels, groups, SAME, LIMITS)
+    assert [one.widths for one in found] == [(32.0, 52.0), (120.0, None)]
+    assert found[1].rates.faces.startswith("120 pixels wide or more")
+
+
+def test_bands_have_no_gaps():
+    assert [band_of(width) for width in (31.9, 32, 51.9, 52, 80, 119.9, 120, 5000)] == [-1, 0, 0, 1, 2, 2, 3, 3]
+
+
+def test_a_shrunk_crop_is_that_of_a_small_face():
+    crop = np.asarray(cv2.resize(orl_face(1, scale=3), (256, 256)), np.uint8)
+    small = cv2.resize(crop, (52, 52), interpolation=cv2.INTER_AREA)
+    assert (shrunk(crop, 52.0) == cv2.resize(small, (256, 256), interpolation=cv2.INTER_CUBIC)).all()
+    assert (shrunk(crop, 300.0) == crop).all()
+
+
+def test_videos_are_seen_as_they_are_and_in_every_narrower_band(tmp_path):
+    rows = []
+    for video, width in (("wide", 150.0), ("narrow", 70.0)):
+        for frame in range(12):
+            path = f"{video}_{frame}.png"
+            face = cv2.resize(orl_face(1 + frame, scale=3), (128, 128))
+            write_png(tmp_path / path, np.asarray(face, np.uint8))
+            place = {"left": 10.0, "top": 10.0, "right": 10.0 + width, "bottom": 10.0 + width}
+            rows.append({"path": path, "video": video, "frame": frame} | place)
+    rule = CropRule(margin=1.3, alignment="none", size=128, min_score=0.6)
+
+    def brightness(images):
+        return images.mean(dim=(1, 2, 3))
+
+    plain, *smaller = scored_views(brightness, pa.Table.from_pylist(rows), tmp_path, rule, 64, 5, 0)
+    assert plain.videos == [row["video"] for row in rows] and len(plain.raw) == len(plain.detail) == 24
+    assert [sorted(set(view.videos)) for view in smaller] == [["narrow", "wide"], ["wide"], ["wide"]]
+    assert [view.videos.count("wide") for view in smaller] == [8, 8, 8]
+    assert [sorted(set(view.width.round(6).tolist())) for view in smaller] == [[40.0], [64.0], [96.0]]
+    assert smaller[-1].raw == pytest.approx(plain.raw[[0, 2, 3, 5, 6, 8, 9, 11]], abs=0.02)

@@ -1,0 +1,84 @@
+"""Reports that are checked against their files: what holds, and everything that may differ."""
+
+from dataclasses import replace
+
+import pytest
+
+from boxes import FACTS, trained_a_little
+from conftest import moving
+from dfgame.boxed import save_box
+from dfgame.cli import main
+from dfgame.media import write_video
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a clip, a box, and the report that the one got with the other."""
+    folder = tmp_path_factory.mktemp("verify")
+    write_video(folder / "clip.mp4", moving(1, frames=12), fps=25, crf=18)
+    save_box(folder / "tiny.safetensors", FACTS, [trained_a_little(0)])
+    save_box(folder / "other.safetensors", replace(FACTS, version="4"), [trained_a_little(0)])
+    assert reported(folder, folder / "report.html") == 0
+    return folder
+
+
+def reported(folder, page) -> int:
+    options = ["--detector", str(folder / "tiny.safetensors"), "--frames", "5", "--threshold", "0.6"]
+    return run("inspect", str(folder / "clip.mp4"), *options, "--report", str(page))
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0)
+
+
+def verified(folder, file="clip.mp4", report="report.html", box="tiny.safetensors") -> int:
+    return run("inspect", "--verify", str(folder / report), str(folder / file), "--detector", str(folder / box))
+
+
+def test_a_report_holds_for_its_file(made, capsys):
+    assert verified(made) == 0
+    said = capsys.readouterr().out
+    assert "DIFFERS" not in said and "5 frames, at most" in said
+
+
+def test_another_file_is_told(made, capsys):
+    write_video(made / "later.mp4", moving(2, frames=12), fps=25, crf=18)
+    assert verified(made, file="later.mp4") == 1
+    said = capsys.readouterr().out
+    assert "DIFFERS  the file" in said and "DIFFERS  the scores: not compared" in said
+
+
+def test_another_detector_is_told(made, capsys):
+    assert verified(made, box="other.safetensors") == 1
+    assert "name the report's own with --detector" in capsys.readouterr().out
+
+
+def test_scores_that_were_made_up_are_told(made, monkeypatch, capsys):
+    from dfgame.cli import verify
+    from dfgame.report.inspection_data import read_report
+
+    data = read_report(made / "report.html")
+    data["verdict"]["tracks"][0]["frames"][0]["p_fake"] += 0.02
+    monkeypatch.setattr(verify, "read_report", lambda path: data)
+    assert verified(made) == 1
+    assert "DIFFERS  the scores: 5 frames, at most 0.02 apart" in capsys.readouterr().out
+
+
+def test_a_changed_page_is_one_line(made, capsys):
+    page = (made / "report.html").read_text()
+    (made / "changed.html").write_text(page.replace("</h1>", " Not at all.</h1>", 1))
+    assert verified(made, report="changed.html") == 2
+    assert "changed" in capsys.readouterr().err
+
+
+def test_one_file_at_a_time(made, capsys):
+    assert run("inspect", "--verify", str(made / "report.html"), "a.mp4", "b.mp4") == 2
+    assert "on one file" in capsys.readouterr().err
+
+
+def test_the_same_report_is_made_again_byte_for_byte(made):
+    (made / "again").mkdir()
+    assert reported(made, made / "again" / "report.html") == 0
+    assert (made / "again" / "report.html").read_bytes() == (made / "report.html").read_bytes()
