@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import av
 import numpy as np
@@ -66,7 +65,8 @@ def _video(form: str, codec: str, options: dict[str, str], pixels: str = "yuv420
         path = Path(folder) / "video"
         with av.open(str(path), "w", format=form, options=options | {"fflags": "+bitexact"}) as container:
             container.metadata["title"] = HTML
-            stream: Any = container.add_stream(codec, rate=25, options={"threads": "1", "g": "5"})
+            stream = container.add_stream(codec, rate=25, options={"threads": "1", "g": "5"})
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = 96, 80, pixels
             for number in range(12):
                 container.mux(stream.encode(av.VideoFrame.from_image(_photograph(4 * number))))

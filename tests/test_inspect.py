@@ -180,7 +180,7 @@ def test_wrong_use_is_told(box, capsys):
 
 def test_a_failure_has_no_verdict(tmp_path):
     (said,) = inspect_files([tmp_path], BRIGHTNESS, InspectConfig())
-    assert said == Failure(str(tmp_path), "not a file")
+    assert said == Failure(str(tmp_path), "a folder, not a video and not a picture")
     assert list(inspect_files([], BRIGHTNESS, InspectConfig())) == []
     assert not list(Path(tmp_path).iterdir())
 
@@ -362,7 +362,8 @@ def test_python(folder, box):
     with pytest.raises(UserError, match="not a video"):
         dfgame.inspect(folder / "a.mp4", detector)
     many = list(dfgame.inspect_many([folder / "a.mp4", folder / "d.PNG"], detector))
-    assert [type(one) for one in many] == [Failure, FileVerdict]
+    assert isinstance(many[0], Failure) and isinstance(many[1], FileVerdict) and len(many) == 2
+    assert said._repr_html_().startswith("<div")
 
 
 def test_a_script_without_a_main_guard_may_inspect(folder, box, tmp_path):

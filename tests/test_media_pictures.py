@@ -144,7 +144,7 @@ DELAYS = (40, 200, 120)
 def test_a_picture_that_moves_is_a_video_with_the_times_of_its_frames(tmp_path, suffix):
     path = tmp_path / f"moves.{suffix}"
     frames = [Image.fromarray(picture(shift)) for shift in (0, 30, 60)]
-    options: dict[str, Any] = {"lossless": True} if suffix == "webp" else {"quality": 95} if suffix == "avif" else {}
+    options: dict[str, Any] = {"webp": {"lossless": True}, "avif": {"quality": 95}}.get(suffix, {})
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=DELAYS, loop=0, **options)
     assert kind_of(path) == "video" and count_frames(path) == 3
     found = list(read_frames(path))

@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -25,7 +24,8 @@ def encode(path: Path, count: int, codec: str = "libx264", ticks: list[int] | No
     """A video of `count` frames, 25 a second or at the given milliseconds."""
     options = {key: value for key, value in given.items() if key not in ("pix_fmt", "flags")}
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=25, options=options)
+        stream = container.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, given.get("pix_fmt", "yuv420p")
         if ticks is not None:
             stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
@@ -112,7 +112,8 @@ def test_uneven_times_are_sought_too(tmp_path):
 def interlaced(path: Path, count: int, codec: str, **options: str) -> Path:
     """A bar moving 6 pixels a field: even rows are half a frame older than odd ones."""
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=25, options=options)
+        stream = container.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for number in range(count):
             frame = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
@@ -209,7 +210,7 @@ def test_a_name_that_is_no_utf8(tmp_path):
 def test_sound_alone_is_no_video_even_with_a_cover(tmp_path):
     path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("aac", rate=8000)
+        stream = container.add_stream("aac", rate=8000)
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         sound.rate = 8000
         container.mux(stream.encode(sound))

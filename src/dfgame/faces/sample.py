@@ -62,11 +62,6 @@ class Sample:
     problem: MediaError | None
 
 
-def described(path: Path) -> tuple[Kind, MediaFacts]:
-    """Whether a file is a picture or a video, and what its bytes say of it."""
-    return kind_of(path), media_facts(path)
-
-
 def sample_faces(
     job: SampleJob, take: Callable[[SeenFace], None], looked: Callable[[int, int], None] = lambda _, __: None
 ) -> Sample:
@@ -81,9 +76,8 @@ def sample_faces(
         MediaError: nothing of it can be read.
         UserError: there is no face detector.
     """
-    if not job.file.is_file():
-        raise MediaError(f"{job.file}: {'not a file' if job.file.exists() else 'no such file'}")
-    content, (kind, facts) = sha256(job.file), described(job.file)
+    kind, facts = kind_of(job.file), media_facts(job.file)  # which open nothing that could make the hash wait
+    content = sha256(job.file)
     numbers = chosen_frames(job, kind)
     cut_out = cutter(job.rule.alignment, job.rule.margin, job.rule.size)
 

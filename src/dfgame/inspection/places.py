@@ -1,6 +1,7 @@
 """Which files are meant: names, folders, patterns that no shell expanded, and lists of them on standard input."""
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -28,25 +29,27 @@ def named_files(places: Iterable[Path | str], lists: BinaryIO | None = None, nul
         if str(place) == LIST:
             if lists is None:
                 raise UserError("-: there is no standard input to read a list of files from", "name the files")
-            found += files_below([Path(name) for name in _listed(lists.read(), null)])
+            found += files_below([Path(name) for name in _listed(lists.read(), null)], listed=True)
         else:
             found += files_below(_matching(Path(place)))
     return list(dict.fromkeys(found))
 
 
-def files_below(places: Sequence[Path]) -> list[Path]:
+def files_below(places: Sequence[Path], listed: bool = False) -> list[Path]:
     """The files that are named, and all pictures and videos below the folders that are named.
 
     Raises:
-        UserError: a folder holds none.
+        UserError: a folder holds none. If it is one of a list, it stands for itself, and fails like a bad file.
     """
     found: list[Path] = []
     for place in places:
         inside = [place]
-        if place.is_dir():
+        if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             known = PICTURE_SUFFIXES | VIDEO_SUFFIXES
             files = (path for path in place.rglob("*") if path.suffix.lower() in known and path.is_file())
             inside = sorted(path for path in files if not path.name.startswith("."))
+            if not inside and listed:
+                inside = [place]
             if not inside:
                 raise UserError(f"{place}: no picture or video below", "name a folder that has some")
         found += inside
@@ -55,7 +58,7 @@ def files_below(places: Sequence[Path]) -> list[Path]:
 
 def _matching(place: Path) -> list[Path]:
     """What a pattern stands for; a name that exists is no pattern."""
-    if place.exists() or not glob.has_magic(str(place)):
+    if os.path.exists(place) or not glob.has_magic(str(place)):  # noqa: PTH110
         return [place]
     found = sorted(Path(name) for name in glob.glob(str(place), recursive=True))  # noqa: PTH207
     if not found:

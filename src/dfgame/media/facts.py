@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -87,7 +88,8 @@ def _orientation(picture: Image.Image) -> int:
 def _pixel_format(picture: Image.Image) -> str:
     """Pillow's mode, or the file's where it holds more than 8 bits that the mode does not show."""
     with suppress(AttributeError, IndexError, TypeError):
-        details = getattr(picture, "tile")[0].args  # noqa: B009 - only what was opened from a file has it
+        tiles: list[Any] = getattr(picture, "tile", [])
+        details = tiles[0].args
         raw = details if isinstance(details, str) else details[0]
         if isinstance(raw, str) and ";16" in raw:
             return raw

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dfgame import __version__
 from dfgame.report.inspection_words import VERDICT_WORDS
-from dfgame.report.words import counted
+from dfgame.report.language import counted
 from dfgame.serve.guard import COOKIE, REPORT_POLICY, Keys
 from dfgame.serve.problems import RequestError
 from dfgame.serve.service import INSPECTED, Service

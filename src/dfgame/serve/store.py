@@ -192,6 +192,6 @@ class Store:
         with self._open() as connection:
             rows = connection.execute(f"SELECT {columns} FROM jobs {rest}", values).fetchall()
         for row in rows:
-            values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-            result, words = values.pop("result"), tuple(json.loads(values.pop("words")))
-            yield Job(**values, result=json.loads(result) if result else None, words=words)
+            named: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+            result, words = named.pop("result"), tuple(json.loads(named.pop("words")))
+            yield Job(**named, result=json.loads(result) if result else None, words=words)
