@@ -175,7 +175,7 @@ def _moment(seconds: float) -> str:
 
 def _megabytes(size: float) -> str:
     number, unit = (size / 1e6, "MB") if size >= 1e5 else (size / 1e3, "kB")
-    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.2g} {unit}"
+    return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
 
 
 def _hours(hours: float) -> str:
