@@ -29,7 +29,7 @@ def mean_interval(scores: ArrayLike) -> Interval | None:
     mean. The ends are the mean scores of the frames with the log-odds of all shifted as far as that.
 
     In simulations of skewed scores whose neighbours correlate by 0 to 0.7 it held the truth in 89% to 99% of cases
-    (of 3 to 7 frames in 87% to all); at 0.9, as of frames that follow each other at once, in 75% to 90%. It says
+    (of 3 to 7 frames in 87% to all); at 0.9, as of frames that follow each other at once, in 67% to 88%. It says
     nothing of how wrong the detector is on such a face: that is what error rates are for.
 
     Args:
