@@ -1,9 +1,11 @@
 """The players against each other: who is frozen when, who gets stronger, what each loss is."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from dfgame.adversaries import (
     GeneratorAdversary,
@@ -15,6 +17,7 @@ from dfgame.adversaries import (
 )
 from dfgame.augment import diff_augment
 from dfgame.blur import pixelwise_gaussian_blur, sigma
+from dfgame.checkpoint import new_detector
 from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, TrainConfig
 from dfgame.game import play_round
 from dfgame.models import Detector
@@ -94,6 +97,15 @@ def test_frozen_restores_even_after_an_error(detector):
         assert not detector.training and not any(p.requires_grad for p in detector.parameters())
         raise RuntimeError
     assert detector.training and all(p.requires_grad for p in detector.parameters())
+
+
+def test_a_frozen_detector_works_without_batch_norms():
+    detector = new_detector(DetectorConfig(pretrained=False)).train()
+    norms: list[Any] = [module for module in detector.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms and not any("forward" in vars(norm) for norm in norms)
+    with frozen(detector):
+        assert all(norm.forward.func.__name__ == "_activated" for norm in norms)
+    assert not any("forward" in vars(norm) for norm in norms)
 
 
 def test_generators_learn_to_raise_the_detectors_loss(detector, batch):

@@ -1,5 +1,8 @@
 """How much memory a round takes: counted without taking it, against what it does take."""
 
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -50,3 +53,38 @@ def test_the_parts_are_the_fewest_that_fit():
 
 def test_there_is_memory():
     assert free_bytes(torch.device("cpu")) > 2**20
+
+
+HEAP = """
+import torch
+from dfgame.memory import keep_freed_memory
+
+def heap():
+    found, inside = [], False
+    for line in open("/proc/self/smaps"):
+        if "-" in line.split()[0]:
+            inside = line.rstrip().endswith("[heap]")
+            start, end = (int(part, 16) for part in line.split()[0].split("-")) if inside else (0, 0)
+        elif inside and line.startswith("Rss:"):
+            resident = int(line.split()[1])
+        elif inside and line.startswith("VmFlags:"):
+            found.append((start, end, resident, "hg" in line.split()))
+    return found
+
+assert keep_freed_memory()
+tensor = torch.ones(2**26)
+place = tensor.data_ptr()
+large = [area for area in heap() if area[0] <= place + 2**27 < area[1]]
+before = sum(area[2] for area in heap())
+del tensor
+after = sum(area[2] for area in heap())
+print(bool(large and large[0][3]), before > 2**18 and before - after < 2**10)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own account of a process")
+def test_freed_memory_stays_in_large_pages():
+    if "glibc" not in platform.libc_ver()[0]:
+        pytest.skip("another C library")
+    said = subprocess.run([sys.executable, "-c", HEAP], check=True, capture_output=True, text=True).stdout
+    assert said.split() == ["True", "True"], "it is in large pages, which stay when it is freed"

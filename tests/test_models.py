@@ -110,8 +110,11 @@ def test_padding_without_a_copy_changes_neither_the_features_nor_their_gradients
         torch.testing.assert_close(own, theirs, rtol=1e-3, atol=1e-5 * theirs.abs().max().item())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "tf_mixnet_s", "mobilenetv3_large_100"])
-def test_what_pads_otherwise_works_as_timm_has_it(name):
+PADDINGS = ["tf_efficientnet_lite0", "resnet18", "efficientnet_b0", "tf_mixnet_s", "mobilenetv3_large_100"]
+
+
+@pytest.mark.parametrize("name", PADDINGS)
+def test_however_it_pads_a_detector_says_what_timms_network_does(name):
     detector = Detector(DetectorConfig(backbone=name, pretrained=False)).eval()
     plain = timm.create_model(name, num_classes=0, global_pool="").eval()
     plain.load_state_dict(detector.backbone.state_dict())
