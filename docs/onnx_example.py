@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
+if len(sys.argv) != 7:
+    sys.exit(__doc__)
 detector, picture, *box = sys.argv[1:]
 session = onnxruntime.InferenceSession(detector, providers=["CPUExecutionProvider"])
 facts = json.loads(session.get_modelmeta().custom_metadata_map["dfgame"])

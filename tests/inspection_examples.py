@@ -1,7 +1,5 @@
 """A made-up inspection: faces from the ORL set, evidence and verdicts of every kind."""
 
-from html.parser import HTMLParser
-
 import cv2
 
 from conftest import orl_face
@@ -95,35 +93,3 @@ CASES = {
     "broken off": (verdict("real", track(1, "real", [0.1, 0.1]), error="the file ends in the middle"), [], {}),
     "crowd": (verdict("real", *(track(number, "real", [0.1] * 5) for number in range(20))), [], {}),
 }
-
-
-class Page(HTMLParser):
-    """Checks that tags are closed in order, and collects tags and prose: no style, tables, drawings, data."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(text)
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"style", "pre", "code", "dl", "svg"} & set(self.open):
-            self.text += data
-
-    def all(self, name):
-        return [attributes for tag, attributes in self.tags if tag == name]

@@ -10,16 +10,14 @@ from threading import Thread
 from typing import Any
 
 import httpx
-import torch
 import uvicorn
 
+from boxes import FACTS, trained_a_little
 from conftest import frame_of, moving, orl_face
-from dfgame.boxed import BoxedDetector, Calibration, Facts, Thresholds, load_detector, save_box
-from dfgame.checkpoint import new_detector
-from dfgame.config import DetectorConfig, InspectConfig, ServeConfig
+from dfgame.boxed import BoxedDetector, load_detector, save_box
+from dfgame.config import InspectConfig, ServeConfig
 from dfgame.faces.video import write_png
 from dfgame.media import write_video
-from dfgame.records import CropRule
 from dfgame.serve.app import make_app
 from dfgame.serve.run import server_of
 from dfgame.serve.service import Service
@@ -31,22 +29,7 @@ KEY = "correct-horse-battery-staple"
 
 def tiny_detector(folder: Path) -> BoxedDetector:
     """A detector that says something, though nothing of worth."""
-    config = DetectorConfig(backbone="test_efficientnet", pretrained=False)
-    facts = Facts(
-        name="tiny",
-        version="3",
-        detector=config,
-        image_size=64,
-        crop=CropRule(margin=1.3, alignment="none", size=64, min_score=0.6),
-        calibration=Calibration(slope=1.0, intercept=0.0),
-        thresholds=Thresholds(fake=0.75, real=0.25),
-        made={},
-    )
-    torch.manual_seed(0)
-    detector = new_detector(config)
-    with torch.no_grad():
-        detector.train()(torch.rand(8, 3, 64, 64))
-    save_box(folder / "tiny.safetensors", facts, [detector.eval()])
+    save_box(folder / "tiny.safetensors", FACTS, [trained_a_little(0)])
     return load_detector(folder / "tiny.safetensors", "cpu")
 
 

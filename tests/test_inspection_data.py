@@ -11,7 +11,8 @@ import pytest
 from dfgame.records import UserError, verdict_json
 from dfgame.report.inspection import InspectionContext, render_inspection
 from dfgame.report.inspection_data import UNSEALED, read_report, text_hash
-from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, RATES, Page, example, png
+from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, RATES, example, png
+from pages import Page
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;\u202egnp.exe\x1b[2J\x00\udc80\u2066\r\n</pre>"
 
@@ -42,7 +43,7 @@ def test_what_a_file_says_is_only_ever_text(tmp_path):
     assert len(parsed.all("img")) == len(found) * 4 + 1
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     assert not re.findall("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
-    assert r"<script>alert(1)</script>" in parsed.text and r"\u202egnp.exe\x1b[2J\x00\udc80" in parsed.text
+    assert r"<script>alert(1)</script>" in parsed.prose and r"\u202egnp.exe\x1b[2J\x00\udc80" in parsed.prose
     assert len(text) < len(render_inspection(*example(), ABOUT)) + 300 * len(EVIL) + 2 * len(json.dumps(EVIL)) * 520
     path = tmp_path / "report.html"
     path.write_text(text, encoding="utf-8")

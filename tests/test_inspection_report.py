@@ -12,7 +12,8 @@ import pytest
 
 from dfgame.report.inspection import InspectionContext, render_inspection
 from dfgame.report.timeline import HEIGHT, MARGIN
-from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, Page, example, jpeg, track, verdict
+from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, example, jpeg, track, verdict
+from pages import Page
 
 
 @pytest.fixture(params=CASES)
@@ -47,9 +48,9 @@ def test_it_can_be_used_without_sight_mouse_or_colour(page):
 
 
 def test_prose_has_no_more_digits_than_the_evidence_bears(page):
-    assert "probability of fake" not in page.text.lower()
-    assert re.findall(r"\d\.\d{2,}", page.text) == []
-    assert re.findall(r"\b(?:0|100)%", page.text) == []
+    assert "probability of fake" not in page.prose.lower()
+    assert re.findall(r"\d\.\d{2,}", page.prose) == []
+    assert re.findall(r"\b(?:0|100)%", page.prose) == []
 
 
 def turned_round(values):
@@ -75,7 +76,7 @@ def test_the_order_of_a_report():
 
 
 def test_each_person_has_verdict_likelihood_interval_reasons_and_rates():
-    text = Page(render_inspection(*example(), ABOUT)).text
+    text = Page(render_inspection(*example(), ABOUT)).prose
     assert "70%, about 2 in 3 (95% interval 60% to 90%)" in text
     assert text.count("3 of 34 real videos were called forged (9%)") == 2
     assert "How often the detector errs on faces like this one is not known" in text
@@ -86,7 +87,7 @@ def test_each_person_has_verdict_likelihood_interval_reasons_and_rates():
 
 def test_a_score_that_was_not_calibrated_is_not_called_a_percentage_of_forgeries():
     about = replace(ABOUT, detector=DETECTOR | {"calibration": None})
-    text = Page(render_inspection(*example(), about)).text
+    text = Page(render_inspection(*example(), about)).prose
     assert "not calibrated" in text
     assert "in 3 (95%" not in text and "If half of all videos" not in text and "How likely it is forged" not in text
 

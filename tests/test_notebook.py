@@ -1,38 +1,10 @@
 """What a notebook shows of a verdict."""
 
-from html.parser import HTMLParser
-from typing import Any
-
 import pytest
 
 from dfgame.records import FaceScore, FileVerdict, Model, TrackScore
 from dfgame.report.notebook import MOST_FACES, ShownVerdict, verdict_html
-
-VOID = {"br", "circle", "rect"}
-
-
-class Balanced(HTMLParser):
-    """Collects tags and text, and fails where a tag is closed that was not open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, Any]]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: Any) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+from pages import Page
 
 
 def track(number: int, p_fake: float, times: tuple[float, ...] = (0.0, 1.0, 2.0)) -> TrackScore:
@@ -46,15 +18,8 @@ def said(*tracks: TrackScore, file: str = "clip.mp4") -> FileVerdict:
     return FileVerdict(file, "0" * 64, "video", verdict, p_fake, tracks, Model("a", "1", "f" * 64))
 
 
-def parsed(html: str) -> Balanced:
-    parser = Balanced()
-    parser.feed(html)
-    assert not parser.open
-    return parser
-
-
 def test_each_face_has_a_mark_for_each_of_its_frames_higher_where_likelier_forged():
-    page = parsed(verdict_html(said(track(0, 0.9), track(1, 0.1, (2.0, 4.0)))))
+    page = Page(verdict_html(said(track(0, 0.9), track(1, 0.1, (2.0, 4.0)))))
     marks = [values for tag, values in page.tags if tag == "circle"]
     assert len(marks) == 5
     assert all(float(mark["cy"]) < 17 for mark in marks[:3]) and all(float(mark["cy"]) > 17 for mark in marks[3:])
@@ -63,19 +28,19 @@ def test_each_face_has_a_mark_for_each_of_its_frames_higher_where_likelier_forge
 
 
 def test_a_hostile_name_stays_text():
-    page = parsed(verdict_html(said(track(0, 0.9), file="<script>alert(1)</script>\u202e.mp4")))
+    page = Page(verdict_html(said(track(0, 0.9), file="<script>alert(1)</script>\u202e.mp4")))
     assert "script" not in [tag for tag, _ in page.tags]
     assert "\u202e" not in page.text
 
 
 def test_of_many_faces_the_most_suspicious_are_shown_and_the_others_counted():
-    page = parsed(verdict_html(said(*(track(number, number / 40) for number in range(30)))))
+    page = Page(verdict_html(said(*(track(number, number / 40) for number in range(30)))))
     assert sum(tag == "svg" for tag, _ in page.tags) == MOST_FACES
     assert "18 more faces are not shown." in page.text and "Person 29" in page.text and "Person 0," not in page.text
 
 
 def test_without_a_face_there_is_a_sentence():
-    page = parsed(verdict_html(said()))
+    page = Page(verdict_html(said()))
     assert "No face was found" in page.text
 
 
@@ -84,3 +49,4 @@ def test_a_shown_verdict_is_the_verdict():
     shown = ShownVerdict.of(plain)
     assert isinstance(shown, FileVerdict) and shown.tracks == plain.tracks and shown.p_fake == plain.p_fake
     assert shown._repr_html_() == verdict_html(plain)
+    assert str(shown).splitlines()[0] == "clip.mp4: The face seen between 0:00 and 0:02 is likely forged."

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from html.parser import HTMLParser
 from io import StringIO
 from itertools import pairwise
 
@@ -23,6 +22,7 @@ from dfgame.report.page import PNG_SIGNATURE, Picture, render_page
 from dfgame.report.terminal import terminal_tables
 from dfgame.report.words import counted, findings, listed
 from dfgame.summary import Comparison, Evaluation
+from pages import Page
 from synthetic_runs import METHODS, made_up_scorer, manifest_rows, read_run, write_rows, write_run
 
 PICTURE = Picture("clean & adversarial", PNG_SIGNATURE + b"made up")
@@ -35,33 +35,6 @@ def evaluation(tmp_path_factory) -> Evaluation:
     runs = [write_run(folder / f"{game}-{seed}", game, seed) for game in ("none", "generator") for seed in (0, 1)]
     config = EvaluateConfig(replicates=200)
     return evaluate_runs(runs, manifest, folder / "out", config, made_up_scorer(), read_run)
-
-
-class Page(HTMLParser):
-    """Checks that tags are closed in order, and collects what the tests ask about."""
-
-    VOID = ("meta", "img", "br", "link", "input", "hr")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def all(self, name):
-        return [attributes for tag, attributes in self.tags if tag == name]
 
 
 def read_csv(path):

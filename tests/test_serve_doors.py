@@ -234,3 +234,10 @@ def test_a_server_ends_well_when_told_to(tmp_path):
         finally:
             server.kill()
     assert server.returncode == 0 and "Traceback" not in errors
+
+
+def test_a_setting_that_would_do_nothing_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--workers", "2"])
+    assert ended.value.code == 2
+    assert "--workers: changes nothing here" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def load_detector(path: Path | str | None = None, device: str = "auto") -> "Boxe
 
 
 def inspect(path: Path | str, detector: "BoxedDetector | None" = None, **settings: Any) -> "ShownVerdict":
-    """What a detector says of a picture or a video; a notebook shows it as a picture.
+    """What a detector says of a picture or a video; a notebook shows it as a picture, and `print` as lines.
 
     Args:
         path: the file.

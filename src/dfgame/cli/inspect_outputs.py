@@ -14,6 +14,7 @@ from dfgame.inspection.pipeline import settings_of
 from dfgame.inspection.written import JsonLines, Rows, Said, csv_text, json_array, json_line
 from dfgame.jobs import console, stdout
 from dfgame.records import Failure, FileVerdict, TrackScore, UserError
+from dfgame.report.plain import plain
 
 LIMITS = (
     "A score is evidence, not proof: forgeries unlike those learned from, and heavily compressed or edited media, "
@@ -88,7 +89,7 @@ class Outputs:
         error = said.reason if isinstance(said, Failure) else said.error
         if error:
             name = said.path if isinstance(said, Failure) else said.file
-            console.print(f"dfgame: {printable(name)}: {printable(error)}", soft_wrap=True)
+            console.print(f"dfgame: {plain(name)}: {plain(error)}", soft_wrap=True)
         self._failed |= bool(error)
         self._fake |= isinstance(said, FileVerdict) and said.verdict == "fake"
         if self._wanted.json or self._wanted.csv:
@@ -102,7 +103,7 @@ class Outputs:
         if self._reports and isinstance(said, FileVerdict):
             page = self._reports.write(said, self._detector, self._config)
             if self._printed == "lines":
-                _print([Text(f"    report: {printable(str(page))}")])
+                _print([Text(f"    report: {plain(str(page))}")])
 
     def finish(self) -> None:
         """Write what is written at the end."""
@@ -122,11 +123,6 @@ class Outputs:
         return SOME_FAKE if fail_on_fake and self._fake else SOME_FAILED * self._failed
 
 
-def printable(text: str) -> str:
-    """Text that can do nothing to a terminal: what is not printable is escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def _print(lines: Iterable[Text]) -> None:
     with stdout.capture() as shown:
         stdout.print(*lines, sep="\n", soft_wrap=True)
@@ -135,11 +131,11 @@ def _print(lines: Iterable[Text]) -> None:
 
 def _lines(said: Said) -> Iterator[Text]:
     if isinstance(said, Failure):
-        yield Text.assemble(f"{printable(said.path)}: ", ("failed", "bold red"), f" ({printable(said.reason)})")
+        yield Text.assemble(f"{plain(said.path)}: ", ("failed", "bold red"), f" ({plain(said.reason)})")
         return
     score = "" if said.p_fake is None else f", p_fake {said.p_fake:.2f}"
-    read = f" (read in part: {printable(said.error)})" if said.error else ""
-    yield Text.assemble(f"{printable(said.file)}: ", (said.verdict, _STYLES[said.verdict]), f"{score}{read}")
+    read = f" (read in part: {plain(said.error)})" if said.error else ""
+    yield Text.assemble(f"{plain(said.file)}: ", (said.verdict, _STYLES[said.verdict]), f"{score}{read}")
     for track in said.tracks:
         yield Text.assemble(f"    face {track.id}: ", (track.verdict, _STYLES[track.verdict]), _rest(track, said.kind))
         yield from (Text(f"        {reason}") for reason in track.reasons)

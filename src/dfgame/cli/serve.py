@@ -41,6 +41,8 @@ def serve(
     from dfgame.boxed import load_detector
     from dfgame.inspection.pipeline import with_threshold
 
+    if inspecting.workers:
+        raise UserError("--workers: changes nothing here, files are inspected one after the other", "leave it out")
     settings = with_key(settings)
     check_host(settings)
     detector = with_threshold(load_detector(inspecting.detector, inspecting.device), inspecting.threshold)

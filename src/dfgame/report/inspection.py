@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from dfgame.records import COVERAGE, Evidence, FileVerdict, Verdict, verdict_json
 from dfgame.report import detector_words, evidence_words, inspection_words, media_words, stability, timeline
+from dfgame.report.environment import environment_of
 from dfgame.report.inspection_data import FORMAT, UNSEALED, data_text, picture_hash, picture_uri, sealed, text_hash
 from dfgame.report.language import counted
 from dfgame.report.people import moment_name, people_of
@@ -100,15 +101,7 @@ def _values(
 
 
 def _environment(calibrated: bool) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("dfgame.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_seen,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = environment_of("dfgame.report", finalize=_seen)
     environment.globals |= {
         "calibrated": calibrated,
         "coverage": f"{COVERAGE:.0%}",

@@ -4,7 +4,7 @@ from dataclasses import fields
 from html import escape
 
 from dfgame.records import FileVerdict, TrackScore, Verdict
-from dfgame.report.inspection_words import caveats, clock, name_of, track_sentence, verdict_sentence
+from dfgame.report.inspection_words import caveats, clock, name_of, summary_lines, track_sentence, verdict_sentence
 
 MOST_FACES = 12
 """Faces that are shown, the most suspicious first; of the others their number is told."""
@@ -13,7 +13,7 @@ _COLOURS: dict[Verdict, str] = {"fake": "#b3380f", "real": "#0b5f8a", "inconclus
 
 
 class ShownVerdict(FileVerdict):
-    """A verdict that a notebook shows as a picture."""
+    """A verdict that a notebook shows as a picture, and `print` as lines."""
 
     __slots__ = ()
 
@@ -21,6 +21,9 @@ class ShownVerdict(FileVerdict):
     def of(cls, said: FileVerdict) -> "ShownVerdict":
         """The same verdict."""
         return cls(**{item.name: getattr(said, item.name) for item in fields(said)})
+
+    def __str__(self) -> str:
+        return "\n".join(summary_lines(self))
 
     def _repr_html_(self) -> str:
         return verdict_html(self)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dfgame.metrics import LEVELS, THRESHOLD
@@ -14,6 +13,7 @@ from dfgame.players import Training
 from dfgame.records import COVERAGE
 from dfgame.report import words
 from dfgame.report.card import card_facts, group_rows
+from dfgame.report.environment import environment_of
 from dfgame.report.figures import matrix_figure, roc_figure
 from dfgame.report.language import counted, listed
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
@@ -69,14 +69,7 @@ class Section:
 
 def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str:
     """The report as HTML."""
-    environment = Environment(
-        loader=PackageLoader("dfgame.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = environment_of("dfgame.report")
     environment.filters |= {
         "number": words.number,
         "listed": listed,

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dfgame import __version__
+from dfgame.report.environment import environment_of
 from dfgame.report.inspection_words import VERDICT_WORDS
 from dfgame.report.language import counted
 from dfgame.serve.guard import COOKIE, REPORT_POLICY, Keys
@@ -29,13 +29,7 @@ class Pages:
     """Renders the templates."""
 
     def __init__(self) -> None:
-        self._environment = Environment(
-            loader=PackageLoader("dfgame.serve"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = environment_of("dfgame.serve")
         self._environment.globals |= {
             "version": __version__,
             "verdict_words": VERDICT_WORDS,
