@@ -1,31 +1,20 @@
-"""The blur in C: compiled by the machine's own compiler when it is first wanted; done without where there is none.
+"""What torch has no fast way for, in C: compiled when it is first wanted, done without where there is no compiler.
 
-`blur_kernel` gives it for a window, or None; nobody else needs to know which of the two happened. The environment's
-`CC` names another compiler; an empty one (`CC=`) means none.
+`blur_kernel` and `depthwise_kernel` give a kernel for a window, or None; nobody else needs to know which of the two
+happened.
 """
 
 import ctypes
-import hashlib
-import os
-import platform
-import shlex
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
-from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-SOURCE = Path(__file__).with_name("blur.c")
-FLAGS = ("-O3", "-march=native", "-w", "-shared", "-fPIC")
+from dfgame.kernels.compiled import Function, compiled, declared, run
+
 MOST_REACH = 7
 """Half of the largest window that is worth compiling, 15."""
-_SECONDS_TO_COMPILE = 120
 
 
 class BlurKernel:
@@ -35,8 +24,8 @@ class BlurKernel:
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self._forward = _declared(library.dfgame_blur_forward, pointers=4)
-        self._backward = _declared(library.dfgame_blur_backward, pointers=5)
+        self._forward = declared(library.dfgame_blur_forward, pointers=4, sizes=3)
+        self._backward = declared(library.dfgame_blur_backward, pointers=5, sizes=3)
 
     def forward(self, images: Tensor, precision: Tensor, slopes: bool) -> tuple[Tensor, Tensor | None]:
         """The blurred images; and, if asked for, the slope of each of their values in its pixel's precision."""
@@ -58,83 +47,41 @@ class BlurKernel:
         return slope_images, slope_precision
 
     @staticmethod
-    def _run(function: Callable[..., int], images: torch.Size, maps: torch.Size, *tensors: Tensor | None) -> None:
+    def _run(function: Function, images: torch.Size, maps: torch.Size, *tensors: Tensor | None) -> None:
         """Image by image; where each colour has a map of its own, each is an image by itself."""
-        height, width = images[2:]
         count = maps[0] * maps[1]
-        colours = images[0] * images[1] // max(count, 1)
-        places = [(t.data_ptr(), 4 * t.numel() // max(count, 1)) if t is not None else (0, 0) for t in tensors]
+        run(function, count, tensors, (images[0] * images[1] // max(count, 1), *images[2:]))
 
-        def blur(first: int, last: int) -> None:
-            for number in range(first, last):
-                pointers = (start + number * step or None for start, step in places)
-                if function(*pointers, colours, height, width):
-                    raise MemoryError("no memory for a few rows of the image")
 
-        threads = max(1, min(torch.get_num_threads(), count))
-        first, *rest = pairwise(count * k // threads for k in range(threads + 1))
-        elsewhere = [_pool(os.getpid(), threads).submit(blur, *part) for part in rest]
-        blur(*first)
-        for part in elsewhere:
-            part.result()
+class DepthwiseKernel:
+    """The compiled slope in the kernels of a convolution map by map. All tensors are float32, on the processor."""
+
+    def __init__(self, library: ctypes.CDLL, window: int) -> None:
+        self._function = declared(library.dfgame_depthwise, pointers=3, sizes=7)
+        self._window = window
+
+    def __call__(
+        self, features: Float[Tensor, "B C H W"], slope: Float[Tensor, "B C h w"], stride: int, padding: int
+    ) -> Float[Tensor, "C 1 K K"]:
+        """The gradient of the kernels from that of the convolution's outputs; zeros are `padding` wide around."""
+        count, maps, height, width = features.shape
+        weights = features.new_empty((count, maps, 1, self._window, self._window))
+        last = torch.channels_last
+        tensors = (features.contiguous(memory_format=last), slope.contiguous(memory_format=last), weights)
+        run(self._function, count, tensors, (maps, height, width, *slope.shape[2:], stride, padding))
+        return weights.sum(dim=0)
 
 
 @lru_cache(maxsize=MOST_REACH)
 def blur_kernel(window: int) -> BlurKernel | None:
     """The compiled blur of this window; None where there is no compiler, or the window is too large."""
     reach = window // 2
-    compiler = _compiler()
-    if compiler is None or not 1 <= reach <= MOST_REACH:
-        return None
-    path = _cache() / f"blur-{reach}-{_fingerprint(compiler)}.so"
-    try:
-        if not path.is_file():
-            _compile(compiler, reach, path)
-        return BlurKernel(ctypes.CDLL(str(path)))
-    except (OSError, subprocess.SubprocessError):
-        return None
+    library = compiled("blur", "R", reach) if 1 <= reach <= MOST_REACH else None
+    return None if library is None else BlurKernel(library)
 
 
-def _compiler() -> list[str] | None:
-    asked = os.environ.get("CC")
-    if asked is not None:
-        return shlex.split(asked) or None
-    return next(([found] for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
-
-
-def _cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "dfgame"
-
-
-def _fingerprint(compiler: list[str]) -> str:
-    """Of all that the compiled file depends on: a home folder may be shared by machines with different processors."""
-    processor = Path("/proc/cpuinfo")
-    features = (
-        next((line for line in processor.read_text().splitlines() if line.startswith(("flags", "Features"))), "")
-        if processor.is_file()
-        else platform.processor()
-    )
-    facts = "\n".join([SOURCE.read_text(encoding="utf-8"), *compiler, *FLAGS, platform.machine(), features])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
-
-
-def _compile(compiler: list[str], reach: int, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        command = [*compiler, f"-DR={reach}", *FLAGS, "-o", str(made), str(SOURCE)]
-        subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS_TO_COMPILE)
-        made.replace(path)
-
-
-@lru_cache(maxsize=4)
-def _pool(_process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads of this process: those of a parent are not there after a fork."""
-    return ThreadPoolExecutor(threads, thread_name_prefix="blur")
-
-
-def _declared(function: Callable[..., int], pointers: int) -> Callable[..., int]:
-    function.argtypes = [ctypes.c_void_p] * pointers + [ctypes.c_long] * 3  # type: ignore[attr-defined]
-    function.restype = ctypes.c_int  # type: ignore[attr-defined]
-    return function
+@lru_cache(maxsize=MOST_REACH)
+def depthwise_kernel(window: int) -> DepthwiseKernel | None:
+    """The compiled slope of kernels of this side; None where there is no compiler, or they are too large."""
+    library = compiled("depthwise", "K", window) if 3 <= window <= MOST_REACH else None
+    return None if library is None else DepthwiseKernel(library, window)

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dfgame.models.depthwise import convolve
+
 Norm = Callable[[int], nn.Module]
 FEW = 3
 """Maps up to which a convolution map by map is faster on processors."""
@@ -36,7 +38,7 @@ class LastConvolution(nn.Conv2d):
         if input.device.type != "cpu" or self.out_channels > FEW or self.bias is None:
             return super().forward(input)
         padded = functional.pad(input, (self.kernel_size[0] // 2,) * 4, mode=self.padding_mode)
-        parts = (functional.conv2d(padded, weight[:, None], groups=self.in_channels) for weight in self.weight)
+        parts = (convolve(padded, weight[:, None], None, 1, 0, self.in_channels) for weight in self.weight)
         maps = [part.sum(dim=1) for part in parts]
         return torch.stack(maps, dim=1) + self.bias.view(1, -1, 1, 1)
 

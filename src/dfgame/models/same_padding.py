@@ -14,7 +14,8 @@ from jaxtyping import Float
 from timm.layers import Conv2dSame
 from timm.models import EfficientNet
 from torch import Tensor, nn
-from torch.nn import functional
+
+from dfgame.models.depthwise import convolve
 
 HEIGHT_AND_WIDTH = (2, 3)
 
@@ -47,4 +48,4 @@ def _is_plain(conv: Any) -> bool:
 
 def _mirrored(conv: Any, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B G i j"]:
     kernels = conv.weight.flip(HEIGHT_AND_WIDTH)
-    return functional.conv2d(features, kernels, conv.bias, conv.stride, conv.kernel_size[0] // 2, 1, conv.groups)
+    return convolve(features, kernels, conv.bias, conv.stride[0], conv.kernel_size[0] // 2, conv.groups)
