@@ -30,7 +30,7 @@ detector: .venv/installed
 		$(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") --checkpoint last --datasets "mini FaceForensics++"
 
 test: lint types
-	$(BIN)/python -m pytest
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow
