@@ -75,7 +75,7 @@ class Sample:
 def sample_faces(
     job: SampleJob, take: Callable[[SeenFace], None], looked: Callable[[int, int], None] = lambda _, __: None
 ) -> Sample:
-    """Find, follow and cut out the faces of a file, which is decoded once, while faces are found; no crop stays in memory.
+    """Find, follow and cut out the faces of a file, which is decoded once and meanwhile; no crop stays in memory.
 
     Args:
         job: the file, and where to look.
