@@ -1,6 +1,5 @@
 """Frames that are decoded ahead of whoever takes them."""
 
-import sys
 import threading
 import time
 from pathlib import Path
@@ -92,21 +91,3 @@ def test_without_the_library_the_package_serves(tmp_path, monkeypatch):
     assert unlocked_detect(tmp_path) is None
     monkeypatch.setattr("dfgame.faces.detect.unlocked_detect", lambda _: None)
     assert expected and YuFace()(frame) == expected
-
-
-def test_other_threads_go_on_while_faces_are_found():
-    """Python itself hands its lock on to nobody here: only a call that lets it go lets this thread count."""
-    find, image = unlocked_detect_of_the_package(), frame_of((orl_face(2), 20, 30), width=640, height=640)
-    before, counts = sys.getswitchinterval(), {}
-    sys.setswitchinterval(1000)
-    try:
-        for name, detect in (("ours", find), ("theirs", yuface.detect)):
-            thread = threading.Thread(target=lambda d=detect: [d(image, 0.6) for _ in range(20)])
-            thread.start()
-            counts[name] = 0
-            while thread.is_alive():
-                time.sleep(0.001)
-                counts[name] += 1
-    finally:
-        sys.setswitchinterval(before)
-    assert counts["theirs"] <= 3 and counts["ours"] >= 10
