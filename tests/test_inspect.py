@@ -4,8 +4,10 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from conftest import frame_of, moving, orl_face
 from dfgame.boxed import load_detector, save_box
 from dfgame.cli import main
 from dfgame.config import InspectConfig
-from dfgame.faces.sample import SampleJob, SeenFace, chosen_frames, sample_faces
+from dfgame.faces.sample import Sample, SampleJob, SeenFace, chosen_frames, sample_faces
 from dfgame.faces.video import write_png
 from dfgame.inspection.again import crops_again
 from dfgame.inspection.pipeline import inspect_files
@@ -281,6 +283,32 @@ def test_a_reader_that_dies_loses_its_own_file_only(folder):
             if not isinstance(answer, SeenFace | tuple):
                 ends[number] = answer
     assert set(ends) == {0, 1} and not isinstance(ends[1], Exception)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped")
+def test_a_reader_that_hangs_is_given_up_and_loses_its_own_file_only(folder):
+    jobs = [SampleJob(folder / "b" / "clip.mp4", 6, FACTS.crop), SampleJob(folder / "c.png", 4, FACTS.crop)]
+    ends, stopped = {}, None
+    with Readers(jobs, 1, timeout=5) as readers:
+        for number, answer in readers.answers():
+            if stopped is None:
+                (stopped,) = readers._processes
+                stopped.send_signal(signal.SIGSTOP)
+            if not isinstance(answer, SeenFace | tuple):
+                ends[number] = answer
+    assert str(ends[0]).startswith("no frame of it was read in 5 seconds") and stopped.poll() == -signal.SIGKILL
+    assert isinstance(ends[1], Sample)
+
+
+@pytest.mark.slow
+def test_a_reader_may_wait_for_whoever_takes_its_answers(folder):
+    jobs = [SampleJob(folder / "b" / "clip.mp4", 2, FACTS.crop)] * 40
+    with Readers(jobs, 1, timeout=10) as readers:
+        answers = readers.answers()
+        first = next(answers)
+        time.sleep(12)
+        ends = [answer for _, answer in (first, *answers) if not isinstance(answer, SeenFace | tuple)]
+    assert len(ends) == 40 and all(isinstance(one, Sample) for one in ends)
 
 
 def test_readers_end_with_whoever_leaves_early(folder):

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -135,6 +136,32 @@ def test_of_several_pages_the_first(tmp_path):
     cv2.imwritemulti(str(path), [picture()[:, :, ::-1], picture(40)[:, :, ::-1]])
     assert kind_of(path) == "picture" and count_frames(path) == 1
     assert difference(read_image(path), picture()) == 0
+
+
+@pytest.mark.parametrize("primary", [0, 2])
+def test_of_several_stills_in_a_heic_the_primary(tmp_path, primary):
+    path = tmp_path / "burst.heic"
+    stills = [Image.fromarray(picture(shift)) for shift in (0, 40, 80)]
+    stills[0].save(path, save_all=True, append_images=stills[1:], primary_index=primary, quality=95)
+    assert kind_of(path) == "picture" and count_frames(path) == 1
+    assert np.abs(read_image(path).astype(int) - picture(40 * primary)).mean() < 3
+
+
+@pytest.mark.parametrize("brand", ["hevc", "msf1"])
+def test_an_image_sequence_of_heic_is_a_video(tmp_path, brand):
+    path = tmp_path / "moves.heics"
+    with av.open(str(path), "w", format="mp4", options={"brand": brand}) as container:
+        stream = container.add_stream("libx265", rate=5, options={"crf": "10", "x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for shift in (0, 30, 60):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(shift), format="rgb24")))
+        container.mux(stream.encode())
+    assert path.read_bytes()[4:12] == b"ftyp" + brand.encode()
+    assert kind_of(path) == "video" and count_frames(path) == 3
+    found = list(read_frames(path))
+    assert [frame.time for frame in found] == pytest.approx([0, 0.2, 0.4])
+    for frame, shift in zip(found, (0, 30, 60), strict=True):
+        assert np.abs(frame.image.astype(int) - picture(shift)).mean() < 6
 
 
 DELAYS = (40, 200, 120)

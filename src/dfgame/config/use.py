@@ -110,6 +110,8 @@ class InspectConfig:
     """Faces scored at a time, of one file; more need more memory, and are faster on a GPU."""
     workers: int = 0
     """Processes that read files and find faces, one a file; 0 is one for each core."""
+    timeout: float = 600.0
+    """Seconds in which a file must give its next frame, or it is given up; 0 waits for ever."""
     device: Device = "auto"
     """Where to compute."""
 
@@ -120,6 +122,7 @@ class InspectConfig:
         require(self.threshold is None or 0 < self.threshold <= 1, "threshold", "above 0, at most 1")
         at_least("batch-size", self.batch_size, 1)
         at_least("workers", self.workers, 0)
+        require(0 <= self.timeout < float("inf"), "timeout", "a number of seconds, or 0")
         require(not self.every or self.frames == FRAMES, "frames", "left out where --every says which frames")
 
 

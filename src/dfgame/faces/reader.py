@@ -1,8 +1,9 @@
 """A process that reads files and finds their faces: `python -m dfgame.faces.reader`.
 
-It takes pickled `SampleJob`s on stdin, and answers each on stdout with pickled values: a `SeenFace` for each face, a
-pair of numbers after each frame (how many were looked at, how many there are), and last the `Sample`, or the exception
-that it ended with. It ends when its stdin does. A file that makes a decoder crash ends this process, and no other.
+It writes READY on stdout whenever it waits for a job. It takes pickled `SampleJob`s on stdin, and answers each on
+stdout with pickled values: a `SeenFace` for each face, a pair of numbers after each frame (how many were looked at,
+how many there are), and last the `Sample`, or the exception that it ended with. It ends when its stdin does. A file
+that makes a decoder crash ends this process, and no other.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 
 from dfgame.faces.sample import Sample, SampleJob, SeenFace, sample_faces
 
+READY = b"\n"
 Answer = SeenFace | tuple[int, int] | Sample | Exception
 
 
@@ -26,11 +28,13 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     with suppress(BrokenPipeError), answers:
-        while (job := _next(sys.stdin.buffer)) is not None:
+        while (job := _next(sys.stdin.buffer, answers)) is not None:
             _answer(job, answers)
 
 
-def _next(jobs: BinaryIO) -> SampleJob | None:
+def _next(jobs: BinaryIO, answers: BinaryIO) -> SampleJob | None:
+    answers.write(READY)
+    answers.flush()
     try:
         return pickle.load(jobs)
     except EOFError:

@@ -12,7 +12,17 @@ from dfgame.faces.quality import detail
 from dfgame.faces.track import main_tracks
 from dfgame.faces.video import follow_faces
 from dfgame.files import sha256
-from dfgame.media import Frame, MediaError, RgbImage, count_frames, frame_times, kind_of, media_facts, read_frames
+from dfgame.media import (
+    Frame,
+    MediaError,
+    RgbImage,
+    ahead,
+    count_frames,
+    frame_times,
+    kind_of,
+    media_facts,
+    read_frames,
+)
 from dfgame.records import CropRule, Face, Kind, MediaFacts
 
 _detector = cache(default_detector)
@@ -65,7 +75,7 @@ class Sample:
 def sample_faces(
     job: SampleJob, take: Callable[[SeenFace], None], looked: Callable[[int, int], None] = lambda _, __: None
 ) -> Sample:
-    """Find, follow and cut out the faces of a file, which is decoded once; no crop stays in memory.
+    """Find, follow and cut out the faces of a file, which is decoded once and meanwhile; no crop stays in memory.
 
     Args:
         job: the file, and where to look.
@@ -87,7 +97,7 @@ def sample_faces(
         take(SeenFace(track, frame.index, frame.time, face, detail(crop, native_side(face, job.rule)), crop))
 
     def frames() -> Iterator[Frame]:
-        for number, frame in enumerate(read_frames(job.file, numbers), start=1):
+        for number, frame in enumerate(ahead(read_frames(job.file, numbers)), start=1):
             yield frame
             looked(number, len(numbers))
 

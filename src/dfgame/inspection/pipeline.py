@@ -34,7 +34,8 @@ def inspect(path: Path | str, detector: BoxedDetector | Path | str | None = None
         path: the file.
         detector: one of `load_detector`, or the file it is in; None is the one inside the package. Whoever inspects
             many files loads it once.
-        settings: those of InspectConfig, by name: frames, every, max_frames, threshold, batch_size, device.
+        settings: those of InspectConfig, by name: frames, every, max_frames, threshold, batch_size, timeout,
+            device.
 
     Raises:
         UserError: the file cannot be read.
@@ -99,7 +100,7 @@ def inspect_files(
     scoring = _Scoring(detector, config.batch_size)
     said: dict[int, FileVerdict | Failure] = {}
     expected = 0
-    with Readers(jobs, workers) as readers, looking(len(files), shown, watch) as bar:
+    with Readers(jobs, workers, config.timeout) as readers, looking(len(files), shown, watch) as bar:
         for number, answer in readers.answers(bar.nothing_new):
             if isinstance(answer, SeenFace):
                 scoring.take(number, answer)

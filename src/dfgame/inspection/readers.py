@@ -5,11 +5,12 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from queue import Empty, Full, Queue
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, Timer
 from typing import Self
 
-from dfgame.faces.reader import Answer
+from dfgame.faces.reader import READY, Answer
 from dfgame.faces.sample import Sample, SampleJob
 
 WAITING = 64
@@ -37,10 +38,12 @@ class Readers:
     """Reader processes and what they answer. A context manager: at its end those that still read are killed.
 
     They are plain subprocesses, not of `multiprocessing`, which would run a caller's script again in each. A process
-    that dies loses its own file only, and is replaced.
+    that dies loses its own file only, and is replaced; so is one that says nothing for `timeout` seconds, of which 0
+    is for ever.
     """
 
-    def __init__(self, jobs: Iterable[SampleJob], workers: int) -> None:
+    def __init__(self, jobs: Iterable[SampleJob], workers: int, timeout: float = 0.0) -> None:
+        self._timeout = timeout
         self._jobs, self._lock = enumerate(jobs), Lock()
         self._answers: Queue[tuple[int, Answer] | None] = Queue(WAITING)
         self._stopped = Event()
@@ -87,7 +90,7 @@ class Readers:
                 try:
                     if process is None or process.poll() is not None:
                         process = self._taken()
-                    for answer in _answers(process, job):
+                    for answer in _answers(process, job, self._timeout):
                         self._put((number, answer))
                 except OSError as error:
                     self._put((number, error))
@@ -128,18 +131,42 @@ class Readers:
             return
 
 
-def _answers(process: Process, job: SampleJob) -> Iterator[Answer]:
-    """What a process says of a job."""
+def _answers(process: Process, job: SampleJob, timeout: float) -> Iterator[Answer]:
+    """What a process says of a job; each answer may take `timeout` seconds."""
     assert process.stdin is not None and process.stdout is not None
+    late = Event()
     try:
+        process.stdout.read(len(READY))  # its start does not count
         pickle.dump(job, process.stdin)
         process.stdin.flush()
         while True:
-            answer: Answer = pickle.load(process.stdout)
+            with _killed_after(timeout, process, late):
+                answer: Answer = pickle.load(process.stdout)
             yield answer
             if isinstance(answer, Sample | Exception):
                 return
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         process.kill()
         code = process.wait()
-        yield RuntimeError(f"the process that read it ended unexpectedly (exit code {code})")
+        if late.is_set():
+            yield RuntimeError(f"no frame of it was read in {timeout:g} seconds; --timeout allows more")
+        else:
+            yield RuntimeError(f"the process that read it ended unexpectedly (exit code {code})")
+
+
+@contextmanager
+def _killed_after(seconds: float, process: Process, late: Event) -> Iterator[None]:
+    """Kill a process, and say that it was late, unless what is done inside ends in time; 0 seconds are for ever."""
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

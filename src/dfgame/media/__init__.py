@@ -4,6 +4,7 @@ What a file is, is told by its content. No file makes a reader open another file
 out of proportion: what cannot be read is a MediaError of one line.
 """
 
+from dfgame.media.ahead import ahead
 from dfgame.media.encode import through_h264, transcode, write_video
 from dfgame.media.facts import media_facts
 from dfgame.media.guard import MOST_FRAME_PIXELS, MOST_PIXELS, MediaError
@@ -19,6 +20,7 @@ __all__ = [
     "Frame",
     "MediaError",
     "RgbImage",
+    "ahead",
     "count_frames",
     "frame_times",
     "kind_of",

@@ -59,7 +59,7 @@ def _looks_like_a_picture(head: bytes) -> bool:
 
 
 def read_image(path: Path) -> RgbImage:
-    """Read a picture as upright 8-bit RGB, or the first page or frame of one that has several.
+    """Read a picture as upright 8-bit RGB; of several pages or frames the first, of a HEIC's stills the primary.
 
     Grey, CMYK, palettes, 16-bit values and EXIF rotation are understood; what is transparent lies on white.
 
@@ -121,9 +121,12 @@ def _delay(picture: Image.Image) -> float:
 
 
 def frame_numbers(picture: Image.Image) -> range:
-    """The frames that are shown: a PNG may begin with a picture for programs that know no animations."""
+    """The frames that are shown, of a picture that was just opened.
+
+    A PNG may begin with a picture for programs that know no animations; of the stills of a HEIC, one is the primary.
+    """
     if picture.format not in _MOVING:
-        return range(1)
+        return range(picture.tell(), picture.tell() + 1)
     count = int(getattr(picture, "n_frames", 1))
     first = 1 if count > 1 and getattr(picture, "default_image", False) else 0
     return range(first, count)

@@ -1,6 +1,6 @@
 """Videos in: upright RGB frames with true time stamps, decoded once, in order, in little memory."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def frame_times(path: Path) -> NDArray[np.float64]:
 
 def read_frames(
     path: Path, indices: Collection[int] | None = None, grey: bool = False, threads: int = 1
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """Decode a video once, in order; yield all frames, or those with the given numbers, in the order of time.
 
     What a file is, is told by its content. Frames are turned upright and, where they are interlaced, freed from combs.
