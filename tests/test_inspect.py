@@ -130,7 +130,7 @@ def test_text_is_a_line_a_file_and_a_line_a_face(folder, box, capsys):
     assert code == 0 and len(of_files) == 4
     assert of_files[0].startswith(f"{folder / 'b' / 'clip.mp4'}: ") and "p_fake 0." in of_files[0]
     assert "8 frames" in lines[1]
-    assert [line for line in lines if re.search(r"face 0: .*, at \d+, \d+ to \d+, \d+$", line)]
+    assert [line for line in lines if re.search(r"face 1: .*, at \d+, \d+ to \d+, \d+$", line)]
     assert "a single picture" in shown.out
     assert of_files[2] == f"{folder / 'd.PNG'}: no face"
     assert "evidence, not proof" in of_files[3]

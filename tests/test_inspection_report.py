@@ -70,7 +70,7 @@ def test_the_order_of_a_report():
     text = render_inspection(*example(), ABOUT)
     titles = re.findall(r'<h2 id="(\w+)"', text)
     assert titles == ["when", "people", "reading", "limits", "method", "file", "again"]
-    assert text.index("<h1>The face of person 2 between 0:04 and 0:06 is likely forged.</h1>") < text.index("<h2")
+    assert text.index("<h1>Face 3, seen between 0:04 and 0:06, is likely forged.</h1>") < text.index("<h2")
     people = re.findall(r'<section class="person (\w+)" id="person-(\d)"', text)
     assert people == [("fake", "2"), ("inconclusive", "3"), ("real", "1")]
 
@@ -85,6 +85,17 @@ def test_each_person_has_verdict_likelihood_interval_reasons_and_rates():
     assert "A blur of 0.6 pixels is enough to turn this finding" in text
 
 
+def test_a_moment_that_was_only_looked_at_has_a_map_and_claims_no_stability():
+    said, found, thumbnails = example()
+    light = replace(found[1], amplified=b"", probes=(), turning_blur=None)
+    text = render_inspection(said, [found[0], light], thumbnails, ABOUT)
+    name = f"moment-{light.track}-{light.frame}"
+    (article,) = re.findall(rf'(?s)<article class="moment" id="{name}".*?</article>', text)
+    assert re.findall(r'<img id="([a-z0-9-]+)"', article) == [f"{name}-crop", f"{name}-heat"]
+    assert "moves the score three times as much as elsewhere" in article
+    assert "turn" not in article and "How stable the scores of these moments are was not measured." in text
+
+
 def test_a_score_that_was_not_calibrated_is_not_called_a_percentage_of_forgeries():
     about = replace(ABOUT, detector=DETECTOR | {"calibration": None})
     text = Page(render_inspection(*example(), about)).prose
@@ -96,7 +107,7 @@ def test_marks_stand_where_time_and_score_say():
     said, found, thumbnails = example()
     text = render_inspection(said, found, thumbnails, ABOUT)
     for one in said.tracks:
-        (lane,) = re.findall(rf'(?s)<svg class="lane"[^>]*aria-label="Person {one.id},.*?</svg>', text)
+        (lane,) = re.findall(rf'(?s)<svg class="lane"[^>]*aria-label="Face {one.id + 1},.*?</svg>', text)
         marks = re.findall(r'<use class="(\w+)" href="#mark-\1" x="([\d.]+)%" y="([\d.]+)"><title>(.*?)</title>', lane)
         assert len(marks) == len(one.frames)
         for (shape, x, y, title), frame in zip(marks, one.frames, strict=True):

@@ -56,18 +56,18 @@ FAKE = [track(number, "fake", 0.7 + number / 50) for number in range(8)]
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
     [
-        (said("fake", FAKE[2], track(1)), "The face of person 2 between 0:04 and 0:11 is likely forged."),
+        (said("fake", FAKE[2], track(1)), "Face 3, seen between 0:04 and 0:11, is likely forged."),
         (said("fake", FAKE[0]), "The face seen between 0:04 and 0:11 is likely forged."),
         (
             said("fake", FAKE[2], track(1), FAKE[3]),
-            "The faces of person 2 (between 0:04 and 0:11) and person 3 (between 0:04 and 0:11) are likely forged.",
+            "Face 3 (between 0:04 and 0:11) and face 4 (between 0:04 and 0:11) are likely forged.",
         ),
         (
             said("fake", *FAKE[:4], track(9)),
-            "The faces of 4 of 5 people are likely forged, most clearly that of person 3 between 0:04 and 0:11.",
+            "4 of 5 faces are likely forged, most clearly face 4, between 0:04 and 0:11.",
         ),
         (said("fake", FAKE[0], kind="picture"), "The face in this picture is likely forged."),
-        (said("fake", FAKE[2], track(1), kind="picture"), "The face of person 2 in this picture is likely forged."),
+        (said("fake", FAKE[2], track(1), kind="picture"), "Face 3 in this picture is likely forged."),
         (said("fake", track(1, "inconclusive", 0.7)), "The faces in this video, taken together, are likely forged."),
         (said("real", track(1)), NO_SIGN),
         (
@@ -99,16 +99,14 @@ def test_a_verdict_never_hides_its_reasons_a_broken_file_or_a_face_it_does_not_c
     cut = said("inconclusive", track(1), reasons=("it is small; --frames looks at more", "It is dark"))
     assert caveats(cut) == ["It is small; --frames looks at more.", "It is dark."]
     others = [track(number, "inconclusive") for number in (3, 5)]
-    assert caveats(said("real", track(1), *others)) == ["Nothing can be concluded about person 3 and person 5."]
+    assert caveats(said("real", track(1), *others)) == ["Nothing can be concluded about face 4 and face 6."]
 
 
 def test_a_line_a_face():
     line = track_sentence(track(2, "fake", 0.75, interval=(0.5, 0.9)), "video")
-    assert line.startswith(
-        "Person 2, between 0:04 and 0:11: likely forged, 75%, about 3 in 4 (95% interval 50% to 90%)"
-    )
+    assert line.startswith("Face 3, between 0:04 and 0:11: likely forged, 75%, about 3 in 4 (95% interval 50% to 90%)")
     assert line.endswith("from 8 frames.")
-    assert track_sentence(track(2), "picture") == "Person 2: no sign of forgery, 10%, about 1 in 10 (no interval)."
+    assert track_sentence(track(2), "picture") == "Face 3: no sign of forgery, 10%, about 1 in 10 (no interval)."
     lines = summary_lines(replace(said("real", track(1)), file="a\x1b[2Jb\u202e.mp4"))
     assert lines[0] == rf"a\x1b[2Jb\u202e.mp4: {NO_SIGN}"
     assert len(lines) == 2

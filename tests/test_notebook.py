@@ -36,7 +36,7 @@ def test_a_hostile_name_stays_text():
 def test_of_many_faces_the_most_suspicious_are_shown_and_the_others_counted():
     page = Page(verdict_html(said(*(track(number, number / 40) for number in range(30)))))
     assert sum(tag == "svg" for tag, _ in page.tags) == MOST_FACES
-    assert "18 more faces are not shown." in page.text and "Person 29" in page.text and "Person 0," not in page.text
+    assert "18 more faces are not shown." in page.text and "Face 30," in page.text and "Face 1," not in page.text
 
 
 def test_without_a_face_there_is_a_sentence():

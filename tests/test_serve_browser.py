@@ -93,6 +93,31 @@ def test_a_refusal_is_told_on_the_page(browser, until, detector, tmp_path):
         until_true(lambda: "neither a picture nor a video" in told.text)
 
 
+def drop(browser, form, files):
+    """Drag files over the form, as a desktop hands them to the browser, and let go of them there."""
+    box = form.rect
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [os.fspath(file) for file in files], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+        if kind == "dragOver":
+            assert "over" in form.get_attribute("class")
+
+
+@pytest.mark.parametrize("browser", [True], ids=["with script"], indirect=True)
+def test_drop_a_file_on_the_page(browser, until, detector, clip, tmp_path):
+    with serving(tmp_path / "served", detector) as server:
+        browser.get(str(server.client.base_url))
+        drop(browser, until("#upload"), [clip, clip])
+        until_true(lambda: "One file at a time" in until("#said").text)
+        assert server.client.get("/api/jobs").json()["total"] == 0
+        assert "over" not in until("#upload").get_attribute("class").split()
+        drop(browser, until("#upload"), [clip])
+        assert until("bdi.file").text == "clip.mp4" and until("a.button")
+        assert server.client.get("/api/jobs").json()["total"] == 1
+        assert blocked(browser) == []
+
+
 def until_true(condition):
     until = time.monotonic() + PATIENCE
     while not condition():

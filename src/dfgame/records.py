@@ -224,12 +224,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a frame's score rests on. Pictures are PNG files of the crop's size.
+    """What a frame's score rests on. Pictures are PNG or JPEG files of the crop's size.
 
     `amplified` shows the crop's fine structure enlarged, `heat` the crop with where the detector looked.
     `hot_change` and `random_change` are how much the log-odds of the raw score move when the hottest region, and when
     a region of that size elsewhere (the mean of several), is smoothed away. `turning_blur` is the smallest sigma, in
-    pixels of the crop, whose blur changes the verdict on this frame, None where none that was tried does.
+    pixels of the crop, whose blur changes the verdict on this frame, None where none that was tried does. Where only
+    the heat map was made, `amplified` and `probes` are empty.
     """
 
     track: int
@@ -243,6 +244,11 @@ class Evidence:
     random_change: float
     probes: tuple[Probe, ...]
     turning_blur: float | None
+
+
+def face_name(track: TrackScore | int) -> str:
+    """What people are told of a track, or of the one with this id: `face 1` is the first, whose id is 0."""
+    return f"face {(track if isinstance(track, int) else track.id) + 1}"
 
 
 def verdict_json(said: FileVerdict | Failure) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The report on a file: which faces and moments it shows and explains, their crops cut out once more, the page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,9 +19,10 @@ Cutter = Callable[[Path, FileVerdict, Iterable[Moment], CropRule], dict[Moment, 
 """Cuts crops out of a file again, as `crops_again` does."""
 
 EXPLAINED_FACES, EXPLAINED_MOMENTS = 3, 3
-"""The most suspicious faces, and the moments of each, whose scores are explained."""
-SHOWN_FACES, SHOWN_MOMENTS = 24, 12
-"""The most suspicious faces, and the moments of each spread over it, that are shown as small pictures."""
+"""The most suspicious faces, and the moments of each, whose scores are explained in full."""
+SHOWN_FACES, SHOWN_MOMENTS, MOST_SHOWN = 24, 8, 48
+"""The most suspicious faces, and the moments of each spread over it, that are shown with a heat map; the moments of
+all faces together, so that the more faces there are, the fewer moments of each are shown."""
 _THUMBNAIL = 96
 _VERSIONS = ("torch", "timm", "numpy", "av", "opencv-python-headless", "yuface")
 
@@ -39,7 +40,7 @@ def report_page(
         cut: cuts the crops out.
     """
     from dfgame.explain import Moment as Explained
-    from dfgame.explain import evidence, weightiest
+    from dfgame.explain import evidence, looked_at, weightiest
     from dfgame.report.inspection import InspectionContext, render_inspection
 
     suspicious = sorted(said.tracks, key=lambda track: -track.p_fake)
@@ -48,10 +49,11 @@ def report_page(
         for track in suspicious[:EXPLAINED_FACES]
         for place in weightiest(track, EXPLAINED_MOMENTS)
     ]
-    small = [moment for track in suspicious[:SHOWN_FACES] for moment in _spread(track)]
+    spread_out = _spread(suspicious[:SHOWN_FACES])
     times = {(track.id, face.frame): face.time for track in said.tracks for face in track.frames}
-    crops = cut(place or Path(said.file), said, {*weighty, *small}, detector.facts.crop)
+    crops = cut(place or Path(said.file), said, {*weighty, *spread_out}, detector.facts.crop)
     explained = [Explained(*moment, times[moment], crops[moment]) for moment in weighty if moment in crops]
+    others = [Explained(*moment, times[moment], crops[moment]) for moment in crops if moment not in weighty]
     thumbnails = {moment: _thumbnail(crop) for moment, crop in crops.items()}
     facts = asdict(detector.facts)
     about = {name: facts[name] for name in ("name", "version", "thresholds", "calibration", "made")}
@@ -60,11 +62,13 @@ def report_page(
         versions={"dfgame": __version__} | versions(_VERSIONS),
         command=command,
     )
-    return render_inspection(said, evidence(detector, explained), thumbnails, context)
+    found = (*evidence(detector, explained), *looked_at(detector, others))
+    return render_inspection(said, found, thumbnails, context)
 
 
-def _spread(track: TrackScore) -> list[Moment]:
-    return [(track.id, track.frames[place].frame) for place in spread(len(track.frames), SHOWN_MOMENTS)]
+def _spread(tracks: Sequence[TrackScore]) -> list[Moment]:
+    of_each = min(SHOWN_MOMENTS, MOST_SHOWN // max(len(tracks), 1))
+    return [(track.id, track.frames[place].frame) for track in tracks for place in spread(len(track.frames), of_each)]
 
 
 def _thumbnail(crop: RgbImage) -> bytes:

@@ -13,7 +13,7 @@ from dfgame.files import write_text
 from dfgame.inspection.pipeline import settings_of
 from dfgame.inspection.written import JsonLines, Rows, Said, csv_text, json_array, json_line
 from dfgame.jobs import console, stdout
-from dfgame.records import Failure, FileVerdict, TrackScore, UserError
+from dfgame.records import Failure, FileVerdict, TrackScore, UserError, face_name
 from dfgame.report.plain import plain
 
 LIMITS = (
@@ -137,7 +137,9 @@ def _lines(said: Said) -> Iterator[Text]:
     read = f" (read in part: {plain(said.error)})" if said.error else ""
     yield Text.assemble(f"{plain(said.file)}: ", (said.verdict, _STYLES[said.verdict]), f"{score}{read}")
     for track in said.tracks:
-        yield Text.assemble(f"    face {track.id}: ", (track.verdict, _STYLES[track.verdict]), _rest(track, said.kind))
+        yield Text.assemble(
+            f"    {face_name(track)}: ", (track.verdict, _STYLES[track.verdict]), _rest(track, said.kind)
+        )
         yield from (Text(f"        {reason}") for reason in track.reasons)
     if not any(reason.endswith(own) for reason in said.reasons for track in said.tracks for own in track.reasons):
         yield from (Text(f"    {reason}") for reason in said.reasons)

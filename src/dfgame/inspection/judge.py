@@ -18,7 +18,7 @@ from dfgame.faces.quality import face_width
 from dfgame.faces.sample import Sample
 from dfgame.inspection.conditions import between, out_of_reach, too_few
 from dfgame.inspection.intervals import mean_interval
-from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict
+from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 
 SINGLE = "a single picture: how far its score would move from frame to frame cannot be said, so it has no interval"
 
@@ -134,4 +134,4 @@ def _of_file(
 
 def _named(track: TrackScore, among: Sequence[TrackScore]) -> tuple[str, ...]:
     """The reasons of the face that decides, which are said to be its where there are several."""
-    return track.reasons if len(among) == 1 else tuple(f"face {track.id}: {one}" for one in track.reasons)
+    return track.reasons if len(among) == 1 else tuple(f"{face_name(track)}: {one}" for one in track.reasons)

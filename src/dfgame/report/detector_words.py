@@ -73,7 +73,7 @@ def method(kind: Kind, calibrated: bool) -> str:
     )
     return (
         f"Faces are found {frames}{follow}. Each face is cut out with a margin and scored by the detector's networks, "
-        f"whose scores are averaged; a person's score is the mean over their frames, and {mapped}. The heat map comes "
+        f"whose scores are averaged; a face's score is the mean over its frames, and {mapped}. The heat map comes "
         "from the same networks. For the stability charts the cut-out face is blurred with Gaussians, compressed with "
         "H.264 and scaled down, and scored again. Everything is computed on one machine, nothing is sent anywhere; "
         "the same file, detector and settings give the same report."

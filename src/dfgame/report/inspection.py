@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from dfgame.records import COVERAGE, Evidence, FileVerdict, Verdict, verdict_json
+from dfgame.records import COVERAGE, Evidence, FileVerdict, Verdict, face_name, verdict_json
 from dfgame.report import detector_words, evidence_words, inspection_words, media_words, stability, timeline
 from dfgame.report.environment import environment_of
 from dfgame.report.inspection_data import FORMAT, UNSEALED, data_text, picture_hash, picture_uri, sealed, text_hash
@@ -108,6 +108,7 @@ def _environment(calibrated: bool) -> Environment:
         "most_shown": MOST_SHOWN,
         "rare": inspection_words.RARE,
         "rarer": inspection_words.rarer,
+        "face_name": face_name,
         "moment_name": moment_name,
         "words": inspection_words,
         "evidence_words": evidence_words,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from dfgame.records import COVERAGE, ErrorRates, FileVerdict, Interval, Kind, TrackScore, Verdict
+from dfgame.records import COVERAGE, ErrorRates, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 from dfgame.report.language import counted, listed
 from dfgame.report.plain import plain
 
@@ -92,17 +92,14 @@ def verdict_sentence(said: FileVerdict) -> str:
 
 def _forged_sentence(forged: Sequence[TrackScore], people: int, kind: Kind) -> str:
     if len(forged) == 1:
-        where = "in this picture" if kind == "picture" else span_words(forged[0])
-        return f"The face of person {forged[0].id} {where} is likely forged."
+        where = " in this picture" if kind == "picture" else f", seen {span_words(forged[0])},"
+        return f"{face_name(forged[0]).capitalize()}{where} is likely forged."
     if len(forged) <= _MOST_NAMED:
-        times = {track.id: "" if kind == "picture" else f" ({span_words(track)})" for track in forged}
-        return f"The faces of {listed([f'person {name}{when}' for name, when in times.items()])} are likely forged."
+        named = [face_name(track) + ("" if kind == "picture" else f" ({span_words(track)})") for track in forged]
+        return f"{listed(named).capitalize()} are likely forged."
     worst = max(forged, key=lambda track: track.p_fake)
-    where = "" if kind == "picture" else f" {span_words(worst)}"
-    return (
-        f"The faces of {len(forged)} of {people} people are likely forged, most clearly that of person "
-        f"{worst.id}{where}."
-    )
+    where = "" if kind == "picture" else f", {span_words(worst)}"
+    return f"{len(forged)} of {people} faces are likely forged, most clearly {face_name(worst)}{where}."
 
 
 def _clause(reasons: Sequence[str]) -> str:
@@ -125,10 +122,10 @@ def caveats(said: FileVerdict) -> list[str]:
     notes = [sentence(reason) for reason in said.reasons[1 if told else 0 :]]
     if said.error:
         notes.insert(0, f"Only a part of the file could be read, and the verdict is on that: {plain(said.error)}.")
-    open_ones = [f"person {track.id}" for track in said.tracks if track.verdict == "inconclusive"]
+    open_ones = [face_name(track) for track in said.tracks if track.verdict == "inconclusive"]
     if said.verdict in ("real", "fake") and open_ones:
         many = len(open_ones) > _MOST_NAMED
-        who = f"{len(open_ones)} of {len(said.tracks)} people" if many else listed(open_ones)
+        who = f"{len(open_ones)} of {len(said.tracks)} faces" if many else listed(open_ones)
         notes.append(f"Nothing can be concluded about {who}.")
     return notes
 
@@ -179,7 +176,7 @@ def file_score_sentence(said: FileVerdict, calibrated: bool = True) -> str:
 
 
 def rests_on(track: TrackScore, kind: Kind) -> str:
-    """What a person's score was taken from."""
+    """What a face's score was taken from."""
     wide = f"; the face is about {track.width:.0f} pixels wide" if track.width else ""
     return f"From {'this picture' if kind == 'picture' else counted(len(track.frames), 'frame')}{wide}."
 
@@ -191,7 +188,8 @@ def name_of(file: str) -> str:
 
 def track_sentence(track: TrackScore, kind: Kind, calibrated: bool = True) -> str:
     """One face in one line: who, when, what is said of it, how likely, and on how many frames that rests."""
-    who = f"Person {track.id}" if kind == "picture" else f"Person {track.id}, {span_words(track)}"
+    name = face_name(track).capitalize()
+    who = name if kind == "picture" else f"{name}, {span_words(track)}"
     score = probability_words(track.p_fake, track.interval, calibrated)
     frames = "" if kind == "picture" else f", from {counted(len(track.frames), 'frame')}"
     return f"{who}: {VERDICT_WORDS[track.verdict]}, {score}{frames}."

@@ -18,7 +18,7 @@ def about_words(said: FileVerdict) -> str:
     duration = said.facts.duration if said.facts else None
     length = f" of {clock(duration)}" if said.kind == "video" and duration is not None else ""
     looked = f", {counted(said.frames, 'frame')} looked at" if said.kind == "video" and said.frames else ""
-    people = counted(len(said.tracks), "person", "people") if said.tracks else "nobody"
+    people = counted(len(said.tracks), "face") if said.tracks else "no face"
     return f"a {said.kind}{length}{looked}, {people} found."
 
 

@@ -13,7 +13,10 @@ from dfgame.report.timeline import Lane, lane_of, length_of
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A frame's evidence, and what it says; `warns` is whether the words on the map are a warning."""
+    """A frame's evidence, and what it says; `warns` is whether the words on the map are a warning.
+
+    `stability` is empty where no probe was made: only the crop and the heat map were.
+    """
 
     evidence: Evidence
     charts: tuple[Chart, ...]
@@ -38,12 +41,16 @@ class Moment:
             yield f"{self.name}-thumbnail", self.thumbnail
         if self.explained:
             for part in ("crop", "amplified", "heat"):
-                yield f"{self.name}-{part}", getattr(self.explained.evidence, part)
+                if picture := getattr(self.explained.evidence, part):
+                    yield f"{self.name}-{part}", picture
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A face that was followed, and its moments by time."""
+    """A face that was followed, and its moments by time.
+
+    Those that were explained in full come apart from those of which only a heat map was made.
+    """
 
     track: TrackScore
     lane: Lane
@@ -51,8 +58,13 @@ class Person:
 
     @property
     def explained(self) -> list[Moment]:
-        """The moments with evidence."""
-        return [moment for moment in self.moments if moment.explained]
+        """The moments whose stability was measured, too."""
+        return [moment for moment in self.moments if moment.explained and moment.explained.stability]
+
+    @property
+    def looked_at(self) -> list[Moment]:
+        """The moments with a heat map alone."""
+        return [moment for moment in self.moments if moment.explained and not moment.explained.stability]
 
 
 def people_of(
@@ -99,4 +111,5 @@ def moment_name(track: int, frame: int) -> str:
 def _explained(evidence: Evidence, fake: float, real: float) -> Explained:
     words, warns = map_words(evidence.hot_change, evidence.random_change)
     charts = tuple(charts_of(evidence, fake, real))
-    return Explained(evidence, charts, words, warns, tuple(stability_words(evidence, fake, real)))
+    told = tuple(stability_words(evidence, fake, real)) if evidence.probes else ()
+    return Explained(evidence, charts, words, warns, told)

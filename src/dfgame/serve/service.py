@@ -106,14 +106,23 @@ class Service:
         try:
             kind, duration = await asyncio.wrap_future(self.probe.look(path))
         except MediaError:
-            raise RequestError(415, "The file is neither a picture nor a video that can be read.") from None
+            raise RequestError(
+                415, "The file is neither a picture nor a video that can be read; send a JPEG, PNG or MP4 file."
+            ) from None
         except TimeoutError:
-            raise RequestError(422, f"What the file is could not be told within {PATIENCE:.0f} seconds.") from None
+            raise RequestError(
+                422, f"What the file is could not be told within {PATIENCE:.0f} seconds; encode it anew and send that."
+            ) from None
         except (ProcessExpired, MemoryError):
-            raise RequestError(422, "The file breaks the programs that read it.") from None
+            raise RequestError(
+                422, "The file breaks the programs that read it; encode it anew and send that."
+            ) from None
         longest = self.settings.max_duration
         if duration is not None and not duration <= longest:
-            raise RequestError(422, f"The video is {duration:,.1f} seconds long, and {longest:,.6g} are taken here.")
+            raise RequestError(
+                422,
+                f"The video is {duration:,.1f} seconds long, and {longest:,.6g} are taken here; send a part of it.",
+            )
         return SUFFIXES[kind]
 
     def job(self, id: str) -> Job:

@@ -56,7 +56,7 @@ async def receive(headers: Mapping[str, str], body: AsyncIterator[bytes], to: Pa
     if not form.whole:
         raise RequestError(400, "The form breaks off before its end.")
     if not form.size:
-        raise RequestError(415, "The file is empty.")
+        raise RequestError(415, "The file is empty; send one with content.")
     return clean_name(form.name)
 
 
@@ -79,7 +79,10 @@ async def _take(form: "_Form", body: AsyncIterator[bytes], most: int) -> None:
 
 def too_large(most: int) -> RequestError:
     """What is said of a file with more bytes than that."""
-    return RequestError(413, f"The file is larger than the {most / 1e6:,.6g} MB that are taken here.")
+    return RequestError(
+        413,
+        f"The file is larger than the {most / 1e6:,.6g} MB that are taken here; send a smaller one, or a part of it.",
+    )
 
 
 def clean_name(name: str) -> str:
@@ -91,7 +94,9 @@ def clean_name(name: str) -> str:
 def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        raise RequestError(415, f"The file must come as multipart/form-data, in the field '{FIELD}'.")
+        raise RequestError(
+            415, f"The file must come as multipart/form-data, in the field '{FIELD}': `curl -F {FIELD}=@clip.mp4`."
+        )
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= 200:
         raise RequestError(400, "The form names no boundary.")

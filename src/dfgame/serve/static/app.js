@@ -16,7 +16,7 @@ function refused(text, fallback) {
 
 function send(file) {
   if (file.size > Number(form.dataset.most)) {
-    said.textContent = `This file is larger than the ${(form.dataset.most / 1e6).toLocaleString("en")} MB that are taken here.`;
+    said.textContent = `This file is larger than the ${(form.dataset.most / 1e6).toLocaleString("en")} MB that are taken here; send a smaller one, or a part of it.`;
     return;
   }
   const bar = document.getElementById("sent");
