@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.batches import read_stored
+from dfgame.stored import read_stored
 from dfgame.boxed import BoxedDetector, load_detector, logit
 from dfgame.explain.deletion import HOT_SHARE, PLACES, Region, elsewhere, hottest, without
 from dfgame.explain.heat import BASELINE, heat_map

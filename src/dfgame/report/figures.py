@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from dfgame.metrics import ReliabilityBin
-from dfgame.report.words import number, span
+from dfgame.report.words import number, seen_words, span
 from dfgame.summary import Cell, Line, Player
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#7A5C00", "#333333", "#56B4E9", "#E69F00")
@@ -60,14 +60,14 @@ def matrix_figure(players: Sequence[Player], compression: str) -> str:
     return _svg(figure, f"matrix {players[0].training} {compression}", _matrix_words(players, cells))
 
 
-def _column_head(axes: Axes, column: int, cell: Cell, seen: bool) -> None:
+def _column_head(axes: Axes, column: int, cell: Cell, seen: bool | None) -> None:
     centre = (column + 0.5) * _COLUMN
     axes.text(centre, -0.23, _wrapped(cell.method), ha="center", va="bottom", fontsize=8.5, linespacing=1.1)
     weight, colour = ("bold", INK) if seen else ("normal", FAINT)
     axes.text(
         centre,
         -0.07,
-        "seen" if seen else "unseen",
+        seen_words(seen),
         ha="center",
         va="bottom",
         fontsize=8,
@@ -142,8 +142,8 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
         axes.grid(color="#e6e9ed", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.legend(loc="lower right", frameon=False, fontsize=8, handlelength=2.6)
-    kind = "trained on" if lines[0].seen else "not trained on"
-    words = f"ROC curves at {lines[0].compression}, methods {kind}: {', '.join(line.player for line in lines)}."
+    kinds = {True: "methods trained on", False: "methods not trained on", None: "all methods"}
+    words = f"ROC curves at {lines[0].compression}, {kinds[lines[0].seen]}: {', '.join(line.player for line in lines)}."
     return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
 
 

@@ -102,5 +102,5 @@ def _matrix_rows(evaluation: Evaluation) -> Iterable[tuple[Any, ...]]:
             )
 
 
-def _seen(seen: bool) -> str:
-    return "seen" if seen else "unseen"
+def _seen(seen: bool | None) -> str:
+    return "unknown" if seen is None else "seen" if seen else "unseen"

@@ -44,7 +44,7 @@ class Matrix:
     """The heat map at one compression."""
 
     compression: str
-    trained_on: bool
+    trained_on: bool | None
     svg: Markup
 
 
@@ -53,7 +53,7 @@ class Curves:
     """The ROC figure at one compression, of the methods trained on or of the others."""
 
     compression: str
-    seen: bool
+    seen: bool | None
     svg: Markup
 
 
@@ -75,6 +75,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         "listed": listed,
         "counted": counted,
         "training_words": words.training_words,
+        "seen_words": words.seen_words,
     }
     environment.globals |= {"span": words.span}
     settings = evaluation.settings
@@ -109,10 +110,10 @@ def _section(evaluation: Evaluation, training: Training) -> Section:
     compressions = list(dict.fromkeys(cell.compression for cell in players[0].cells))
     knows_all = not training.compressions
     matrices = [
-        Matrix(name, knows_all or name in training.compressions, Markup(matrix_figure(players, name)))
+        Matrix(name, knows_all or name in training.compressions if training.known else None, Markup(matrix_figure(players, name)))
         for name in compressions
     ]
-    panels: dict[tuple[str, bool], list[Line]] = {}
+    panels: dict[tuple[str, bool | None], list[Line]] = {}
     for line in evaluation.lines:
         if line.training == training:
             panels.setdefault((line.compression, line.seen), []).append(line)
@@ -121,8 +122,8 @@ def _section(evaluation: Evaluation, training: Training) -> Section:
     return Section(training, players, matrices, curves)
 
 
-def _rows(evaluation: Evaluation, level: str) -> list[tuple[Result, bool]]:
-    """The results of a level, each with whether its method was trained on."""
+def _rows(evaluation: Evaluation, level: str) -> list[tuple[Result, bool | None]]:
+    """The results of a level, each with whether its method was trained on, None where that is not known."""
     trainings = {
         (run.player, run.training.method_words, run.training.compression_words): run.training
         for run in evaluation.runs

@@ -23,9 +23,16 @@ def span(low: float, high: float) -> str:
 
 def training_words(training: Training) -> str:
     """What was trained on."""
+    if not training.known:
+        return "data not known here"
     methods = listed(training.methods) if training.methods else "all methods"
     qualities = listed(training.compressions) if training.compressions else "all compressions"
     return f"{methods} at {qualities}"
+
+
+def seen_words(seen: bool | None) -> str:
+    """Whether a method was among those trained on: seen, unseen, or that it is not known."""
+    return {True: "seen", False: "unseen", None: "not known"}[seen]
 
 
 def dataset_words(settings: dict[str, Any]) -> str:
@@ -82,6 +89,11 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
     close = [name for name, low, _ in comparison.rivals if low <= 0]
     if comparison.verdict == "alone":
         return f"{where}, {best}. There is no other player of this training to compare it with.{_few(comparison)}"
+    if comparison.verdict == "other videos":
+        return (
+            f"{where}, no player can be called the best: they did not score the same videos. The highest number is "
+            f"that of {best}."
+        )
     if comparison.verdict == "too few videos":
         return (
             f"{where}, no player can be called the best: a number rests on only "
@@ -139,6 +151,11 @@ def notes(evaluation: Evaluation) -> list[str]:
         said.append(
             f"Trained on another manifest: {listed(settings['other_manifest'])}. Whether its people are also "
             "among those tested here could not be checked."
+        )
+    if settings["unknown_training"]:
+        said.append(
+            f"Not known is what was trained on by: {listed(settings['unknown_training'])}. No method counts as seen or "
+            "unseen for these, and whether people tested here were among those they learned from could not be checked."
         )
     if settings["unfinished"]:
         runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]
