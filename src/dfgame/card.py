@@ -190,4 +190,8 @@ def _same_crops(entry: Entry, asked: AskedRows) -> bool | None:
 def video_score(pooling: str) -> str:
     """How the scores of frames make that of a video, in words."""
     kind, _, highest = pooling.partition("-")
-    return f"mean of the {highest} highest scores of its frames" if highest else f"{kind} probability of fake over its frames"
+    return (
+        f"mean of the {highest} highest scores of its frames"
+        if highest
+        else f"{kind} probability of fake over its frames"
+    )

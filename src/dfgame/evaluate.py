@@ -1,102 +1,121 @@
-"""Trained detectors on a manifest -> the evidence: every run on every method and quality, with intervals."""
+"""Detectors on manifests -> the evidence: every one on every method and quality, with intervals."""
 
-import csv
-import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dfgame import __version__
+from dfgame.accounting import accounts_of
 from dfgame.card import make_card, mismatches
 from dfgame.config import EvaluateConfig, to_dict, to_flags
-from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder, write_json
+from dfgame.confusion import confusions_of
+from dfgame.files import read_json, versions, writable_folder, write_json
+from dfgame.groups import groups_of
 from dfgame.jobs import console
-from dfgame.measure import Scores, measure_run
-from dfgame.metrics import COVERAGE, THRESHOLD, video_means
+from dfgame.kept import said_by
+from dfgame.measure import measure_run
+from dfgame.metrics import COVERAGE, THRESHOLD
+from dfgame.outcomes import Account, Confusion, Gap, Group
+from dfgame.pairs import pairs_of
 from dfgame.players import Entry, identify
-from dfgame.records import LABELS, UserError
+from dfgame.records import UserError
 from dfgame.rows import AskedRows, asked_rows, people
+from dfgame.scored import of_tests, scores_of
+from dfgame.subjects import RunReader, Scorer, Subject, open_subject
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 
-Scorer = Callable[[Path, pa.Table, Path, EvaluateConfig], pa.Table]
-"""(run, rows, the manifest's folder, settings) -> the rows with a float64 column `p_fake`."""
-RunReader = Callable[[Path], dict[str, Any]]
-"""run -> name, game, methods, compressions, seed, config, version."""
+__all__ = ["RunReader", "Scorer", "evaluate_runs"]
 
 RESULTS = "results.json"
 SETTINGS = "settings.json"
-SCORES = "scores"
-SCORE_COLUMNS = ("path", "video", "frame", "label", "method", "compression", "p_fake", "dataset")
-NOT_ASKED = {"overwrite", "allow_mismatch", "workers", "device", "batch_size"}
+NOT_ASKED = {"overwrite", "allow_mismatch", "workers", "device", "batch_size", "leaderboard"}
 """Settings that do not change the question."""
-ROWS = ("split", "methods", "compressions", "datasets", "frames")
-"""Settings that choose the rows; a protocol chooses them by its text."""
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scipy", "scikit-learn", "pyarrow")
 
 
 def evaluate_runs(
     runs: Sequence[Path],
-    manifest: Path,
+    manifest: Path | Sequence[Path],
     out: Path,
     config: EvaluateConfig,
     scorer: Scorer | None = None,
     read_run: RunReader | None = None,
 ) -> Evaluation:
-    """Score every run on a split of a manifest or on a protocol's test sets, and measure each method at each quality.
+    """Score every detector on a split of manifests or on a protocol's test sets, and measure each cell.
 
     Real rows of a data set at a quality are the negatives of every method of it at that quality. Writes OUT/scores
     (every frame's and every video's score) and OUT/settings.json; `report.write_report` writes the rest. Scores in
     OUT that come from the same weights and rows are used again, so that an interrupted evaluation goes on.
 
     Args:
-        runs: folders of trained detectors.
-        manifest: the table of `dfgame extract`.
+        runs: folders of trained detectors; boxes, ONNX files, or tables of scores (see `subjects`).
+        manifest: the table of `dfgame extract`, or several, whose data sets must have different names.
         out: folder for the results.
         config: what to measure.
-        scorer: gives rows their scores; `score.score_run` if None.
+        scorer: gives rows their scores by a run; `score.score_run` if None.
         read_run: says what a run is; `score.run_info` if None.
 
     Raises:
-        UserError: OUT holds another evaluation, the split is empty, somebody is in two splits, or a run lacks the
-            checkpoint or was trained for something else.
+        UserError: OUT holds another evaluation, the split is empty, somebody is in two splits, or a detector cannot be
+            used or was trained for something else.
     """
-    if scorer is None or read_run is None:
-        from dfgame.score import run_info, score_run
-
-        scorer, read_run = scorer or score_run, read_run or run_info
     if not runs:
-        raise UserError("no RUN to evaluate", "name at least one folder of `dfgame train`")
+        raise UserError(
+            "no RUN to evaluate",
+            "name a folder of `dfgame train`, or a file: .safetensors, .onnx, or .csv with scores",
+        )
     asked = asked_rows(manifest, config)
-    entries = identify(runs, [read_run(run) for run in runs])
-    settings = _settings(entries, asked, manifest, out, config)
-    manifest_hash = settings["asked"]["manifest_sha256"]
-    warnings = mismatches(entries, asked, manifest_hash, config.allow_mismatch)
+    subjects = [open_subject(path, asked, config, scorer, read_run) for path in runs]
+    entries = identify(runs, [subject.info for subject in subjects])
+    settings = _settings(entries, subjects, asked, out, config)
+    warnings = mismatches(entries, asked, config.allow_mismatch)
     _claim(out, settings["asked"], config.overwrite)
     _say_first(settings, asked, warnings)
     results: list[Result] = []
     evidence: list[RunEvidence] = []
-    for entry in entries:
-        scored = _scored(entry, asked, manifest.parent, out / SCORES, config, settings, scorer)
-        found, cells, undefined = measure_run(entry, _arrays(scored, asked), config.replicates, config.seed)
-        results += found
-        evidence.append(RunEvidence(entry.player, entry.training, entry.seed, cells))
-        settings["undefined"] += undefined
+    groups: list[Group] = []
+    gaps: list[Gap] = []
+    confusions: list[Confusion] = []
+    accounts: list[Account] = []
+    for entry, subject in zip(entries, subjects, strict=True):
+        said = said_by(entry, subject, asked, out, settings["asked"], config.pooling)
+        scores = of_tests(asked.tests, asked.table, said.tested, config.by)
+        validation = scores_of(asked.validation, said.validation)
+        crop = crop_words(asked) if entry.kind != "scores" else ""
+        found = measure_run(entry, scores, validation, config, subject.unit == "video", crop)
+        results += found.results
+        evidence.append(RunEvidence(entry.player, entry.training, entry.seed, found.cells, entry.name))
+        settings["undefined"] += found.undefined
+        of_groups, of_gaps = groups_of(entry, scores, validation, config)
+        groups += of_groups
+        gaps += of_gaps
+        confusions += confusions_of(entry, scores)
+        accounts += accounts_of(entry.name, subject, asked, said.tested)
     _say_left_out(settings["undefined"])
+    _refuse_nothing(results, asked, settings)
+    write_json(out / SETTINGS, settings)
+    return replace(
+        summarise(results, evidence, settings),
+        card=make_card(entries, asked, config, warnings),
+        pairs=pairs_of(evidence, config),
+        groups=groups,
+        gaps=gaps,
+        confusions=confusions,
+        accounting=accounts,
+    )
+
+
+def _refuse_nothing(results: Sequence[Result], asked: AskedRows, settings: dict[str, Any]) -> None:
     if not results:
         reasons = [cell["reason"] for cell in settings["undefined"]] or ["no fake ones to measure on"]
+        names = ", ".join(str(source.path) for source in asked.sources)
         raise UserError(
-            f"{manifest}: nothing could be measured (--split {settings['split']})",
-            f"the first reason: {reasons[0]}",
+            f"{names}: nothing could be measured (--split {settings['split']})", f"the first reason: {reasons[0]}"
         )
-    write_json(out / SETTINGS, settings)
-    card = make_card(entries, asked, config, manifest_hash, warnings)
-    return replace(summarise(results, evidence, settings), card=card)
 
 
 def _say_first(settings: dict[str, Any], asked: AskedRows, warnings: Sequence[str]) -> None:
@@ -130,7 +149,7 @@ def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
 
 
 def _settings(
-    entries: list[Entry], rows: AskedRows, manifest: Path, out: Path, config: EvaluateConfig
+    entries: list[Entry], subjects: Sequence[Subject], rows: AskedRows, out: Path, config: EvaluateConfig
 ) -> dict[str, Any]:
     """What was asked, of whom and of how much data: all of it in settings.json."""
     protocol = rows.protocol.facts if rows.protocol else None
@@ -138,15 +157,16 @@ def _settings(
     asked = {
         "version": __version__,
         "config": {key: value for key, value in to_dict(config).items() if key not in NOT_ASKED},
-        "manifest_sha256": sha256(manifest),
-        "weights_sha256": {entry.name: _weights_hash(entry.path, config.checkpoint) for entry in entries},
+        "manifest_sha256": rows.hashes,
+        "weights_sha256": {entry.name: subject.hash() for entry, subject in zip(entries, subjects, strict=True)},
         "protocol_sha256": protocol["sha256"] if protocol else None,
     }
+    manifests = [source.path for source in rows.sources]
     return {
         "asked": asked,
-        "command": _command(entries, manifest, out, config),
+        "command": _command(entries, manifests, out, config),
         "versions": {"dfgame": __version__} | versions(RECORDED_VERSIONS),
-        "manifest": str(manifest),
+        "manifests": [str(path) for path in manifests],
         "datasets": sorted(set(rows.table.column("dataset").to_pylist())),
         "split": splits.pop() if len(splits) == 1 else "all",
         "protocol": protocol["name"] if protocol else None,
@@ -158,7 +178,8 @@ def _settings(
             {"run": entry.name, "player": entry.player, "path": str(entry.path), **entry.info} for entry in entries
         ],
         "seeds": len({entry.seed for entry in entries}),
-        "other_manifest": _trained_elsewhere(entries, asked["manifest_sha256"]),
+        "other_manifest": _trained_elsewhere(entries, rows.hashes),
+        "unknown_training": [entry.name for entry in entries if not entry.training.known],
         "unfinished": _unfinished(entries),
         "not_done": rows.not_done,
         "undefined": [],
@@ -178,15 +199,21 @@ def _counts(rows: pa.Table) -> dict[str, int]:
     }
 
 
-def _trained_elsewhere(entries: list[Entry], manifest_hash: str) -> list[str]:
-    """Runs known to be trained on another manifest, whose people cannot be checked against this one's."""
-    hashes = {entry.name: entry.info.get("data", {}).get("manifest_sha256") for entry in entries}
-    return [name for name, own in hashes.items() if own not in (None, manifest_hash)]
+def _trained_elsewhere(entries: list[Entry], hashes: Sequence[str]) -> list[str]:
+    """Detectors known to be trained on another manifest, whose people cannot be checked against this one's."""
+    return [entry.name for entry in entries if entry.manifests and not set(hashes) <= set(entry.manifests)]
 
 
-def _command(entries: list[Entry], manifest: Path, out: Path, config: EvaluateConfig) -> str:
+def crop_words(asked: AskedRows) -> str:
+    """How the faces were cut out, as it stands beside each number; empty where nothing is known."""
+    settings = asked.made_by.get("settings") or {}
+    parts = [f"{name} {settings[name]}" for name in ("margin", "alignment", "size") if settings.get(name) is not None]
+    return ", ".join(parts)
+
+
+def _command(entries: list[Entry], manifests: Sequence[Path], out: Path, config: EvaluateConfig) -> str:
     """The command line that gives these results."""
-    words = ["dfgame", "evaluate", str(manifest), *(str(entry.path) for entry in entries), "--out", str(out)]
+    words = ["dfgame", "evaluate", *map(str, manifests), *(str(entry.path) for entry in entries), "--out", str(out)]
     return shlex.join([*words, *to_flags(replace(config, overwrite=False))])
 
 
@@ -198,89 +225,3 @@ def _unfinished(entries: list[Entry]) -> list[dict[str, Any]]:
         if done is not None and epochs is not None and done < epochs:
             found.append({"run": entry.name, "done": done, "epochs": epochs})
     return found
-
-
-def _weights_hash(run: Path, checkpoint: str) -> str:
-    path = run / f"{checkpoint}.safetensors"
-    if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in run.glob("*.safetensors"))) or "none"
-        raise UserError(f"{path}: no such checkpoint", f"choose another --checkpoint; this run has: {there}")
-    return sha256(path)
-
-
-def _scored(
-    entry: Entry,
-    rows: AskedRows,
-    folder: Path,
-    scores: Path,
-    config: EvaluateConfig,
-    settings: dict[str, Any],
-    scorer: Scorer,
-) -> pa.Table:
-    """The rows with their scores: kept ones of the same weights and rows, or new ones, which are kept."""
-    path = scores / f"{entry.name}.frames.parquet"
-    asked = settings["asked"]
-    origin = {
-        "weights_sha256": asked["weights_sha256"][entry.name],
-        "manifest_sha256": asked["manifest_sha256"],
-        "rows": {name: asked["config"][name] for name in ROWS} | {"protocol_sha256": asked["protocol_sha256"]},
-        "version": __version__,
-    }
-    if _origin(path) == origin:
-        console.print(f"{entry.name}: scores of the same weights and rows are there already: {path}", soft_wrap=True)
-        return pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
-    table = scorer(entry.path, rows.table, folder, config).select(SCORE_COLUMNS)
-    _write_video_scores(scores / f"{entry.name}.videos.csv", _by_test(table, rows))
-    with atomic_path(path) as temporary:  # comes last: once it is there, the other is
-        pq.write_table(table.replace_schema_metadata({b"dfgame": json.dumps(origin).encode()}), temporary)
-    return table
-
-
-def _by_test(scored: pa.Table, rows: AskedRows) -> dict[str, pa.Table]:
-    """The scored rows of each test set, by its name; without a protocol there is one, without a name."""
-    if rows.protocol is None:
-        return {"": scored}
-    places = {path: place for place, path in enumerate(scored["path"].to_pylist())}
-    return {
-        selection.name: scored.take([places[path] for path in of_test["path"].to_pylist()])
-        for selection, of_test in rows.tests.items()
-    }
-
-
-def _arrays(scored: pa.Table, rows: AskedRows) -> Scores:
-    parts = _by_test(scored, rows)
-    table = pa.concat_tables(parts.values())
-    return Scores(
-        labels=np.array([LABELS.index(label) for label in table["label"].to_pylist()]),
-        scores=table["p_fake"].to_numpy(),
-        methods=np.array(table["method"].to_pylist()),
-        compressions=np.array(table["compression"].to_pylist()),
-        videos=np.array(table["video"].to_pylist()),
-        datasets=np.array(table["dataset"].to_pylist()),
-        tests=np.repeat(list(parts), [part.num_rows for part in parts.values()]),
-    )
-
-
-def _origin(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, OSError):
-        return None
-    return json.loads(metadata.get(b"dfgame", b"null"))
-
-
-def _write_video_scores(path: Path, parts: dict[str, pa.Table]) -> None:
-    """A row a video and, last of the columns where a protocol has several test sets, a test set."""
-    columns = ("label", "method", "compression")
-    test_column = [] if list(parts) == [""] else ["test"]
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", *columns, "p_fake", *test_column])
-        for test, table in parts.items():
-            values = zip(*(table[name].to_pylist() for name in columns), strict=True)
-            facts = dict(zip(table["video"].to_pylist(), values, strict=True))
-            names, means = video_means(table["video"].to_pylist(), table["p_fake"].to_numpy())
-            own = [test] if test_column else []
-            writer.writerows([name, *facts[name], mean, *own] for name, mean in zip(names, means, strict=True))

@@ -1,7 +1,7 @@
 """What is fitted on validation videos before anything is tested: the threshold, and scores as likelihood ratios."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,9 +9,11 @@ from dfgame.config import EvaluateConfig
 from dfgame.metrics import THRESHOLD, Floats, Integers, pooled
 from dfgame.outcomes import Level
 from dfgame.players import Entry
+from dfgame.records import LABELS
 from dfgame.scored import Names, Scores
 
-NO_VALIDATION = "no validation videos were scored"
+EDGE = 1e-6
+"""Scores nearer to 0 or 1 than this count as this where they are calibrated, as in `boxed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +51,54 @@ def pool(scores: Scores, level: Level, entry: Entry, how: str) -> Pooled:
     if level == "frame":
         names, labels, first = scores.groups(level), scores.labels, np.arange(len(scores.labels))
     return Pooled(labels, calibrated(values, entry), names, scores.people[first])
+
+
+def calibrated(scores: Floats, entry: Entry) -> Floats:
+    """The probabilities that scores mean, where the detector says how; the scores themselves otherwise."""
+    said = entry.info.get("calibration")
+    if not said:
+        return scores
+    inside = np.clip(scores, EDGE, 1 - EDGE)
+    return 1 / (1 + np.exp(-(said["slope"] * np.log(inside / (1 - inside)) + said["intercept"])))
+
+
+def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) -> Fitted:
+    """The threshold and the likelihood ratios of a level, fitted on validation videos of all methods and qualities.
+
+    The threshold is the one with the highest balanced accuracy on them, halfway between two neighbouring scores; of
+    several equally good ones the middle one. Without validation videos it is 0.5, if that makes sense.
+    """
+    if not len(validation.labels):
+        return _without(entry, config, "no validation videos were scored")
+    try:
+        found = pool(validation, level, entry, config.pooling)
+        for label, name in enumerate(LABELS):
+            if not (found.labels == label).any():
+                raise ValueError(f"no {name} validation videos were scored")
+        if not np.isfinite(found.scores).all():
+            raise ValueError("scores of validation videos are not finite numbers")
+    except ValueError as error:
+        return _without(entry, config, str(error))
+    llr = llr_of(found.labels, found.scores)
+    if isinstance(config.threshold, float):
+        return Fitted(config.threshold, "given", llr=llr)
+    return Fitted(best_threshold(found.labels, found.scores), "validation", llr=llr)
+
+
+def _without(entry: Entry, config: EvaluateConfig, why: str) -> Fitted:
+    if isinstance(config.threshold, float):
+        return Fitted(config.threshold, "given", no_llr=why)
+    if entry.kind == "scores":
+        no_threshold = f"{why}, and scores of another tool may mean anything: see --threshold"
+        return Fitted(None, "", no_threshold, no_llr=why)
+    return Fitted(THRESHOLD, "default", no_llr=why)
+
+
+def best_threshold(labels: Integers, scores: Floats) -> float:
+    """The score from which calling things fake gives the highest balanced accuracy."""
+    values = np.unique(scores)
+    candidates = np.concatenate([values[:1], (values[1:] + values[:-1]) / 2])
+    real, fake = (np.sort(scores[labels == label]) for label in (0, 1))
+    right = np.searchsorted(real, candidates) / len(real) + 1 - np.searchsorted(fake, candidates) / len(fake)
+    best = candidates[right >= right.max() - 1e-12]
+    return float(best[len(best) // 2])

@@ -122,7 +122,9 @@ def load_onnx(path: Path, config: OnnxConfig, device: str = "auto") -> OnnxDetec
         raise UserError(f"{path}: not an ONNX file, or damaged ({str(error).splitlines()[0]})") from None
     inputs = session.get_inputs()
     if len(inputs) != 1:
-        raise UserError(f"{path}: takes {len(inputs)} inputs", "an ONNX file with one input, the images, is understood")
+        raise UserError(
+            f"{path}: takes {len(inputs)} inputs", "an ONNX file with one input, the images, is understood"
+        )
     said = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     shape, batch = inputs[0].shape, inputs[0].shape[0] if inputs[0].shape else None
     batch = batch if isinstance(batch, int) else 0
@@ -132,7 +134,7 @@ def load_onnx(path: Path, config: OnnxConfig, device: str = "auto") -> OnnxDetec
     if inputs[0].type != _FLOAT or len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
         raise UserError(
             f"{path}: takes {inputs[0].type} of shape {shape}",
-            "files of `dfgame export`, and those that take tensor(float) of shape (N, 3, height, width), are understood",
+            "understood are files of `dfgame export`, and those that take tensor(float) of (N, 3, height, width)",
         )
     if not config.output:
         raise UserError(

@@ -1,4 +1,4 @@
-"""What an evaluation says beside a detector's own rows: pairs of detectors, groups, classes, and what became of inputs."""
+"""What an evaluation says beside a detector's rows: pairs of detectors, groups, classes, what became of inputs."""
 
 from dataclasses import dataclass
 from typing import Literal

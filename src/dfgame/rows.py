@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class AskedRows:
-    """What detectors are tested on: all rows, and of each test set its selection and its rows, each row once in `table`.
+    """What detectors are tested on: of each test set its selection and its rows; in `table` each row once.
 
     `not_done` are tests of the protocol that the manifests lack, wholly or in part, each with the reason. `made_by` is
     what all manifests agree on. `validation` are the rows on which thresholds and likelihood ratios are fitted, none
@@ -123,9 +123,7 @@ def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> Aske
     for table in tables:
         check_leaks(table)
     _refuse_same_data(paths, tables)
-    sources = tuple(
-        Source(path, sha256(path), made_by(table)) for path, table in zip(paths, tables, strict=True)
-    )
+    sources = tuple(Source(path, sha256(path), made_by(table)) for path, table in zip(paths, tables, strict=True))
     everything = _one_table(tables)
     fits = np.asarray(everything["right"]) - np.asarray(everything["left"]) >= config.min_face
     table, narrow = (everything.filter(pa.array(keep)) for keep in (fits, ~fits))

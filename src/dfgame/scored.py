@@ -1,7 +1,7 @@
 """Rows of manifests with what a detector said of them, as arrays; and the cells that they are measured on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
@@ -52,6 +52,19 @@ class Scores:
             by={name: values[chosen] for name, values in self.by.items()},
             classes=None if self.classes is None else self.classes[chosen],
         )
+
+    def once(self) -> "Scores":
+        """Each frame once, of one of the test sets that it is in: for all frames of a video the same one."""
+        first: dict[str, str] = {}
+        for video, test in sorted(set(zip(self.videos.tolist(), self.tests.tolist(), strict=True))):
+            first.setdefault(video, test)
+        return self.where(np.array([first[video] for video in self.videos.tolist()], np.str_) == self.tests)
+
+    def by_quality(self) -> Iterator[tuple[tuple[str, str], "Scores"]]:
+        """The frames of each data set at each compression, named by these two."""
+        for dataset, compression in sorted(set(zip(self.datasets.tolist(), self.compressions.tolist(), strict=True))):
+            here = (self.datasets == dataset) & (self.compressions == compression)
+            yield (dataset, compression), self.where(here)
 
     def groups(self, level: Level) -> Names:
         """For each frame the name of what is scored at the level."""

@@ -146,7 +146,7 @@ def _find(
 def _only(path: Path, name: str, rows: Sequence[int], alike: Sequence[str]) -> int:
     if len(rows) > 1:
         raise UserError(
-            f"{path}: {name} may be each of {len(rows)}: {first(alike)}", "give more of the path, up to the whole of it"
+            f"{path}: {name} may be each of {len(rows)}: {first(alike)}", "give more of the path, or all of it"
         )
     return rows[0]
 

@@ -24,9 +24,7 @@ In simulations (normal scores, AUC 0.9) the 95% percentile bootstrap held the tr
 6 videos a class, 86% with 10, 89% with 15 and 92% with 20: below that it is too narrow to be believed.
 """
 
-Verdict = Literal[
-    "alone", "other videos", "too few videos", "within the intervals", "seeds overlap", "supported"
-]
+Verdict = Literal["alone", "other videos", "too few videos", "within the intervals", "seeds overlap", "supported"]
 
 
 class Cell(NamedTuple):

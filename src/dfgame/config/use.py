@@ -67,7 +67,7 @@ class EvaluateConfig:
     min_face: float = 0.0
     """Width of a face in pixels of its frame below which it is left out, and counted as too small."""
     pooling: str = "mean"
-    """How the scores of frames make that of a face and of a video: mean, median, or top-K, the mean of the K highest."""
+    """How the scores of frames make that of a face and a video: mean, median, or top-K, the mean of the K highest."""
     threshold: Literal["validation"] | float = "validation"
     """The score from which something counts as fake: the one with the highest balanced accuracy on the validation
     split (0.5 where there is none that was scored), or a number."""

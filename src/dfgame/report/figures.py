@@ -143,7 +143,9 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
         axes.set_axisbelow(True)
         axes.legend(loc="lower right", frameon=False, fontsize=8, handlelength=2.6)
     kinds = {True: "methods trained on", False: "methods not trained on", None: "all methods"}
-    words = f"ROC curves at {lines[0].compression}, {kinds[lines[0].seen]}: {', '.join(line.player for line in lines)}."
+    words = (
+        f"ROC curves at {lines[0].compression}, {kinds[lines[0].seen]}: {', '.join(line.player for line in lines)}."
+    )
     return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
 
 

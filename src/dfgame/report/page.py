@@ -110,7 +110,11 @@ def _section(evaluation: Evaluation, training: Training) -> Section:
     compressions = list(dict.fromkeys(cell.compression for cell in players[0].cells))
     knows_all = not training.compressions
     matrices = [
-        Matrix(name, knows_all or name in training.compressions if training.known else None, Markup(matrix_figure(players, name)))
+        Matrix(
+            name,
+            knows_all or name in training.compressions if training.known else None,
+            Markup(matrix_figure(players, name)),
+        )
         for name in compressions
     ]
     panels: dict[tuple[str, bool | None], list[Line]] = {}

@@ -154,8 +154,8 @@ def notes(evaluation: Evaluation) -> list[str]:
         )
     if settings["unknown_training"]:
         said.append(
-            f"Not known is what was trained on by: {listed(settings['unknown_training'])}. No method counts as seen or "
-            "unseen for these, and whether people tested here were among those they learned from could not be checked."
+            f"What {listed(settings['unknown_training'])} learned from is not known. There no method counts as seen or "
+            "unseen, and whether people tested here are among those learned from could not be checked."
         )
     if settings["unfinished"]:
         runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]
