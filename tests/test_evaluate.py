@@ -12,11 +12,12 @@ from sklearn.metrics import roc_auc_score
 from dfgame.cli import app, main
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
-from dfgame.measure import Scores, measure_run
+from dfgame.measure import measure_run
 from dfgame.metrics import Roc
 from dfgame.players import Entry, Training, identify
 from dfgame.records import UserError
 from dfgame.report.files import write_report
+from dfgame.scored import Scores
 from dfgame.summary import (
     FEWEST_VIDEOS,
     UNSEEN_SUBJECT,
@@ -33,6 +34,9 @@ CONFIG = EvaluateConfig(replicates=200)
 FIELDS = [
     *("game", "train_method", "train_compression", "test_method", "test_compression", "level"),
     *("auc", "auc_low", "auc_high", "ap", "eer", "accuracy", "n_real", "n_fake", "seed"),
+    *("run", "kind", "dataset", "pooling", "frames", "crop", "people"),
+    *("balanced_accuracy", "tpr_at_1_fpr", "tpr_at_5_fpr", "log_loss", "ece", "cllr", "min_cllr"),
+    *("threshold", "threshold_from", "undefined"),
 ]
 
 
@@ -214,7 +218,8 @@ def test_results_are_replaced_only_when_told(tmp_path, manifest):
     assert "--overwrite" in error.value.remedy
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     write_report(out, run_evaluation(runs, manifest, out, replace(CONFIG, overwrite=True)))
-    assert {row["game"] for row in json.loads((out / "results.json").read_text())} == {"none", "generator"}
+    found = json.loads((out / "results.json").read_text())
+    assert {row["game"] for row in found["results"]} == {"none", "generator"}
 
 
 def test_how_it_is_computed_does_not_make_another_evaluation(tmp_path, manifest):
@@ -408,9 +413,10 @@ def test_the_same_clip_at_two_qualities_is_drawn_together():
             labels.append(fake)
             scores.append(score + fake)
     datasets, tests = ["data"] * len(videos), [""] * len(videos)
-    arrays = Scores(*map(np.array, (labels, scores, methods, compressions, videos, datasets, tests)))
+    people = [f"person {number // 2}" for number in range(len(videos))]
+    arrays = Scores(*map(np.array, (labels, scores, methods, compressions, videos, datasets, tests, videos, people)))
     entry = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
-    _, cells, _ = measure_run(entry, arrays, 100, 0)
+    cells = measure_run(entry, arrays, arrays.where(arrays.labels < 0), replace(CONFIG, replicates=100)).cells
     light, heavy = cells.values()
     assert (light.replicates == heavy.replicates).all()
     assert light.replicates.std() > 0

@@ -314,7 +314,7 @@ def test_a_test_set_that_is_not_there_is_not_done(tmp_path, monkeypatch, capsys)
     assert f"not done: test {CELEB}: {reason}" in said.err and "not done" in said.out
     assert json.loads((out / "card.json").read_text())["not_done"] == [{"test": CELEB, "reason": reason}]
     assert f"Not done: the test {CELEB}" in (out / "report.html").read_text()
-    assert {row["test_method"] for row in json.loads((out / "results.json").read_text())} == {DFD}
+    assert {row["test_method"] for row in json.loads((out / "results.json").read_text())["results"]} == {DFD}
     command = json.loads((out / "settings.json").read_text())["command"].split()
     assert app.parse_args(command[1:])[1].arguments["settings"].protocol == "ff-to-dfd-celebdf"
     with pytest.raises(UserError, match="none of the tests"):

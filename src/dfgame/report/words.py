@@ -11,9 +11,9 @@ from dfgame.summary import FEWEST_VIDEOS, HARDEST, Comparison, Estimate, Evaluat
 INTERVAL = f"{COVERAGE:.0%} interval"
 
 
-def number(value: float) -> str:
-    """A rate in [0, 1], as it is printed everywhere."""
-    return f"{value:.3f}"
+def number(value: float | None) -> str:
+    """A rate in [0, 1], as it is printed everywhere; None is not defined."""
+    return "n/d" if value is None else f"{value:.3f}"
 
 
 def span(low: float, high: float) -> str:
@@ -154,8 +154,8 @@ def notes(evaluation: Evaluation) -> list[str]:
         )
     if settings["unknown_training"]:
         said.append(
-            f"What {listed(settings['unknown_training'])} learned from is not known. There no method counts as seen or "
-            "unseen, and whether people tested here are among those learned from could not be checked."
+            f"What {listed(settings['unknown_training'])} learned from is not known. There, no method counts as seen "
+            "or unseen, and whether people tested here are among those learned from could not be checked."
         )
     if settings["unfinished"]:
         runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]
