@@ -13,15 +13,15 @@ from rich.console import Console
 
 from dfgame.config import DetectorConfig, EvaluateConfig, TrainConfig
 from dfgame.evaluate import evaluate_runs
+from dfgame.evaluate.measure import Measured, measure_run
+from dfgame.evaluate.scored import Scores
 from dfgame.manifest import read_manifest, write_manifest
-from dfgame.measure import Measured, measure_run
 from dfgame.players import Entry, Training, identify
 from dfgame.records import METHODS, UserError
 from dfgame.report.card import card_facts
 from dfgame.report.files import write_report
 from dfgame.report.terminal import card_table
 from dfgame.score import score_run
-from dfgame.scored import Scores
 from dfgame.train import train_run
 from synthetic_runs import made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
 

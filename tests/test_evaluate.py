@@ -12,12 +12,12 @@ from sklearn.metrics import roc_auc_score
 from dfgame.cli import app, main
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
-from dfgame.measure import measure_run
+from dfgame.evaluate.measure import measure_run
+from dfgame.evaluate.scored import Scores
 from dfgame.metrics import Roc
 from dfgame.players import Entry, Training, identify
 from dfgame.records import UserError
 from dfgame.report.files import write_report
-from dfgame.scored import Scores
 from dfgame.summary import (
     FEWEST_VIDEOS,
     UNSEEN_SUBJECT,

@@ -13,18 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
 
+from boxes import FACTS
 from dfgame.boxed import Calibration, boxed_weights, save_box, unboxed
 from dfgame.checkpoint import load_detector
 from dfgame.config import DetectorConfig, EvaluateConfig, ExportConfig, OnnxConfig, TrainConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.export import export_box
 from dfgame.manifest import read_manifest, write_manifest
-from dfgame.onnxscores import load_onnx
 from dfgame.records import CropRule, UserError
 from dfgame.report.files import write_report
 from dfgame.score import pick_device
+from dfgame.subjects.onnx import load_onnx
 from dfgame.train import train_run
-from boxes import FACTS
 from synthetic_runs import made_up_scorer, read_run, video_rows, write_rows, write_run
 
 CONFIG = EvaluateConfig(replicates=100)
@@ -191,7 +191,7 @@ def test_a_table_that_cannot_be_used(tmp_path, text, problem):
 
 
 def test_every_input_is_accounted_for(tmp_path):
-    """Of 8 videos with 2 crops: one crop and one whole video have no score; 3 videos have no face, 2 are unreadable."""
+    """Of 8 videos with 2 crops: one crop and one whole video have no score; 3 videos have no face, 2 cannot be read."""
     rows = small_rows()
     scores = {row["path"]: 0.1 + 0.05 * number for number, row in enumerate(rows)}
     scores[rows[0]["path"]] = ""
@@ -250,19 +250,21 @@ def test_one_data_set_in_two_manifests_is_refused(tmp_path):
         evaluate_runs([tmp_path / "x.csv"], paths, tmp_path / "out", CONFIG)
 
 
-def test_neither_csv_nor_its_report_needs_torch(tmp_path):
-    rows = small_rows()
-    path, file = write_rows(tmp_path / "m.parquet", rows), written(tmp_path / "theirs.csv", video_scores(rows))
+def test_neither_tables_nor_onnx_files_need_torch(crops, tmp_path):
+    rows = [row for row in read_manifest(crops).to_pylist() if row["split"] == "test"]
+    file = written(tmp_path / "theirs.csv", {row["path"]: number for number, row in enumerate(rows)})
+    other = other_onnx(tmp_path / "other.onnx")
+    words = ["evaluate", crops, file, other, "--onnx.output", "logit", "--out", tmp_path / "o", "--replicates", 100]
     script = (
         "import sys\n"
         "from dfgame.cli import main\n"
-        f"try: main(['evaluate', {str(path)!r}, {str(file)!r}, '--out', {str(tmp_path / 'o')!r}])\n"
+        f"try: main({list(map(str, words))!r})\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "0.750" in done.stdout
+    assert "theirs: a table of scores from elsewhere" in " ".join(done.stdout.split())
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +285,7 @@ def trained(crops, tmp_path_factory):
 
 
 def test_box_and_onnx_score_as_the_run_that_they_come_from(trained, tmp_path):
-    """Raw scores alike up to float16; those of videos are their means, calibrated, as the box's owner would have it."""
+    """Raw scores alike up to float16; those of videos are their means, calibrated, as `dfgame inspect` has them."""
     manifest, folder = trained
     subjects = [folder / "run", folder / "box.safetensors", folder / "file.onnx"]
     config = replace(CONFIG, workers=0, allow_mismatch=True)

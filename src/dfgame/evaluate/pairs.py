@@ -6,6 +6,8 @@ from itertools import combinations
 import numpy as np
 
 from dfgame.config import EvaluateConfig
+from dfgame.evaluate.scored import Names
+from dfgame.metrics import Floats, Integers, delong, interval, measures, people_bootstrap
 from dfgame.outcomes import Pair
 from dfgame.summary import Cell, RunEvidence, in_order
 
@@ -40,3 +42,20 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
         nothing = dict.fromkeys(("first_auc", "second_auc", "difference", "low", "high", "p"))
         return Pair(**named, **nothing, undefined=str(error))
     return Pair(**named, **numbers)
+
+
+def _compared(labels: Integers, one: Floats, other: Floats, people: Names, config: EvaluateConfig) -> dict[str, float]:
+    """Both AUCs, their difference with its interval, and DeLong's p."""
+    first, second = (
+        people_bootstrap(labels, scores, people, config.replicates, config.seed) for scores in (one, other)
+    )
+    low, high = interval(first - second)
+    aucs = [measures(labels, scores).auc for scores in (one, other)]
+    return {
+        "first_auc": aucs[0],
+        "second_auc": aucs[1],
+        "difference": aucs[0] - aucs[1],
+        "low": low,
+        "high": high,
+        "p": delong(labels, one, other),
+    }

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfgame import __version__
+from dfgame.evaluate.fitting import calibrated
+from dfgame.evaluate.scored import of_tests
 from dfgame.files import atomic_path
-from dfgame.fitting import calibrated
 from dfgame.jobs import console
 from dfgame.metrics import pooled
 from dfgame.players import Entry
 from dfgame.rows import AskedRows
-from dfgame.scored import of_tests
 from dfgame.subjects import CLASSES, Predicted, Subject
 
 SCORES = "scores"

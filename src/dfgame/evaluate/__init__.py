@@ -9,22 +9,22 @@ from typing import Any
 import pyarrow as pa
 
 from dfgame import __version__
-from dfgame.accounting import accounts_of
 from dfgame.card import make_card, mismatches
 from dfgame.config import EvaluateConfig, to_dict, to_flags
-from dfgame.confusion import confusions_of
+from dfgame.evaluate.accounting import accounts_of
+from dfgame.evaluate.confusion import confusions_of
+from dfgame.evaluate.groups import groups_of
+from dfgame.evaluate.kept import said_by
+from dfgame.evaluate.measure import measure_run
+from dfgame.evaluate.pairs import pairs_of
+from dfgame.evaluate.scored import of_tests, scores_of
 from dfgame.files import read_json, versions, writable_folder, write_json
-from dfgame.groups import groups_of
 from dfgame.jobs import console
-from dfgame.kept import said_by
-from dfgame.measure import measure_run
 from dfgame.metrics import COVERAGE, THRESHOLD
 from dfgame.outcomes import Account, Confusion, Gap, Group
-from dfgame.pairs import pairs_of
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows, asked_rows, people
-from dfgame.scored import of_tests, scores_of
 from dfgame.subjects import RunReader, Scorer, Subject, open_subject
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 

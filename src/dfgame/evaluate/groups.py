@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.fitting import Fitted, Pooled, fit, pool
-from dfgame.metrics import Floats, interval, multiplicities
+from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
+from dfgame.evaluate.scored import Names, Scores
+from dfgame.metrics import Floats, interval, measures, multiplicities, people_bootstrap
 from dfgame.outcomes import Gap, Group, Measure
 from dfgame.players import Entry
 from dfgame.records import Interval, UserError
-from dfgame.scored import Names, Scores
 from dfgame.summary import FEWEST_VIDEOS
 
 MOST_VALUES = 20
@@ -77,7 +77,8 @@ def _measured(
     values: dict[Measure, float] = {}
     draws: dict[Measure, Floats] = {}
     try:
-        values["auc"], draws["auc"] = _auc(found, config)
+        draws["auc"] = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
+        values["auc"] = measures(found.labels, found.scores).auc
     except ValueError as error:
         undefined.append(str(error))
     for measure, label in (("real_called_fake", 0), ("fake_called_real", 1)):

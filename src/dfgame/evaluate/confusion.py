@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from dfgame.evaluate.scored import Scores
 from dfgame.metrics import Floats
 from dfgame.outcomes import Confusion, Level
 from dfgame.players import Entry
 from dfgame.records import LABELS, METHODS
-from dfgame.scored import Scores
 
 CLASSES = (LABELS[0], *METHODS)
 """The classes, in the order of their numbers."""

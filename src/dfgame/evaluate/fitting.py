@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.metrics import THRESHOLD, Floats, Integers, pooled
+from dfgame.evaluate.scored import Names, Scores
+from dfgame.metrics import THRESHOLD, Floats, Integers, llr_of, pooled
 from dfgame.outcomes import Level
 from dfgame.players import Entry
 from dfgame.records import LABELS
-from dfgame.scored import Names, Scores
 
 EDGE = 1e-6
 """Scores nearer to 0 or 1 than this count as this where they are calibrated, as in `boxed`."""

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from dfgame.config import EvaluateConfig, to_dict
 from dfgame.files import sha256
 from dfgame.jobs import console
-from dfgame.onnxscores import load_onnx
 from dfgame.outcomes import Unit
 from dfgame.players import Kind
 from dfgame.records import UserError
 from dfgame.rows import MANIFEST, ROW, AskedRows, Source
-from dfgame.scoretable import first, read_scores
+from dfgame.subjects.onnx import load_onnx
+from dfgame.subjects.table import first, read_scores
 
 Scorer = Callable[[Path, pa.Table, Path, EvaluateConfig], pa.Table]
 """(detector, rows, the manifest's folder, settings) -> the rows with a float64 column `p_fake` and, where it names
