@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def small_rows(frames=2, dataset="Made-up Faces", split="test"):
     return rows
 
 
-def written(path: Path, scores: dict[str, object]) -> Path:
+def written(path: Path, scores: Mapping[str, float | str]) -> Path:
     path.write_text("path,score\n" + "".join(f"{name},{score}\n" for name, score in scores.items()))
     return path
 
@@ -191,9 +192,9 @@ def test_a_table_that_cannot_be_used(tmp_path, text, problem):
 
 
 def test_every_input_is_accounted_for(tmp_path):
-    """Of 8 videos with 2 crops: one crop and one whole video have no score; 3 videos have no face, 2 cannot be read."""
+    """Of 8 videos with 2 crops: one crop and one video have no score; 3 more have no face, 2 cannot be read."""
     rows = small_rows()
-    scores = {row["path"]: 0.1 + 0.05 * number for number, row in enumerate(rows)}
+    scores: dict[str, float | str] = {row["path"]: 0.1 + 0.05 * number for number, row in enumerate(rows)}
     scores[rows[0]["path"]] = ""
     scores[rows[2]["path"]] = "nan"
     del scores[rows[3]["path"]]
@@ -327,7 +328,7 @@ def other_onnx(path, side=8, outputs=1, output="logit", kind=TensorProto.FLOAT):
 def reds(manifest):
     """The mean of red of each crop, shrunk to 8 x 8 by areas, in [0, 1]: by the definition, without a library."""
     paths = [manifest.parent / row["path"] for row in read_manifest(manifest).to_pylist() if row["split"] == "test"]
-    return np.array([cv2.imread(str(path))[:, :, 2].mean() / 255 for path in paths])
+    return np.array([np.asarray(cv2.imread(str(path)))[:, :, 2].mean() / 255 for path in paths])
 
 
 @pytest.mark.parametrize(

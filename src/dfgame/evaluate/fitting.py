@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfgame.config import EvaluateConfig
+from dfgame.evaluate.numbers import EDGE, llr_of, pooled
 from dfgame.evaluate.scored import Names, Scores
-from dfgame.metrics import THRESHOLD, Floats, Integers, llr_of, pooled
+from dfgame.metrics import THRESHOLD, Floats, Integers
 from dfgame.outcomes import Level
 from dfgame.players import Entry
 from dfgame.records import LABELS
-
-EDGE = 1e-6
-"""Scores nearer to 0 or 1 than this count as this where they are calibrated, as in `boxed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,9 @@ def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) 
                 raise ValueError(f"no {name} validation videos were scored")
         if not np.isfinite(found.scores).all():
             raise ValueError("scores of validation videos are not finite numbers")
+        llr = llr_of(found.labels, found.scores)
     except ValueError as error:
         return _without(entry, config, str(error))
-    llr = llr_of(found.labels, found.scores)
     if isinstance(config.threshold, float):
         return Fitted(config.threshold, "given", llr=llr)
     return Fitted(best_threshold(found.labels, found.scores), "validation", llr=llr)

@@ -1,14 +1,15 @@
 """One detector's scores -> its results on every cell, at the levels of frames, faces and videos."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
+from dfgame.evaluate.numbers import cllr, min_cllr, numbers, people_bootstrap
 from dfgame.evaluate.scored import Names, Place, Scores, cells_of, levels_of, of_place
-from dfgame.metrics import Floats, all_measures, cllr, interval, min_cllr, people_bootstrap, roc
+from dfgame.metrics import Floats, interval, roc
 from dfgame.outcomes import Level
 from dfgame.players import Entry
 from dfgame.summary import Cell, Evidence, Result, in_order
@@ -97,7 +98,7 @@ def _measure(
         people=len(np.unique(found.people)),
         threshold=fit_here.threshold,
         threshold_from=fit_here.threshold_from,
-        undefined="; ".join(undefined),
+        undefined="; ".join(f"{name}: {why}" for name, why in undefined.items()),
         **measured,
     )
     names, people = tuple(found.names.tolist()), tuple(found.people.tolist())
@@ -110,15 +111,12 @@ def _frames_words(groups: Names) -> str:
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
 
-def _numbers(found: Pooled, fitted: Fitted, llrs: Floats | None) -> tuple[dict[str, Any], list[str]]:
+def _numbers(found: Pooled, fitted: Fitted, llrs: Floats | None) -> tuple[dict[str, Any], dict[str, str]]:
     """All that is measured of scores beside the intervals, and what of it is not defined, and why."""
-    measured = asdict(all_measures(found.labels, found.scores, fitted.threshold))
-    undefined = []
+    measured, undefined = numbers(found.labels, found.scores, fitted.threshold)
     if fitted.threshold is None:
-        undefined.append(f"accuracy: {fitted.no_threshold}")
-        measured |= {"accuracy": None, "balanced_accuracy": None}
+        undefined |= {"accuracy": fitted.no_threshold, "balanced_accuracy": fitted.no_threshold}
     if llrs is None:
-        undefined.append(f"cllr: {fitted.no_llr}")
-    else:
-        measured |= {"cllr": cllr(found.labels, llrs)}
+        undefined["cllr"] = fitted.no_llr
+    measured["cllr"] = None if llrs is None else cllr(found.labels, llrs)
     return measured | {"min_cllr": min_cllr(found.labels, found.scores)}, undefined

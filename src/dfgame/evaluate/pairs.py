@@ -6,8 +6,9 @@ from itertools import combinations
 import numpy as np
 
 from dfgame.config import EvaluateConfig
+from dfgame.evaluate.numbers import delong, people_bootstrap
 from dfgame.evaluate.scored import Names
-from dfgame.metrics import Floats, Integers, delong, interval, measures, people_bootstrap
+from dfgame.metrics import Floats, Integers, interval, measures
 from dfgame.outcomes import Pair
 from dfgame.summary import Cell, RunEvidence, in_order
 
