@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -379,6 +380,16 @@ def test_the_best_is_called_so_only_if_the_evidence_supports_it(rival, videos, v
     assert comparison.fewest_videos == videos
 
 
+def test_players_that_scored_other_videos_are_not_compared():
+    """A lead that the intervals support is not said where the draws are no pairs."""
+    best, rival = _evidence("best", [0.8]), _evidence("rival", [0.7])
+    for run, names in ((best[0], ("a", "b")), (rival[0], ("a", "c"))):
+        for cell, evidence in run.cells.items():
+            run.cells[cell] = replace(evidence, names=names)
+    (comparison,) = summarise([], best + rival, {}).comparisons
+    assert (comparison.best, comparison.verdict) == ("best", "other videos")
+
+
 def test_comparisons_are_paired():
     """A lead far smaller than the intervals is supported if it is there on every resampled test set."""
     runs = _evidence("best", [0.80], noise=0.001) + _evidence("rival", [0.78], noise=0.001)
@@ -414,7 +425,8 @@ def test_the_same_clip_at_two_qualities_is_drawn_together():
             scores.append(score + fake)
     datasets, tests = ["data"] * len(videos), [""] * len(videos)
     people = [f"person {number // 2}" for number in range(len(videos))]
-    arrays = Scores(*map(np.array, (labels, scores, methods, compressions, videos, datasets, tests, videos, people)))
+    columns: list[Any] = [labels, scores, methods, compressions, videos, datasets, tests, videos, people]
+    arrays = Scores(*map(np.array, columns))
     entry = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
     cells = measure_run(entry, arrays, arrays.where(arrays.labels < 0), replace(CONFIG, replicates=100)).cells
     light, heavy = cells.values()

@@ -154,7 +154,7 @@ def test_the_least_cost_is_below_that_of_every_line():
 
 @pytest.mark.slow
 def test_intervals_over_people_hold_the_truth():
-    """60 people with a real video and two fakes each, whose scores share the person's luck; the true AUC by far more."""
+    """60 people with a real video and two fakes each, whose scores share luck; the truth is that of strangers."""
     rng = np.random.default_rng(0)
 
     def drawn(count):

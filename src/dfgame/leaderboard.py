@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def _line(settings: dict[str, Any], result: Result) -> list[str]:
     return ["" if value is None else str(value) for value in values]
 
 
-def _read(path: Path) -> list[Sequence[str]]:
+def _read(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.reader(io.StringIO(file.read())))
     if not lines or tuple(lines[0]) != COLUMNS:

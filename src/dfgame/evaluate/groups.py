@@ -82,7 +82,8 @@ def _measured(
         values["auc"] = measures(found.labels, found.scores).auc
     except ValueError as error:
         undefined.append(str(error))
-    for measure, label in (("real_called_fake", 0), ("fake_called_real", 1)):
+    sides: tuple[tuple[Measure, int], ...] = (("real_called_fake", 0), ("fake_called_real", 1))
+    for measure, label in sides:
         of_class = _only(found, found.labels == label)
         if fitted.threshold is None or not len(of_class.labels):
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
     one, other = first.cells[cell], second.cells[cell]
     shared, of_one, of_other = np.intersect1d(one.names, other.names, return_indices=True)
     labels = one.labels[of_one]
-    named = {
+    named: dict[str, Any] = {
         "first": first.name,
         "second": second.name,
         "test_method": cell.method,
@@ -38,9 +39,9 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
     }
     people = np.array(one.people, np.str_)[of_one]
     try:
-        numbers = _compared(labels, one.scores[of_one], other.scores[of_other], people, config)
+        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], people, config)
     except ValueError as error:
-        nothing = dict.fromkeys(("first_auc", "second_auc", "difference", "low", "high", "p"))
+        nothing: dict[str, Any] = dict.fromkeys(("first_auc", "second_auc", "difference", "low", "high", "p"))
         return Pair(**named, **nothing, undefined=str(error))
     return Pair(**named, **numbers)
 
