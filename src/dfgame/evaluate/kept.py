@@ -22,7 +22,7 @@ from dfgame.rows import AskedRows
 from dfgame.subjects import CLASSES, Predicted, Subject
 
 SCORES = "scores"
-COLUMNS = ("path", "video", "frame", "label", "method", "compression", "dataset")
+COLUMNS = ("path", "video", "track", "frame", "label", "method", "compression", "dataset", "identity")
 ROWS = ("split", "methods", "compressions", "datasets", "frames", "min_face", "onnx")
 """Settings that choose the rows, or how they are scored; a protocol chooses the rows by its text."""
 _OF_VIDEO = ("label", "method", "compression")
@@ -78,14 +78,18 @@ def _kept(path: Path, origin: Mapping[str, Any]) -> Predicted | None:
     if not path.is_file():
         return None
     try:
-        table = pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
+        table, said = read_kept(path)
     except (pa.ArrowInvalid, OSError):
         return None
-    if json.loads((table.schema.metadata or {}).get(b"dfgame", b"null")) != origin:
-        return None
+    return said if json.loads((table.schema.metadata or {}).get(b"dfgame", b"null")) == origin else None
+
+
+def read_kept(path: Path) -> tuple[pa.Table, Predicted]:
+    """The rows of a file of kept scores, and what was said of them; `scored.scores_of` takes both."""
+    table = pq.ParquetFile(path).read()  # read_table would take a folder named a=b for a column
     scored = ~np.asarray(table["p_fake"].is_null())
     classes = np.array(table[CLASSES].to_pylist()) if CLASSES in table.schema.names else None
-    return Predicted(np.asarray(table["p_fake"].fill_null(np.nan)), scored, classes)
+    return table, Predicted(np.asarray(table["p_fake"].fill_null(np.nan)), scored, classes)
 
 
 def _write_videos(path: Path, entry: Entry, asked: AskedRows, said: Predicted, how: str) -> None:
