@@ -36,7 +36,17 @@ FIELDS = [
     *("game", "train_method", "train_compression", "test_method", "test_compression", "level"),
     *("auc", "auc_low", "auc_high", "ap", "eer", "accuracy", "n_real", "n_fake", "seed"),
     *("run", "kind", "dataset", "pooling", "frames", "crop", "people"),
-    *("balanced_accuracy", "tpr_at_1_fpr", "tpr_at_5_fpr", "log_loss", "ece", "cllr", "min_cllr"),
+    *(
+        "balanced_accuracy",
+        "tpr_at_1_fpr",
+        "tpr_at_5_fpr",
+        "log_loss",
+        "ece",
+        "cllr",
+        "min_cllr",
+        "llr_low",
+        "llr_high",
+    ),
     *("threshold", "threshold_from", "undefined"),
 ]
 

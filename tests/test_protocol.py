@@ -292,7 +292,7 @@ def test_each_test_set_is_measured(tmp_path):
     assert {r.train_method for r in found.results} == {"Deepfakes+Face2Face+FaceSwap+NeuralTextures"}
     plain = EvaluateConfig(replicates=100, datasets=(FF,), methods=METHODS, compressions=("c23", "c40"))
     same = evaluate_runs([run], path, tmp_path / "plain", plain, made_up_scorer(), trained_by("ff-c23"))
-    of_validation = ("threshold", "accuracy", "balanced_accuracy", "cllr")  # here at c23 alone, there at both
+    of_validation = ("threshold", "accuracy", "balanced_accuracy", "cllr", "llr_low", "llr_high", "undefined")
     fitted: dict[str, Any] = dict.fromkeys(of_validation)
     assert [replace(one, **fitted) for one in same.results] == [replace(one, **fitted) for one in found.results]
     header, *lines = (tmp_path / "out/scores/run.videos.csv").read_text().splitlines()

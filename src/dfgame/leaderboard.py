@@ -15,7 +15,7 @@ _OF_RESULT = (
     *("kind", "game", "seed", "train_method", "train_compression", "dataset", "test_method", "test_compression"),
     *("level", "pooling", "frames", "crop", "n_real", "n_fake", "people", "auc", "auc_low", "auc_high", "ap", "eer"),
     *("accuracy", "balanced_accuracy", "threshold", "threshold_from", "tpr_at_1_fpr", "tpr_at_5_fpr", "log_loss"),
-    *("ece", "cllr", "min_cllr"),
+    *("ece", "cllr", "min_cllr", "llr_low", "llr_high"),
 )
 COLUMNS = ("version", "detector", "detector_sha256", "manifest_sha256", "split", "protocol", *_OF_RESULT)
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.evaluate.numbers import EDGE, llr_of, pooled
 from dfgame.evaluate.scored import Names, Scores
-from dfgame.metrics import THRESHOLD, Floats, Integers
+from dfgame.metrics import EDGE, THRESHOLD, Floats, Integers, calibrate_llrs, llr_bounds, pooled
 from dfgame.outcomes import Level
 from dfgame.players import Entry
-from dfgame.records import LABELS
+from dfgame.records import LABELS, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,18 @@ class Pooled:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A threshold and where it comes from, and what makes scores log likelihood ratios; or why there is none."""
+    """A threshold and where it comes from, what makes scores log likelihood ratios, and the bounds of these.
+
+    Of what there is not, the reason.
+    """
 
     threshold: float | None
     threshold_from: str
     no_threshold: str = ""
     llr: Callable[[Floats], Floats] | None = None
     no_llr: str = ""
+    bounds: Interval | None = None
+    no_bounds: str = ""
 
 
 def pool(scores: Scores, level: Level, entry: Entry, how: str) -> Pooled:
@@ -75,21 +79,28 @@ def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) 
                 raise ValueError(f"no {name} validation videos were scored")
         if not np.isfinite(found.scores).all():
             raise ValueError("scores of validation videos are not finite numbers")
-        llr = llr_of(found.labels, found.scores)
+        llr = calibrate_llrs(found.labels, found.scores)
     except ValueError as error:
         return _without(entry, config, str(error))
+    bounds, no_bounds = None, ""
+    try:
+        bounds = llr_bounds(found.labels, llr(found.scores))
+    except ValueError as error:
+        no_bounds = str(error)
     if isinstance(config.threshold, float):
-        return Fitted(config.threshold, "given", llr=llr)
-    return Fitted(best_threshold(found.labels, found.scores), "validation", llr=llr)
+        threshold, origin = config.threshold, "given"
+    else:
+        threshold, origin = best_threshold(found.labels, found.scores), "validation"
+    return Fitted(threshold, origin, llr=llr, bounds=bounds, no_bounds=no_bounds)
 
 
 def _without(entry: Entry, config: EvaluateConfig, why: str) -> Fitted:
     if isinstance(config.threshold, float):
-        return Fitted(config.threshold, "given", no_llr=why)
+        return Fitted(config.threshold, "given", no_llr=why, no_bounds=why)
     if entry.kind == "scores":
         no_threshold = f"{why}, and scores of another tool may mean anything: see --threshold"
-        return Fitted(None, "", no_threshold, no_llr=why)
-    return Fitted(THRESHOLD, "default", no_llr=why)
+        return Fitted(None, "", no_threshold, no_llr=why, no_bounds=why)
+    return Fitted(THRESHOLD, "default", no_llr=why, no_bounds=why)
 
 
 def best_threshold(labels: Integers, scores: Floats) -> float:

@@ -8,9 +8,8 @@ import numpy as np
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
-from dfgame.evaluate.numbers import people_bootstrap
 from dfgame.evaluate.scored import Names, Scores
-from dfgame.metrics import Floats, interval, measures, multiplicities
+from dfgame.metrics import Floats, interval, measures, multiplicities, people_bootstrap
 from dfgame.outcomes import Gap, Group, Measure
 from dfgame.players import Entry
 from dfgame.records import Interval, UserError

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from dfgame import __version__
 from dfgame.evaluate.fitting import calibrated
-from dfgame.evaluate.numbers import pooled
 from dfgame.evaluate.scored import of_tests
 from dfgame.files import atomic_path
 from dfgame.jobs import console
+from dfgame.metrics import pooled
 from dfgame.players import Entry
 from dfgame.rows import AskedRows
 from dfgame.subjects import CLASSES, Predicted, Subject

@@ -1,15 +1,24 @@
 """One detector's scores -> its results on every cell, at the levels of frames, faces and videos."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
-from dfgame.evaluate.numbers import cllr, min_cllr, numbers, people_bootstrap
 from dfgame.evaluate.scored import Names, Place, Scores, cells_of, levels_of, of_place
-from dfgame.metrics import Floats, interval, roc
+from dfgame.metrics import (
+    THRESHOLD,
+    Floats,
+    cllr,
+    interval,
+    measures,
+    min_cllr,
+    people_bootstrap,
+    roc,
+    why_undefined,
+)
 from dfgame.outcomes import Level
 from dfgame.players import Entry
 from dfgame.summary import Cell, Evidence, Result, in_order
@@ -77,8 +86,7 @@ def _measure(
     found = pool(frames, level, entry, config.pooling)
     draws = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
     low, high = interval(draws)
-    llrs = fit_here.llr(found.scores) if fit_here.llr else None
-    measured, undefined = _numbers(found, fit_here, llrs)
+    measured, undefined, llrs = _numbers(found, fit_here)
     result = Result(
         game=entry.player,
         train_method=entry.training.method_words,
@@ -111,12 +119,23 @@ def _frames_words(groups: Names) -> str:
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
 
-def _numbers(found: Pooled, fitted: Fitted, llrs: Floats | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """All that is measured of scores beside the intervals, and what of it is not defined, and why."""
-    measured, undefined = numbers(found.labels, found.scores, fitted.threshold)
+def _numbers(found: Pooled, fitted: Fitted) -> tuple[dict[str, Any], dict[str, str], Floats | None]:
+    """All that is measured beside the intervals, what of it is not defined and why, and the log likelihood ratios."""
+    threshold = THRESHOLD if fitted.threshold is None else fitted.threshold
+    measured: dict[str, Any] = asdict(measures(found.labels, found.scores, threshold))
+    undefined = why_undefined(found.labels, found.scores)
     if fitted.threshold is None:
-        undefined |= {"accuracy": fitted.no_threshold, "balanced_accuracy": fitted.no_threshold}
+        for name in ("accuracy", "balanced_accuracy"):
+            measured[name], undefined[name] = None, fitted.no_threshold
+    llrs, why = None, fitted.no_llr
+    try:
+        llrs = fitted.llr(found.scores) if fitted.llr else None
+    except ValueError as error:
+        why = str(error)
     if llrs is None:
-        undefined["cllr"] = fitted.no_llr
-    measured["cllr"] = None if llrs is None else cllr(found.labels, llrs)
-    return measured | {"min_cllr": min_cllr(found.labels, found.scores)}, undefined
+        undefined["cllr"] = why
+    low, high = fitted.bounds or (None, None)
+    if fitted.bounds is None:
+        undefined["llr_low"] = undefined["llr_high"] = fitted.no_bounds
+    measured |= {"cllr": None if llrs is None else cllr(found.labels, llrs), "llr_low": low, "llr_high": high}
+    return measured | {"min_cllr": min_cllr(found.labels, found.scores)}, undefined, llrs

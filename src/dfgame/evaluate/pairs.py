@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.evaluate.numbers import delong, people_bootstrap
 from dfgame.evaluate.scored import Names
-from dfgame.metrics import Floats, Integers, interval, measures
+from dfgame.metrics import Floats, Integers, delong, interval, people_bootstrap
 from dfgame.outcomes import Pair
 from dfgame.summary import Cell, RunEvidence, in_order
 
@@ -52,12 +51,12 @@ def _compared(labels: Integers, one: Floats, other: Floats, people: Names, confi
         people_bootstrap(labels, scores, people, config.replicates, config.seed) for scores in (one, other)
     )
     low, high = interval(first - second)
-    aucs = [measures(labels, scores).auc for scores in (one, other)]
+    test = delong(labels, one, other)
     return {
-        "first_auc": aucs[0],
-        "second_auc": aucs[1],
-        "difference": aucs[0] - aucs[1],
+        "first_auc": test.auc_a,
+        "second_auc": test.auc_b,
+        "difference": test.difference,
         "low": low,
         "high": high,
-        "p": delong(labels, one, other),
+        "p": test.p,
     }
