@@ -5,7 +5,15 @@ higher for fakes, and fake is the positive class. A number that is not defined (
 number) is an error, never a value: a table must not show 0.5 where nothing was measured.
 """
 
-from dfgame.metrics.bootstrap import auc_bootstrap, auc_replicates, interval, multiplicities, people_bootstrap, wins
+from dfgame.metrics.bootstrap import (
+    auc_bootstrap,
+    auc_interval,
+    auc_replicates,
+    interval,
+    multiplicities,
+    people_bootstrap,
+    wins,
+)
 from dfgame.metrics.calibration import (
     BINS,
     Honesty,
@@ -41,6 +49,7 @@ __all__ = [
     "Tippett",
     "accuracy",
     "auc_bootstrap",
+    "auc_interval",
     "auc_replicates",
     "balanced",
     "balanced_accuracy",

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+from scipy.stats import norm
 
 from dfgame.metrics.checks import Floats, Integers, Level, checked
 from dfgame.metrics.pooling import video_means
@@ -66,6 +68,32 @@ def interval(replicates: Floats, coverage: float = COVERAGE) -> tuple[float, flo
     tail = (1 - coverage) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def auc_interval(auc: float, replicates: Floats, coverage: float = COVERAGE) -> tuple[float, float]:
+    """An interval of an AUC, or of a mean of several, from its bootstrap replicates; always inside [0, 1].
+
+    Symmetric in the log-odds of the AUC, of the width that the replicates' deviation gives there. An AUC near 1 is
+    skewed, with few videos more so, and the percentiles of its replicates then hold the truth too seldom;
+    `benchmarks/coverage.py` has the figures. Where every replicate is the same, the interval has no width, which
+    says that the videos could not show one, not that there is none.
+
+    Args:
+        auc: what was measured, in [0, 1].
+        replicates: (replicates,) of the same, from `people_bootstrap`.
+        coverage: how often the interval is to hold the truth.
+
+    Raises:
+        ValueError: the AUC is 0 or 1, where log-odds are not defined, and replicates differ from it.
+    """
+    deviation = float(np.std(replicates, ddof=1))
+    if not deviation:
+        return auc, auc
+    if not 0 < auc < 1:
+        raise ValueError(f"replicates of an AUC of {auc:.0f} cannot differ from it")
+    half = norm.ppf((1 + coverage) / 2) * deviation / (auc * (1 - auc))
+    middle = logit(auc)
+    return float(expit(middle - half)), float(expit(middle + half))
 
 
 def auc_bootstrap(
