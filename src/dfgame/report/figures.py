@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dfgame.metrics import ReliabilityBin
+from dfgame.metrics import ReliabilityBin, Tippett
 from dfgame.report.words import number, seen_words, span
 from dfgame.summary import Cell, Line, Player
 
@@ -171,6 +172,57 @@ def reliability_figure(before: Sequence[ReliabilityBin], after: Sequence[Reliabi
         axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=2.6)
     words = "; ".join(f"said {number(one.score)}, true {number(one.fakes)}, {one.n} videos" for one in after)
     return _svg(figure, "reliability", f"Reliability of calibrated scores: {words}.")
+
+
+def player_reliability_figure(player: str, bins: Sequence[ReliabilityBin]) -> str:
+    """What was true of a player's scores of videos against what they said; a dot's area is the weight of its bin."""
+    with rc_context(_STYLE):
+        figure, axes = _square("score of videos", "fakes among them, classes weighted alike")
+        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
+        said, true = [one.score for one in bins], [one.fakes for one in bins]
+        axes.plot(said, true, color=COLOURS[0], linewidth=1.7, clip_on=False)
+        sizes = [8 + 160 * one.share for one in bins]
+        axes.scatter(said, true, s=sizes, color=COLOURS[0], alpha=0.7, linewidths=0, clip_on=False, zorder=3)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    words = "; ".join(f"said {one.score:.2f}, true {one.fakes:.2f}, {one.n} videos" for one in bins)
+    return _svg(figure, f"reliability {player}", f"Reliability of {player}: {words}.")
+
+
+def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | None) -> str:
+    """The share of real and of fake videos with at least a likelihood ratio; the bounds, if any, as upright lines."""
+    decades = curves.llrs / np.log(10)
+    reach = max(1.0, float(np.ceil(np.abs(decades).max())))
+    with rc_context(_STYLE):
+        figure, axes = _square("likelihood ratio, power of ten", "videos with at least that")
+        axes.axvline(0, color="#b8bec6", linewidth=0.8)
+        for place, (name, shares) in enumerate((("real", curves.real), ("fake", curves.fake))):
+            x, y = [-reach, *decades, reach], [1, *shares, 0]
+            axes.step(x, y, where="pre", label=name, color=COLOURS[place], linestyle=DASHES[place], linewidth=1.7)
+        for bound in bounds or ():
+            axes.axvline(bound / np.log(10), color=FAINT, linewidth=0.9, linestyle=DASHES[2])
+        axes.set(xlim=(-reach, reach), ylim=(0, 1))
+        axes.legend(loc="lower left", frameon=False, fontsize=8, handlelength=2.6)
+    misled = (
+        float((curves.real[curves.llrs > 0]).max(initial=0)),
+        1 - float(curves.fake[curves.llrs > 0].max(initial=0)),
+    )
+    words = (
+        f"Tippett plot of {player}: {misled[0]:.2f} of the real videos have a likelihood ratio above 1, "
+        f"{misled[1]:.2f} of the fakes one of 1 or below."
+    )
+    return _svg(figure, f"tippett {player}", words)
+
+
+def _square(across: str, up: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(3.15, 3.05))
+    axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.tick_params(labelsize=8, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e6e9ed", linewidth=0.7)
+    axes.set_axisbelow(True)
+    return figure, axes
 
 
 def standalone(svg: str) -> str:

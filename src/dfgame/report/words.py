@@ -21,6 +21,24 @@ def span(low: float, high: float) -> str:
     return f"{number(low)}–{number(high)}"
 
 
+def maybe_span(low: float | None, high: float | None) -> str:
+    """An interval, or that there is none."""
+    return "n/d" if low is None or high is None else span(low, high)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value; a smaller one than 0.001 is not told apart."""
+    if p is None:
+        return "n/d"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def undefined(evaluation: Evaluation) -> list[str]:
+    """Why numbers of the tables are not defined, each reason once."""
+    reasons = [reason for row in evaluation.results for reason in row.undefined.split("; ") if reason]
+    return list(dict.fromkeys(reasons))
+
+
 def training_words(training: Training) -> str:
     """What was trained on."""
     if not training.known:
