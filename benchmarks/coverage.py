@@ -56,7 +56,7 @@ def coverage(people: int, fakes: int, auc: float, trials: int, replicates: int) 
             names = [f"person {number}" for number in range(people)]
             draws = multiplicities(names, replicates, trial).astype(np.float32)
         found, drawn = replicates_of(real, fake, draws)
-        for kind, (low, high) in (("percentile", interval(drawn)), ("logit", auc_interval(found, drawn))):
+        for kind, (low, high) in (("percentile", interval(drawn)), ("logit", auc_interval(found, drawn, people))):
             held[kind] += low <= auc <= high
     return {kind: count / trials for kind, count in held.items()}
 

@@ -18,6 +18,8 @@ def test_an_interval_in_log_odds_by_hand():
         (np.log(4) - 1.959964 * deviation, np.log(4) + 1.959964 * deviation), abs=1e-6
     )
     assert 0.8 - low > high - 0.8
+    wide = auc_interval(0.8, replicates, 3)
+    assert logit(wide[1]) == pytest.approx(np.log(4) + 4.302653 * deviation)
 
 
 def test_an_interval_stays_where_an_auc_can_be():
@@ -35,7 +37,9 @@ def coverage(people, auc, trials, rng):
     held = 0
     for trial in range(trials):
         scores = np.tile(rng.normal(size=people), 3) + rng.normal(size=3 * people) + norm.ppf(auc) * 2 * labels
-        found = auc_interval(roc_auc_score(labels, scores), people_bootstrap(labels, scores, names, 300, trial))
+        found = auc_interval(
+            roc_auc_score(labels, scores), people_bootstrap(labels, scores, names, 300, trial), people
+        )
         held += found[0] <= auc <= found[1]
     return held / trials
 

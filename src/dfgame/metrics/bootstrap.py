@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from dfgame.metrics.checks import Floats, Integers, Level, checked
 from dfgame.metrics.pooling import video_means
@@ -70,7 +70,9 @@ def interval(replicates: Floats, coverage: float = COVERAGE) -> tuple[float, flo
     return float(low), float(high)
 
 
-def auc_interval(auc: float, replicates: Floats, coverage: float = COVERAGE) -> tuple[float, float]:
+def auc_interval(
+    auc: float, replicates: Floats, people: int | None = None, coverage: float = COVERAGE
+) -> tuple[float, float]:
     """An interval of an AUC, or of a mean of several, from its bootstrap replicates; always inside [0, 1].
 
     Symmetric in the log-odds of the AUC, of the width that the replicates' deviation gives there. An AUC near 1 is
@@ -81,6 +83,7 @@ def auc_interval(auc: float, replicates: Floats, coverage: float = COVERAGE) -> 
     Args:
         auc: what was measured, in [0, 1].
         replicates: (replicates,) of the same, from `people_bootstrap`.
+        people: how many were drawn in a replicate; of few, the interval is wider by Student's t. None takes many.
         coverage: how often the interval is to hold the truth.
 
     Raises:
@@ -91,7 +94,8 @@ def auc_interval(auc: float, replicates: Floats, coverage: float = COVERAGE) -> 
         return auc, auc
     if not 0 < auc < 1:
         raise ValueError(f"replicates of an AUC of {auc:.0f} cannot differ from it")
-    half = norm.ppf((1 + coverage) / 2) * deviation / (auc * (1 - auc))
+    quantile = student.ppf((1 + coverage) / 2, np.inf if people is None else people - 1)
+    half = quantile * deviation / (auc * (1 - auc))
     middle = logit(auc)
     return float(expit(middle - half)), float(expit(middle + half))
 
