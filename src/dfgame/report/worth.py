@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from dfgame.metrics import Floats, Integers, balanced, reliability, tippett
 from dfgame.report.figures import player_reliability_figure, tippett_figure
+from dfgame.report.words import training_words
 from dfgame.summary import Evaluation, Player, RunEvidence
 
 
@@ -26,7 +27,7 @@ def worth_of(evaluation: Evaluation, player: Player) -> Worth:
     """The figures of a player, over the videos of all its cells and seeds, each real video once a quality and seed."""
     runs = [run for run in evaluation.runs if (run.player, run.training) == (player.name, player.training)]
     labels, scores, llrs = _videos(runs)
-    name = f"{player.name} {player.training}"
+    name = f"{player.name}, trained on {training_words(player.training)}"
     reliable, no_reliability = None, ""
     if not len(labels):
         no_reliability = "no scores of videos were kept"
