@@ -21,13 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.batches import read_stored
 from dfgame.boxed import BoxedDetector, load_detector, logit
 from dfgame.explain.deletion import HOT_SHARE, PLACES, Region, elsewhere, hottest, without
 from dfgame.explain.heat import BASELINE, heat_map
 from dfgame.explain.scoring import raw_of
 from dfgame.manifest import read_manifest
 from dfgame.media import RgbImage
+from dfgame.stored import read_stored
 
 Deletion = Callable[[RgbImage, Region], RgbImage]
 

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from dfgame.config import DetectorConfig, EvaluateConfig, TrainConfig
 from dfgame.evaluate import evaluate_runs
+from dfgame.evaluate.measure import Measured, measure_run
+from dfgame.evaluate.scored import Scores
 from dfgame.manifest import read_manifest, write_manifest
-from dfgame.measure import Scores, measure_run
 from dfgame.players import Entry, Training, identify
 from dfgame.records import METHODS, UserError
 from dfgame.report.card import card_facts
@@ -86,8 +87,8 @@ def test_qualities_are_those_of_the_data_set():
     frames = [("A", label, method, 0.5) for label, method in (("real", "original"), ("fake", "FaceSwap")) * 2]
     frames += [("B", label, method, 0.5) for label, method in (("real", "original"), ("fake", "DFDC")) * 2]
     qualities = ["c40"] * 4 + ["unknown"] * 4
-    _, cells, undefined = measure_run(ENTRY, scores_of(frames, qualities), 100, 0)
-    assert set(cells) == {("FaceSwap", "c40"), ("DFDC", "unknown")} and not undefined
+    found = run_measured(scores_of(frames, qualities))
+    assert set(found.cells) == {("FaceSwap", "c40"), ("DFDC", "unknown")} and not found.undefined
 
 
 ENTRY = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
@@ -98,13 +99,17 @@ def scores_of(frames, qualities=None) -> Scores:
     qualities = np.array(qualities or ["c23"] * len(frames))
     videos = np.array([f"{number}.mp4" for number in range(len(frames))])
     tests = np.array([""] * len(frames))
-    return Scores((labels == "fake").astype(int), scores, methods, qualities, videos, datasets, tests)
+    return Scores((labels == "fake").astype(int), scores, methods, qualities, videos, datasets, tests, videos, videos)
+
+
+def run_measured(scores: Scores) -> Measured:
+    return measure_run(ENTRY, scores, scores.where(scores.labels < 0), CONFIG)
 
 
 def measured(frames) -> set:
-    results, _, undefined = measure_run(ENTRY, scores_of(frames), 100, 0)
-    assert not undefined
-    return {(r.test_method, round(r.auc, 9), r.n_real, r.n_fake) for r in results if r.level == "video"}
+    found = run_measured(scores_of(frames))
+    assert not found.undefined
+    return {(r.test_method, round(r.auc, 9), r.n_real, r.n_fake) for r in found.results if r.level == "video"}
 
 
 def test_videos_of_one_stem_stay_apart(tmp_path):

@@ -121,7 +121,7 @@ def test_the_whole_road_and_a_second_call_that_finds_it_done(tmp_path):
     config = DemoConfig(out=tmp_path / "demo", people=12, rounds=8, image_size=64, games=("none", "generator"))
     _, seconds = run_demo(config)
     assert list(seconds) == ["forge", "extract", "train none", "train generator", "evaluate"]
-    records = json.loads((config.out / "results.json").read_text())
+    records = json.loads((config.out / "results.json").read_text())["results"]
     assert {(r["game"], r["test_method"], r["test_compression"], r["level"]) for r in records} == {
         (game, method, compression, level)
         for game in config.games

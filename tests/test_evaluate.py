@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 from dfgame.cli import app, main
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
-from dfgame.measure import Scores, measure_run
+from dfgame.evaluate.measure import measure_run
+from dfgame.evaluate.scored import Scores
 from dfgame.metrics import Roc
 from dfgame.players import Entry, Training, identify
 from dfgame.records import UserError
@@ -33,6 +35,19 @@ CONFIG = EvaluateConfig(replicates=200)
 FIELDS = [
     *("game", "train_method", "train_compression", "test_method", "test_compression", "level"),
     *("auc", "auc_low", "auc_high", "ap", "eer", "accuracy", "n_real", "n_fake", "seed"),
+    *("run", "kind", "dataset", "pooling", "frames", "crop", "people"),
+    *(
+        "balanced_accuracy",
+        "tpr_at_1_fpr",
+        "tpr_at_5_fpr",
+        "log_loss",
+        "ece",
+        "cllr",
+        "min_cllr",
+        "llr_low",
+        "llr_high",
+    ),
+    *("threshold", "threshold_from", "undefined"),
 ]
 
 
@@ -214,7 +229,8 @@ def test_results_are_replaced_only_when_told(tmp_path, manifest):
     assert "--overwrite" in error.value.remedy
     assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     write_report(out, run_evaluation(runs, manifest, out, replace(CONFIG, overwrite=True)))
-    assert {row["game"] for row in json.loads((out / "results.json").read_text())} == {"none", "generator"}
+    found = json.loads((out / "results.json").read_text())
+    assert {row["game"] for row in found["results"]} == {"none", "generator"}
 
 
 def test_how_it_is_computed_does_not_make_another_evaluation(tmp_path, manifest):
@@ -374,6 +390,16 @@ def test_the_best_is_called_so_only_if_the_evidence_supports_it(rival, videos, v
     assert comparison.fewest_videos == videos
 
 
+def test_players_that_scored_other_videos_are_not_compared():
+    """A lead that the intervals support is not said where the draws are no pairs."""
+    best, rival = _evidence("best", [0.8]), _evidence("rival", [0.7])
+    for run, names in ((best[0], ("a", "b")), (rival[0], ("a", "c"))):
+        for cell, evidence in run.cells.items():
+            run.cells[cell] = replace(evidence, names=names)
+    (comparison,) = summarise([], best + rival, {}).comparisons
+    assert (comparison.best, comparison.verdict) == ("best", "other videos")
+
+
 def test_comparisons_are_paired():
     """A lead far smaller than the intervals is supported if it is there on every resampled test set."""
     runs = _evidence("best", [0.80], noise=0.001) + _evidence("rival", [0.78], noise=0.001)
@@ -408,9 +434,11 @@ def test_the_same_clip_at_two_qualities_is_drawn_together():
             labels.append(fake)
             scores.append(score + fake)
     datasets, tests = ["data"] * len(videos), [""] * len(videos)
-    arrays = Scores(*map(np.array, (labels, scores, methods, compressions, videos, datasets, tests)))
+    people = [f"person {number // 2}" for number in range(len(videos))]
+    columns: list[Any] = [labels, scores, methods, compressions, videos, datasets, tests, videos, people]
+    arrays = Scores(*map(np.array, columns))
     entry = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
-    _, cells, _ = measure_run(entry, arrays, 100, 0)
+    cells = measure_run(entry, arrays, arrays.where(arrays.labels < 0), replace(CONFIG, replicates=100)).cells
     light, heavy = cells.values()
     assert (light.replicates == heavy.replicates).all()
     assert light.replicates.std() > 0

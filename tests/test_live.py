@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from conftest import orl_face
 from dfgame.augment import Augmentation
-from dfgame.batches import RoundBatches, forger_of, read_stored
+from dfgame.batches import RoundBatches, forger_of
 from dfgame.config import (
     AugmentConfig,
     DetectorConfig,
@@ -42,6 +42,7 @@ from dfgame.manifest import read_manifest
 from dfgame.media import through_h264
 from dfgame.protocol import read_protocol
 from dfgame.records import Face, UserError
+from dfgame.stored import read_stored
 from dfgame.train import train_run
 
 SIDE = 160

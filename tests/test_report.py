@@ -110,12 +110,13 @@ def test_the_same_numbers_give_the_same_bytes(evaluation, tmp_path):
 
 def test_every_number_of_the_records_is_on_the_page_and_in_the_files(evaluation, tmp_path):
     page = write_report(tmp_path, evaluation).read_text()
-    records = json.loads((tmp_path / "results.json").read_text())
+    records = json.loads((tmp_path / "results.json").read_text())["results"]
     assert records == [asdict(result) for result in evaluation.results]
     rows = read_csv(tmp_path / "results.csv")
     assert [list(row) for row in rows] == [list(record) for record in records]
     for row, record in zip(rows, records, strict=True):
-        assert {name: type(record[name])(value) for name, value in row.items()} == record
+        typed = {name: type(record[name])(value) if value else record[name] for name, value in row.items()}
+        assert typed == record and all(bool(row[name]) == (record[name] not in (None, "")) for name in row)
         for name in ("auc", "ap", "eer", "accuracy"):
             assert f">{record[name]:.3f}</td>" in page
         assert f">{record['auc_low']:.3f}–{record['auc_high']:.3f}</td>" in page

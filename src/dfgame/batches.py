@@ -29,9 +29,9 @@ from dfgame.forgery.live import Forger
 from dfgame.manifest import made_by
 from dfgame.media import RgbImage
 from dfgame.records import LABELS, Face, Label, UserError
+from dfgame.stored import MEND_CROPS, read_stored, resized
 
 PREFETCHED_BATCHES = 4
-MEND_CROPS = "extract the faces again into a new folder"
 Item = TypeVar("Item")
 
 
@@ -51,29 +51,9 @@ def read_crop(path: Path, size: int) -> UInt8[Tensor, "3 H W"]:
     return fitted(read_stored(path), size)
 
 
-def read_stored(path: Path) -> RgbImage:
-    """A face crop as it is stored.
-
-    Raises:
-        UserError: the file is missing or is not a picture.
-    """
-    try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)  # imread fails on some file names
-    except (OSError, cv2.error) as error:
-        problem = "no such file" if isinstance(error, FileNotFoundError) else "not a picture"
-        raise UserError(f"{path}: {problem}", MEND_CROPS) from None
-    if image is None:
-        raise UserError(f"{path}: not a picture", MEND_CROPS)
-    return np.asarray(image, np.uint8)
-
-
 def fitted(image: RgbImage, size: int) -> UInt8[Tensor, "3 H W"]:
     """An image as a tensor of `size` x `size`."""
-    if image.shape[:2] != (size, size):
-        shrinks = size < max(image.shape[:2])
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        image = np.asarray(cv2.resize(image, (size, size), interpolation=interpolation), np.uint8)
-    return torch.from_numpy(image).permute(2, 0, 1)
+    return torch.from_numpy(resized(image, size)).permute(2, 0, 1)
 
 
 def to_unit(images: UInt8[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:

@@ -23,7 +23,7 @@ from torch import nn
 from dfgame import __version__
 from dfgame.adversaries import frozen, make_adversary, make_optimizer
 from dfgame.augment import Augmentation
-from dfgame.batches import RoundBatches, read_crop, read_stored
+from dfgame.batches import RoundBatches, read_crop
 from dfgame.blur import pixelwise_gaussian_blur
 from dfgame.config import (
     AdversaryConfig,
@@ -48,6 +48,7 @@ from dfgame.memory import keep_freed_memory
 from dfgame.models import Detector, Generator
 from dfgame.records import Face, UserError
 from dfgame.score import pick_device
+from dfgame.stored import read_stored
 
 FRAMES, FRAME_SIZE = 48, (480, 640)
 CROPS = 32

@@ -18,7 +18,7 @@ BEST, LAST = "best", "last"
 _OF_GROUP = ("dataset", "method", "compression", "split")
 
 
-def mismatches(entries: Sequence[Entry], asked: AskedRows, manifest_hash: str, allow: bool) -> list[str]:
+def mismatches(entries: Sequence[Entry], asked: AskedRows, allow: bool) -> list[str]:
     """Warnings: where the runs do not fit what they are tested on, or it is not known whether they do.
 
     A detector that learned from faces cut out with another margin, alignment or face detector may be no better than
@@ -27,27 +27,29 @@ def mismatches(entries: Sequence[Entry], asked: AskedRows, manifest_hash: str, a
     Raises:
         UserError: a run does not fit, and that is not allowed.
     """
-    said = [_other_protocol(entry, asked.protocol) for entry in entries if asked.protocol]
+    said = [_other_protocol(entry, asked.protocol) for entry in entries if asked.protocol and entry.kind == "run"]
     unknown = []
     for entry in entries:
-        if _same_manifest(entry, manifest_hash):
+        if entry.kind == "scores":
             continue
-        trained, here = _cut(entry.info.get("data", {}).get("made_by") or {}), _cut(asked.made_by)
-        for name, value in trained.items():
-            if value is None or here[name] is None:
-                unknown.append(f"{entry.name}: {name}")
-            elif value != here[name]:
-                said.append(f"{entry.name}: trained on crops of {name} {value}, those to test on have {here[name]}")
+        trained = _cut(entry.info.get("data", {}).get("made_by") or {})
+        for source in asked.sources:
+            if source.sha256 in entry.manifests:
+                continue
+            here = _cut(source.made_by)
+            for name, value in trained.items():
+                if value is None or here[name] is None:
+                    unknown.append(f"{entry.name}: {name}")
+                elif value != here[name]:
+                    problem = f"trained on crops of {name} {value}, those to test on have {here[name]}"
+                    said.append(f"{entry.name}: {problem}")
+    unknown = list(dict.fromkeys(unknown))
     said = [line for line in said if line]
     if said and not allow:
         raise UserError(said[0], f"test runs on what they were trained for, {ALLOW}")
     if unknown:
         said.append(f"not known whether these are the same in training and test: {', '.join(unknown)}")
     return said
-
-
-def _same_manifest(entry: Entry, manifest_hash: str) -> bool:
-    return entry.info.get("data", {}).get("manifest_sha256") == manifest_hash
 
 
 def _cut(made_by: dict[str, Any]) -> dict[str, Any]:
@@ -73,14 +75,14 @@ def _other_protocol(entry: Entry, protocol: Protocol | None) -> str:
 
 
 def make_card(
-    entries: Sequence[Entry], asked: AskedRows, config: EvaluateConfig, manifest_hash: str, warnings: list[str]
+    entries: Sequence[Entry], asked: AskedRows, config: EvaluateConfig, warnings: list[str]
 ) -> dict[str, Any]:
     """The card, as plain JSON values; None is not known."""
     settings = asked.made_by.get("settings") or {}
     videos = [group for selection, rows in asked.tests.items() for group in _groups(selection, rows, asked.made_by)]
     return {
         "protocol": asked.protocol.facts if asked.protocol else None,
-        "level": {"reported": ["frame", "video"], "video_score": "mean probability of fake over its frames"},
+        "level": {"reported": ["frame", "video"], "video_score": video_score(config.pooling)},
         "qualities": sorted(set(asked.table["compression"].to_pylist())),
         "tests": [_test(selection, rows, settings.get("frames")) for selection, rows in asked.tests.items()],
         "not_done": asked.not_done,
@@ -91,10 +93,9 @@ def make_card(
         "videos": videos,
         "identities": people(asked.table),
         "seeds": sorted({entry.seed for entry in entries}),
-        "checkpoints": [_checkpoint(entry, config.checkpoint) for entry in entries],
-        "training_crops": [
-            {"run": entry.name, "same": _same_crops(entry, asked.made_by, manifest_hash)} for entry in entries
-        ],
+        "checkpoints": [_checkpoint(entry, config.checkpoint) for entry in entries if entry.kind == "run"],
+        "files": [_file(entry) for entry in entries if entry.kind != "run"],
+        "training_crops": [{"run": entry.name, "same": _same_crops(entry, asked)} for entry in entries],
         "warnings": warnings,
     }
 
@@ -140,6 +141,14 @@ def _groups(selection: Selection, rows: pa.Table, made_by: dict[str, Any]) -> li
     ]
 
 
+def failures_of(asked: AskedRows) -> list[dict[str, Any]] | None:
+    """The failures of extraction that would have been tested on, each once; None where a manifest does not say."""
+    failures = asked.made_by.get("failures")
+    if failures is None:
+        return None
+    return [failure for failure in failures if any(_is_chosen(selection, failure) for selection in asked.tests)]
+
+
 def _is_chosen(selection: Selection, failure: dict[str, Any]) -> bool:
     """Whether the selection would have had these videos."""
     wanted = (selection.datasets, selection.compressions, selection.methods if failure["label"] == "fake" else ())
@@ -162,13 +171,27 @@ def _checkpoint(entry: Entry, checkpoint: str) -> dict[str, Any]:
     return {"run": entry.name, "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}
 
 
-def _same_crops(entry: Entry, made_by: dict[str, Any], manifest_hash: str) -> bool | None:
+def _file(entry: Entry) -> dict[str, Any]:
+    """A detector that is no run: what it is, and whether it is known what it was trained on."""
+    return {"run": entry.name, "kind": entry.kind, "file": entry.path.name, "training_known": entry.training.known}
+
+
+def _same_crops(entry: Entry, asked: AskedRows) -> bool | None:
     """Whether the run learned from crops made as these are; None if that is not known."""
-    if _same_manifest(entry, manifest_hash):
+    if set(asked.hashes) <= set(entry.manifests):
         return True
-    pairs = list(
-        zip(_cut(entry.info.get("data", {}).get("made_by") or {}).values(), _cut(made_by).values(), strict=True)
-    )
+    trained = _cut(entry.info.get("data", {}).get("made_by") or {})
+    pairs = list(zip(trained.values(), _cut(asked.made_by).values(), strict=True))
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
         return False
     return None if any(None in pair for pair in pairs) else True
+
+
+def video_score(pooling: str) -> str:
+    """How the scores of frames make that of a video, in words."""
+    kind, _, highest = pooling.partition("-")
+    return (
+        f"mean of the {highest} highest scores of its frames"
+        if highest
+        else f"{kind} probability of fake over its frames"
+    )

@@ -68,8 +68,8 @@ def write_manifest(path: Path, table: pa.Table, made_by: dict[str, Any]) -> None
         pq.write_table(table.cast(SCHEMA).replace_schema_metadata(metadata), temporary, compression="zstd")
 
 
-def read_manifest(path: Path) -> pa.Table:
-    """Read a manifest: SCHEMA's columns, whatever others there are.
+def read_manifest(path: Path, further: Sequence[str] = ()) -> pa.Table:
+    """Read a manifest: SCHEMA's columns and these further ones, whatever others there are.
 
     Raises:
         UserError: the file is missing, is not Parquet, lacks columns of a manifest, or holds in one what cannot
@@ -88,11 +88,19 @@ def read_manifest(path: Path) -> pa.Table:
     missing = [name for name in SCHEMA.names if name not in table.schema.names]
     if missing:
         raise UserError(f"{path}: not a manifest, it has no column {', '.join(missing)}", remedy)
+    absent = [name for name in further if name not in table.schema.names]
+    if absent:
+        there = ", ".join(name for name in table.schema.names if name not in SCHEMA.names) or "none but the usual ones"
+        raise UserError(f"{path}: there is no column {', '.join(absent)}", f"further columns there: {there}")
     columns = [_typed(table[field.name], field, path) for field in SCHEMA]
     labels = sorted(set(table["label"].to_pylist()) - set(LABELS))
     if labels:
         raise UserError(f"{path}: labels {', '.join(labels)}", f"a label is one of: {', '.join(LABELS)}")
-    return pa.table(columns, schema=SCHEMA.with_metadata(table.schema.metadata))
+    found = pa.table(columns, schema=SCHEMA.with_metadata(table.schema.metadata))
+    for name in further:
+        if name not in SCHEMA.names:
+            found = found.append_column(name, table[name])
+    return found
 
 
 def _typed(column: pa.ChunkedArray, field: pa.Field, path: Path) -> pa.ChunkedArray:
@@ -153,7 +161,7 @@ def _column(table: pa.Table, name: str) -> NDArray[np.str_]:
     return np.array(["" if value is None else value for value in table[name].to_pylist()], dtype=np.str_)
 
 
-def check_choice(table: pa.Table, methods: Sequence[str], compressions: Sequence[str], source: Path) -> None:
+def check_choice(table: pa.Table, methods: Sequence[str], compressions: Sequence[str], source: Path | str) -> None:
     """Refuse methods and qualities that the table, read from `source`, does not have.
 
     Raises:

@@ -5,13 +5,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dfgame.config import HOUSEKEEPING, TrainConfig, to_dict
 from dfgame.records import UserError
 
 APART = " of "
 """Between a method and the data set, or the test set, that tells it apart from others of its name."""
+Kind = Literal["run", "box", "onnx", "scores"]
+"""What can be evaluated: a run's folder, a calibrated box, an ONNX file, a table of scores of another tool."""
 NOT_THE_RECIPE = {"game", "methods", "compressions", "seed"} | HOUSEKEEPING
 """Training settings that do not make another player: they are its name already, its seed, or housekeeping."""
 
@@ -20,35 +22,40 @@ NOT_THE_RECIPE = {"game", "methods", "compressions", "seed"} | HOUSEKEEPING
 class Training:
     """What a detector was trained on; an empty tuple is everything its manifest had.
 
-    `had` are the methods that its manifest had, where that is known.
+    `had` are the methods that its manifest had, where that is known. Of a detector of somebody else's nothing is
+    `known`.
     """
 
     methods: tuple[str, ...]
     compressions: tuple[str, ...]
     had: tuple[str, ...] = field(default=(), compare=False)
+    known: bool = True
 
-    def saw(self, method: str) -> bool:
-        """Whether fakes of this method, which may be named with its data set, were trained on."""
+    def saw(self, method: str) -> bool | None:
+        """Whether fakes of this method, which may be named with its data set, were trained on; None is not known."""
+        if not self.known:
+            return None
         known = self.methods or self.had
         return not known or method in known or method.partition(APART)[0] in known
 
     @property
     def method_words(self) -> str:
-        """The methods joined by +, or all."""
-        return "+".join(self.methods) or "all"
+        """The methods joined by +, or all, or unknown."""
+        return "unknown" if not self.known else "+".join(self.methods) or "all"
 
     @property
     def compression_words(self) -> str:
-        """The compressions joined by +, or all."""
-        return "+".join(self.compressions) or "all"
+        """The compressions joined by +, or all, or unknown."""
+        return "unknown" if not self.known else "+".join(self.compressions) or "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run that takes part in an evaluation.
+    """A detector that takes part in an evaluation.
 
-    `name` tells it apart from the other runs and serves as a file name; `player` is its game, followed by the
-    settings that set it apart where another player of the same training plays the same game.
+    `name` tells it apart from the others and serves as a file name; `player` is the game of a run, followed by the
+    settings that set it apart where another player of the same training plays the same game. Another kind of
+    detector is a player by itself, of its own name.
     """
 
     path: Path
@@ -58,28 +65,48 @@ class Entry:
     seed: int
     info: dict[str, Any]
 
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return self.info.get("kind", "run")
+
+    @property
+    def manifests(self) -> list[str]:
+        """The SHA-256 of the manifests that it is known to have been trained on."""
+        data = self.info.get("data", {})
+        return data.get("manifests") or [one for one in (data.get("manifest_sha256"),) if one]
+
 
 def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Entry]:
-    """The entries of runs, in their order, from what `score.run_info` says of each.
+    """The entries of detectors, in their order, from what `score.run_info` and its like say of each.
 
     Raises:
-        UserError: two runs have the same settings and the same seed.
+        UserError: two runs have the same settings and the same seed, or a file is named twice.
     """
     trainings = [_training_of(info) for info in infos]
-    recipes = [_recipe_of(info) for info in infos]
+    recipes = [_recipe_of(info) if _is_run(info) else {} for info in infos]
     rivals: dict[tuple[str, Training], list[dict[str, str]]] = defaultdict(list)
     for info, training, recipe in zip(infos, trainings, recipes, strict=True):
-        rivals[info["game"], training].append(recipe)
+        if _is_run(info):
+            rivals[info["game"], training].append(recipe)
     entries = []
     names = _distinct([info["name"] for info in infos])
     for path, name, info, training, recipe in zip(paths, names, infos, trainings, recipes, strict=True):
-        player = _player_name(info["game"], recipe, rivals[info["game"], training])
+        player = name
+        if _is_run(info):
+            player = _player_name(info["game"], recipe, rivals[info["game"], training])
         entries.append(Entry(path, name, player, training, info["seed"], info))
     _refuse_twins(entries)
     return entries
 
 
+def _is_run(info: dict[str, Any]) -> bool:
+    return info.get("kind", "run") == "run"
+
+
 def _training_of(info: dict[str, Any]) -> Training:
+    if info["methods"] is None:
+        return Training((), (), known=False)
     had = info.get("data", {}).get("trained_on", {}).get("methods", ())
     return Training(tuple(sorted(info["methods"])), tuple(sorted(info["compressions"])), tuple(had))
 
@@ -124,6 +151,11 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _refuse_twins(entries: list[Entry]) -> None:
+    named: set[Path] = set()
+    for entry in entries:
+        if entry.path in named and entry.kind != "run":
+            raise UserError(f"{entry.path}: named twice", "name each detector once")
+        named.add(entry.path)
     first: dict[tuple[str, Training, int], Entry] = {}
     for entry in entries:
         twin = first.setdefault((entry.player, entry.training, entry.seed), entry)

@@ -1,5 +1,6 @@
-"""The rows that a run learns from, chooses its best checkpoint by, and is tested on; and a record of how many."""
+"""The rows that a run learns from, chooses its best checkpoint by, and that detectors are tested on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from dfgame.config import EvaluateConfig, TrainConfig
-from dfgame.manifest import check_choice, check_leaks, evenly, made_by, read_manifest
+from dfgame.files import sha256
+from dfgame.manifest import SCHEMA, check_choice, check_leaks, evenly, made_by, read_manifest
 from dfgame.protocol import Protocol, Selection, absent, check_protocol, read_protocol, rows
 from dfgame.records import LABELS, UserError
 
 OF_CROPS = ("version", "settings", "detector")
 """What a run keeps of how its crops were made."""
+ROW, MANIFEST = "_row", "_manifest"
+"""Columns of rows that are tested on: a number of their own, and that of the manifest they come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,22 @@ class TrainingRows:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedRows:
-    """What runs are tested on: all rows, and of each test set its selection and its rows, each row once in `table`.
+class Source:
+    """A manifest that is tested on: its file, the SHA-256 of that, and how it was made."""
 
-    `not_done` are tests of the protocol that the manifest lacks, wholly or in part, each with the reason.
+    path: Path
+    sha256: str
+    made_by: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRows:
+    """What detectors are tested on: of each test set its selection and its rows; in `table` each row once.
+
+    `not_done` are tests of the protocol that the manifests lack, wholly or in part, each with the reason. `made_by` is
+    what all manifests agree on. `validation` are the rows on which thresholds and likelihood ratios are fitted, none
+    where there are none; `small` the rows left out for a face that is too small. `everything` are all rows of all
+    manifests. Rows have, beside a manifest's columns, ROW, a number of their own, and MANIFEST, that of their source.
     """
 
     table: pa.Table
@@ -55,6 +71,15 @@ class AskedRows:
     protocol: Protocol | None
     not_done: list[dict[str, str]]
     made_by: dict[str, Any]
+    sources: tuple[Source, ...]
+    validation: pa.Table
+    small: pa.Table
+    everything: pa.Table
+
+    @property
+    def hashes(self) -> list[str]:
+        """The SHA-256 of the manifests."""
+        return [source.sha256 for source in self.sources]
 
 
 def people(table: pa.Table) -> int:
@@ -86,29 +111,102 @@ def training_rows(manifest: Path, config: TrainConfig) -> TrainingRows:
     return TrainingRows(rows(table, protocol.train), _val_rows(rows(table, protocol.val), config), protocol, crops)
 
 
-def asked_rows(manifest: Path, config: EvaluateConfig) -> AskedRows:
-    """The rows that the settings, or the test sets of the protocol that they name, choose.
+def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> AskedRows:
+    """The rows that the settings, or the test sets of the protocol that they name, choose of one or several manifests.
 
     Raises:
-        UserError: nothing of what was chosen is there, or the splits or the protocol's sets share people or videos.
+        UserError: nothing of what was chosen is there, the splits or the protocol's sets share people or videos, or
+            two manifests hold a data set of the same name.
     """
-    table = read_manifest(manifest)
-    check_leaks(table)
+    paths = [manifests] if isinstance(manifests, Path) else list(manifests)
+    tables = [read_manifest(path, config.by) for path in paths]
+    for table in tables:
+        check_leaks(table)
+    _refuse_same_data(paths, tables)
+    sources = tuple(Source(path, sha256(path), made_by(table)) for path, table in zip(paths, tables, strict=True))
+    everything = _one_table(tables)
+    fits = np.asarray(everything["right"]) - np.asarray(everything["left"]) >= config.min_face
+    table, narrow = (everything.filter(pa.array(keep)) for keep in (fits, ~fits))
+    names = ", ".join(map(str, paths))
     if config.protocol:
-        return _of_protocol(table, config, manifest)
-    _refuse_absent(table, config, manifest)
-    choice = Selection("", config.split, config.datasets, config.methods, config.compressions, config.frames)
-    chosen = rows(table, choice)
+        tests, protocol, not_done = _of_protocol(table, config, names)
+        val = replace(protocol.val, frames=config.frames or max(test.frames for test in tests))
+    else:
+        _refuse_absent(table, config, names)
+        choice = Selection("", config.split, config.datasets, config.methods, config.compressions, config.frames)
+        tests, protocol, not_done = {choice: rows(table, choice)}, None, []
+        val = replace(choice, split="val") if config.split == "test" else None
+        _refuse_empty(tests[choice], table, config, names)
+    wanted = {row for chosen in tests.values() for row in chosen[ROW].to_pylist()}
+    union = table.filter(pa.array([row in wanted for row in table[ROW].to_pylist()]))
+    small = {row for test in tests for row in rows(narrow, replace(test, frames=0))[ROW].to_pylist()}
+    return AskedRows(
+        union,
+        tests,
+        protocol,
+        not_done,
+        _agreed([source.made_by for source in sources]),
+        sources,
+        rows(table, val) if val else table.slice(0, 0),
+        narrow.filter(pa.array([row in small for row in narrow[ROW].to_pylist()], pa.bool_())),
+        everything,
+    )
+
+
+def _refuse_same_data(paths: Sequence[Path], tables: Sequence[pa.Table]) -> None:
+    first: dict[str, Path] = {}
+    for path, table in zip(paths, tables, strict=True):
+        for name in table["dataset"].unique().to_pylist():
+            if first.setdefault(name, path) != path:
+                raise UserError(
+                    f"{first[name]} and {path}: both hold a data set named {name}",
+                    "evaluate them apart, or extract one of them with a --name of its own",
+                )
+
+
+def _one_table(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all, each with a number of its own and that of its manifest; further columns as text."""
+    found = []
+    for number, table in enumerate(tables):
+        columns = [table[name] if name in SCHEMA.names else _as_text(table[name]) for name in table.schema.names]
+        plain = pa.table(columns, names=table.schema.names)
+        found.append(plain.append_column(MANIFEST, pa.array([number] * table.num_rows, pa.int32())))
+    table = pa.concat_tables(found)
+    return table.append_column(ROW, pa.array(range(table.num_rows), pa.int64()))
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = [None if value is None else str(value) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(values, pa.string())])
+
+
+def _agreed(made: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How manifests were made, as far as they agree; failures are those of all, None where one does not say."""
+    if len(made) == 1:
+        return made[0]
+    settings = [one.get("settings") or {} for one in made]
+    detectors = [one.get("detector") for one in made]
+    failures = [one.get("failures") for one in made]
+    return {
+        "settings": {key: value for key, value in settings[0].items() if all(s.get(key) == value for s in settings)},
+        "detector": detectors[0] if all(one == detectors[0] for one in detectors) else None,
+        "failures": None if None in failures else [failure for of_one in failures for failure in of_one or ()],
+    }
+
+
+def _refuse_empty(chosen: pa.Table, table: pa.Table, config: EvaluateConfig, names: str) -> None:
     if not chosen.num_rows:
         there = sorted({str(split) for split in table.column("split").to_pylist()} - {"None"})
         raise UserError(
-            f"{manifest}: no rows in the split {config.split}",
+            f"{names}: no rows in the split {config.split}",
             f"choose another --split; it has: {', '.join(there) or 'no splits'}",
         )
-    return AskedRows(chosen, {choice: chosen}, None, [], made_by(table))
 
 
-def _of_protocol(table: pa.Table, config: EvaluateConfig, manifest: Path) -> AskedRows:
+def _of_protocol(
+    table: pa.Table, config: EvaluateConfig, names: str
+) -> tuple[dict[Selection, pa.Table], Protocol, list[dict[str, str]]]:
+    """The test sets that can be done, their protocol, and what of it cannot be done."""
     protocol = read_protocol(config.protocol)
     if config.frames and all(test.frames for test in protocol.tests):
         raise UserError(
@@ -126,15 +224,13 @@ def _of_protocol(table: pa.Table, config: EvaluateConfig, manifest: Path) -> Ask
             tests[choice] = chosen
     if not tests:
         raise UserError(
-            f"{manifest}: none of the tests of the protocol {protocol.name} can be done",
+            f"{names}: none of the tests of the protocol {protocol.name} can be done",
             f"the first reason: {not_done[0]['reason']}",
         )
-    wanted = {path for chosen in tests.values() for path in chosen["path"].to_pylist()}
-    union = table.filter(pa.array([path in wanted for path in table["path"].to_pylist()]))
-    return AskedRows(union, tests, protocol, not_done, made_by(table))
+    return tests, protocol, not_done
 
 
-def _refuse_absent(table: pa.Table, config: TrainConfig | EvaluateConfig, manifest: Path) -> None:
+def _refuse_absent(table: pa.Table, config: TrainConfig | EvaluateConfig, manifest: Path | str) -> None:
     there = set(table["dataset"].to_pylist())
     missing = [name for name in config.datasets if name not in there]
     if missing:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dfgame.augment import Augmentation
 from dfgame.batches import crop_loader
+from dfgame.boxed import load_detector as open_box
 from dfgame.checkpoint import load_detector, read_record
 from dfgame.config import EvaluateConfig
 from dfgame.devices import pick_device
@@ -51,12 +52,26 @@ def class_probabilities(
 def score_run(run: Path, table: pa.Table, folder: Path, config: EvaluateConfig) -> pa.Table:
     """The manifest's rows with a column `p_fake`: the probability of fake that the run's detector gives.
 
+    Of a detector that tells methods apart there is the column `classes`, too: lists of the probability of each class.
     `folder` is the manifest's; the rows' paths are relative to it.
     """
     detector, settings = load_detector(run, config.checkpoint, pick_device(config.device))
     paths = [folder / path for path in table.column("path").to_pylist()]
-    scores = score_crops(detector, paths, settings.image_size, config.batch_size, config.workers)
-    return table.append_column("p_fake", pa.array(scores, pa.float64()))
+    found = class_probabilities(detector, paths, settings.image_size, config.batch_size, config.workers)
+    scored = table.append_column("p_fake", pa.array(1 - found[:, 0], pa.float64()))
+    return scored.append_column("classes", pa.array(found.tolist())) if detector.multi else scored
+
+
+def score_box(box: Path, table: pa.Table, folder: Path, config: EvaluateConfig) -> pa.Table:
+    """The manifest's rows with a column `p_fake`: the raw score that the detectors of a box give, not calibrated."""
+    detector = open_box(box, config.device)
+    paths = [folder / path for path in table.column("path").to_pylist()]
+    size = detector.facts.image_size
+    batches = raw_scores(detector.probabilities, paths, size, config.batch_size, config.workers)
+    found = [np.empty(0)]
+    with contextlib.closing(progress_bar(batches, -(-len(paths) // config.batch_size), "scoring")) as bar:
+        found += bar
+    return table.append_column("p_fake", pa.array(np.concatenate(found), pa.float64()))
 
 
 def run_info(run: Path) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dfgame.metrics import COVERAGE, Floats, Level, Roc, interval, mean_roc
-from dfgame.players import APART, Training
+from dfgame.metrics import COVERAGE, Floats, Integers, Roc, interval, mean_roc
+from dfgame.outcomes import Account, Confusion, Gap, Group, Level, Pair
+from dfgame.players import APART, Kind, Training
 from dfgame.records import COMPRESSIONS, METHODS
 
 HARDEST = "c40"
@@ -23,7 +24,7 @@ In simulations (normal scores, AUC 0.9) the 95% percentile bootstrap held the tr
 6 videos a class, 86% with 10, 89% with 15 and 92% with 20: below that it is too narrow to be believed.
 """
 
-Verdict = Literal["alone", "too few videos", "within the intervals", "seeds overlap", "supported"]
+Verdict = Literal["alone", "other videos", "too few videos", "within the intervals", "seeds overlap", "supported"]
 
 
 class Cell(NamedTuple):
@@ -35,7 +36,16 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run on one cell at one level: a row of results.json and results.csv."""
+    """One detector on one cell at one level: a row of results.json and results.csv.
+
+    `game` is the player, `run` the detector's name in this evaluation, `kind` what it is. Intervals are over people.
+    What depends on a threshold is at `threshold`, which comes from `threshold_from`: "validation", "given" or
+    "default". `log_loss` (nats) and `ece` take scores at their word; `cllr` is that of likelihood ratios fitted on
+    validation videos, in bits, and `min_cllr` its least over all monotone maps; a single video's ratio (natural
+    logarithm) is to be told between `llr_low` and `llr_high`, or not at all. What is not defined is None;
+    `undefined` says why, measure by measure. `pooling` is how frames made the score, `frames` how many of each there
+    were, `crop` how the faces were cut out.
+    """
 
     game: str
     train_method: str
@@ -48,29 +58,61 @@ class Result:
     auc_high: float
     ap: float
     eer: float
-    accuracy: float
+    accuracy: float | None
     n_real: int
     n_fake: int
     seed: int
+    run: str = ""
+    kind: Kind = "run"
+    dataset: str = ""
+    pooling: str = "mean"
+    frames: str = ""
+    crop: str = ""
+    people: int = 0
+    balanced_accuracy: float | None = None
+    tpr_at_1_fpr: float | None = None
+    tpr_at_5_fpr: float | None = None
+    log_loss: float | None = None
+    ece: float | None = None
+    cllr: float | None = None
+    min_cllr: float | None = None
+    llr_low: float | None = None
+    llr_high: float | None = None
+    threshold: float | None = None
+    threshold_from: str = ""
+    undefined: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run on a cell at the level of videos: its row, the bootstrap replicates of its AUC, its ROC curve."""
+    """A detector on a cell: its row, the bootstrap replicates of its AUC, its ROC curve, and what these rest on.
+
+    An element a video (or what the level is): its name, its person, its class number, its score, and `llrs`, its
+    natural log likelihood ratio of fake against real, fitted on validation videos; None where there were none.
+    """
 
     result: Result
     replicates: Floats
     roc: Roc
+    names: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    labels: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    scores: Floats = field(default_factory=lambda: np.empty(0))
+    llrs: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunEvidence:
-    """All cells of one run; `player` is its game, and what sets it apart where others play the same."""
+    """All cells of one detector, by video.
+
+    `player` is its game, and what sets it apart where others play the same; `name` is its own in this evaluation.
+    """
 
     player: str
     training: Training
     seed: int
     cells: dict[Cell, Evidence]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +156,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A player's mean ROC curve at one compression over the methods it was, or was not, trained on."""
+    """A player's mean ROC curve at one compression over the methods it was, or was not, trained on.
+
+    `seen` is None where it is not known what it was trained on.
+    """
 
     player: str
     training: Training
     compression: str
-    seen: bool
+    seen: bool | None
     fpr: Floats
     tpr: Floats
 
@@ -135,6 +180,11 @@ class Evaluation:
     lines: list[Line]
     settings: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
+    pairs: list[Pair] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    confusions: list[Confusion] = field(default_factory=list)
+    accounting: list[Account] = field(default_factory=list)
 
 
 def in_order(cells: Sequence[Cell]) -> list[Cell]:
@@ -168,7 +218,7 @@ UNSEEN_SUBJECT = "methods not trained on"
 
 def _subjects(training: Training, shared: list[Cell]) -> dict[str, list[Cell]]:
     subjects = {
-        UNSEEN_SUBJECT: [cell for cell in shared if not training.saw(cell.method)],
+        UNSEEN_SUBJECT: [cell for cell in shared if training.saw(cell.method) is False],
         HARDEST: [cell for cell in shared if cell.compression == HARDEST],
     }
     return {subject: cells for subject, cells in subjects.items() if cells}
@@ -220,6 +270,8 @@ def _compare(training: Training, subject: str, cells: list[Cell], members: dict[
     worst_seed = min(estimates[best].by_seed)
     if not others:
         verdict: Verdict = "alone"
+    elif any(_tested_on(members, cell) > 1 for cell in cells):
+        verdict = "other videos"
     elif fewest < FEWEST_VIDEOS:
         verdict = "too few videos"
     elif any(low <= 0 for _, low, _ in rivals):
@@ -231,16 +283,21 @@ def _compare(training: Training, subject: str, cells: list[Cell], members: dict[
     return Comparison(training, subject, best, estimates[best], verdict, rivals, fewest)
 
 
+def _tested_on(members: dict[str, list[RunEvidence]], cell: Cell) -> int:
+    """How many sets of videos the runs scored of this cell: draws of two sets are not pairs."""
+    return len({run.cells[cell].names for group in members.values() for run in group})
+
+
 def _lines(name: str, training: Training, group: list[RunEvidence]) -> list[Line]:
     lines = []
     cells = in_order([cell for run in group for cell in run.cells])
     for compression in dict.fromkeys(cell.compression for cell in cells):
-        for seen in (True, False):
+        for seen in (True, False, None):
             curves = [
                 evidence.roc
                 for run in group
                 for cell, evidence in run.cells.items()
-                if cell.compression == compression and training.saw(cell.method) == seen
+                if cell.compression == compression and training.saw(cell.method) is seen
             ]
             if curves:
                 lines.append(Line(name, training, compression, seen, *mean_roc(curves)))

@@ -44,7 +44,7 @@ def members_of(
     """
     runs = [source for source in sources if not _is_box(source)]
     entries = identify(runs, [run_info(run) for run in runs]) if runs else []
-    for warning in _refuse_other_crops(entries, asked, manifest):
+    for warning in _refuse_other_crops(entries, asked):
         console.print(f"warning: {warning}", soft_wrap=True)
     detectors: list[Detector] = []
     kinds: list[tuple[DetectorConfig, int]] = []
@@ -79,10 +79,10 @@ def _words(rule: CropRule) -> str:
     return f"margin {rule.margin}, alignment {rule.alignment}, size {rule.size}, min-score {rule.min_score}"
 
 
-def _refuse_other_crops(entries: Sequence[Entry], asked: AskedRows, manifest: Path) -> list[str]:
+def _refuse_other_crops(entries: Sequence[Entry], asked: AskedRows) -> list[str]:
     """Warnings of what is not known of the crops that the runs learned from."""
     try:
-        return mismatches(entries, asked, sha256(manifest), allow=False)
+        return mismatches(entries, asked, allow=False)
     except UserError as error:
         raise UserError(error.problem, "calibrate runs on crops made as those they were trained on") from None
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dfgame.batches import fitted, plainly, read_stored, to_unit
+from dfgame.batches import fitted, plainly, to_unit
 from dfgame.faces.quality import detail, face_width
 from dfgame.faces.sample import native_side
 from dfgame.jobs import progress_bar
 from dfgame.manifest import evenly
 from dfgame.media import RgbImage
 from dfgame.records import CropRule, Face
+from dfgame.stored import read_stored
 
 Floats = NDArray[np.float64]
 BANDS = (32.0, 52.0, 80.0, 120.0)

@@ -7,6 +7,9 @@ from cyclopts import Parameter
 
 from dfgame.config import EvaluateConfig
 
+MANIFEST = ".parquet"
+"""How the names of manifests end."""
+
 
 def evaluate(
     manifest: Path,
@@ -16,6 +19,10 @@ def evaluate(
     settings: Annotated[EvaluateConfig, Parameter(name="*")] = EvaluateConfig(),
 ) -> int:
     """Measure the detectors RUNS on the crops of MANIFEST: tables, intervals, curves and a page in OUT.
+
+    A detector is a run's folder, a file of `dfgame calibrate` (.safetensors), an ONNX file (.onnx), or what any other
+    tool said: a CSV file with the columns path and score, the higher the more fake. A path is that of a crop or of a
+    video, as the manifest has it. Further manifests (.parquet) may be named among the detectors.
 
     Runs that differ only in their seed are averaged. Every method is measured against the real videos of the
     same data set and quality. OUT/card.json says how the numbers came about. An interrupted evaluation
@@ -29,25 +36,34 @@ def evaluate(
 
         dfgame evaluate crops/manifest.parquet runs/ff --protocol ff-c23
 
+        dfgame evaluate crops/manifest.parquet theirs.csv detector.safetensors --by skin_tone --leaderboard board.csv
+
+        dfgame evaluate ff/manifest.parquet celebdf/manifest.parquet theirs.onnx --onnx.output logits
+
     Parameters
     ----------
     manifest: Path
         The table written by `dfgame extract`.
     runs: Path
-        Folders written by `dfgame train`.
+        Folders written by `dfgame train`, .safetensors, .onnx and .csv files; further manifests, .parquet files.
     out: Path
         Folder for the results.
     settings: EvaluateConfig
         All settings.
     """
     from dfgame.evaluate import evaluate_runs
-    from dfgame.jobs import stdout
+    from dfgame.jobs import console, stdout
+    from dfgame.leaderboard import append
     from dfgame.report.files import write_report
     from dfgame.report.terminal import card_table, terminal_tables
     from dfgame.report.words import findings
 
-    evaluation = evaluate_runs(runs, manifest, out, settings)
+    manifests = [manifest, *(path for path in runs if path.suffix == MANIFEST)]
+    evaluation = evaluate_runs([path for path in runs if path.suffix != MANIFEST], manifests, out, settings)
     page = write_report(out, evaluation)
+    if settings.leaderboard is not None:
+        new = append(settings.leaderboard, evaluation)
+        console.print(f"{settings.leaderboard}: {new} new lines", soft_wrap=True)
     for table in terminal_tables(evaluation):
         stdout.print(table)
     for finding in findings(evaluation):

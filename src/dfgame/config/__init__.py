@@ -25,6 +25,7 @@ from dfgame.config.use import (
     EvaluateConfig,
     ExportConfig,
     InspectConfig,
+    OnnxConfig,
     ServeConfig,
 )
 from dfgame.config.values import (
@@ -66,6 +67,7 @@ __all__ = [
     "LiveConfig",
     "LiveFamilyName",
     "Method",
+    "OnnxConfig",
     "OptimizerConfig",
     "Perturbation",
     "ResidualConfig",

@@ -1,6 +1,8 @@
 """Settings of what is done with trained detectors, of the bench and of the demo."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +11,39 @@ from dfgame.config.values import Device, Game, Method, SettingError, at_least, r
 
 FRAMES = 24
 """Frames of a video that are looked at where nothing else is said."""
+_POOLING = re.compile(r"mean|median|top-[1-9]\d*")
+
+
+@dataclass(frozen=True)
+class OnnxConfig:
+    """How an ONNX file of other makers is fed and read; those of `dfgame export` say it themselves."""
+
+    output: Literal["", "probability", "logit", "logits"] = ""
+    """What its first output holds: probabilities, one logit of fake (a sigmoid is applied), or a logit a class (a
+    softmax is applied); must be given."""
+    fake: int = 1
+    """The class number of fake where the output has a column a class; it is not used where there is one column."""
+    channels: Literal["rgb", "bgr"] = "rgb"
+    """The order of its colours."""
+    size: int = 0
+    """The side of its input in pixels; 0 is what the file says."""
+    scale: float = 255.0
+    """What pixels of 0 to 255 are divided by, before --onnx.mean and --onnx.std."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """What is subtracted from each colour, in the order of --onnx.channels."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """What each colour is divided by."""
+
+    def __post_init__(self) -> None:
+        at_least("onnx.fake", self.fake, 0)
+        at_least("onnx.size", self.size, 0)
+        require(0 < self.scale < float("inf"), "onnx.scale", "above 0")
+        require(all(value > 0 for value in self.std), "onnx.std", "above 0")
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Trained detectors on a manifest -> tables, intervals, curves."""
+    """Detectors on manifests -> tables, intervals, curves."""
 
     split: Literal["train", "val", "test", "all"] = "test"
     """The split to report; all is for data without splits, on which nothing was trained."""
@@ -34,8 +64,21 @@ class EvaluateConfig:
     the report says so."""
     frames: int = 0
     """Frames of a video whose mean is its score, spread evenly over it; 0 is all."""
+    min_face: float = 0.0
+    """Width of a face in pixels of its frame below which it is left out, and counted as too small."""
+    pooling: str = "mean"
+    """How the scores of frames make that of a face and a video: mean, median, or top-K, the mean of the K highest."""
+    threshold: Literal["validation"] | float = "validation"
+    """The score from which something counts as fake: the one with the highest balanced accuracy on the validation
+    split (0.5 where there is none that was scored), or a number."""
+    by: tuple[str, ...] = ()
+    """Columns of the manifest, as skin tone, age, sex or pose, by whose values everything is measured apart, too."""
+    leaderboard: Path | None = None
+    """A CSV file to append the results to, a line a detector, cell and level."""
+    onnx: OnnxConfig = field(default_factory=OnnxConfig)
+    """How an ONNX file of other makers is fed and read."""
     replicates: int = 1_000
-    """Bootstrap replicates over videos behind each 95% interval."""
+    """Bootstrap replicates over people behind each 95% interval."""
     batch_size: int = 32
     """Images at a time."""
     workers: int = 1
@@ -49,6 +92,9 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         at_least("frames", self.frames, 0)
+        require(0 <= self.min_face < float("inf"), "min-face", "a number of pixels, or 0")
+        require(bool(_POOLING.fullmatch(self.pooling)), "pooling", "mean, median, or top-K, as top-5")
+        require(isinstance(self.threshold, str) or isfinite(self.threshold), "threshold", "validation or a number")
         at_least("replicates", self.replicates, 100)
         at_least("batch-size", self.batch_size, 1)
         at_least("workers", self.workers, 0)

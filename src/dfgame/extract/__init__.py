@@ -135,7 +135,11 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
     told = {
         "facts": {"videos": len(jobs), "cut_elsewhere": found.adopted, "fewer_frames": found.fewer_frames},
         "failures": [_told(job, failures[job.video.path]) for job in jobs if job.video.path in failures],
-        "without_crops": [_told(job, "") for job in jobs if job.video.path in found.without],
+        "without_crops": [
+            _told(job, _kind_of_failure(failures.get(job.video.path, "")))
+            for job in jobs
+            if job.video.path in found.without
+        ],
     }
     write_source(out, number, rows, told)
     table = _put_together(out, config)
@@ -183,6 +187,11 @@ def _rows_of(jobs: Sequence[ExtractJob], failures: dict[str, str]) -> tuple[pa.T
     return pa.concat_tables(tables), found
 
 
+def _kind_of_failure(why: str) -> str:
+    """What the manifest says of a video without crops: that there is no face in it, or that it cannot be read."""
+    return "no face" if why.startswith("no face in") else "unreadable"
+
+
 def _told(job: ExtractJob, why: str) -> dict[str, Any]:
     facts = {name: getattr(job.video, name) for name in _OF_FAILURE}
     return {"path": job.video.path, "reason": why} | facts
@@ -197,7 +206,9 @@ def _put_together(out: Path, config: ExtractConfig) -> pa.Table:
         if finished is not None:
             tables.append(finished[0])
             failures += finished[1]["failures"]
-            without.update(tuple(entry[name] for name in _OF_FAILURE) for entry in finished[1]["without_crops"])
+            without.update(
+                (*(entry[name] for name in _OF_FAILURE), entry["reason"]) for entry in finished[1]["without_crops"]
+            )
             sources.append(source | finished[1]["facts"])
     order = [(name, "ascending") for name in ("video", "frame", "track")]
     table = pa.concat_tables(tables).sort_by(order)
@@ -208,7 +219,7 @@ def _put_together(out: Path, config: ExtractConfig) -> pa.Table:
         **_cutting(settings["settings"], sources),
         "sources": sources,
         "failures": [
-            dict(zip(_OF_FAILURE, key, strict=True)) | {"videos": count}
+            dict(zip((*_OF_FAILURE, "reason"), key, strict=True)) | {"videos": count}
             for key, count in sorted(without.items(), key=str)
         ],
     }

@@ -20,7 +20,8 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("faces", _faces(card["extraction"])),
         ("videos", _videos(card["videos"])),
         ("people", counted(card["identities"], "identity", "identities")),
-        ("checkpoint", _checkpoints(card["checkpoints"])),
+        *([("checkpoint", _checkpoints(card["checkpoints"]))] if card["checkpoints"] else []),
+        *(("detector", _file(file)) for file in card["files"]),
         ("training", _training(card["training_crops"])),
         ("seeds", ", ".join(map(str, card["seeds"]))),
         *(("not done", f"test {test['test']}: {test['reason']}") for test in card["not_done"]),
@@ -109,6 +110,13 @@ def _checkpoints(checkpoints: list[dict[str, Any]]) -> str:
         chosen.setdefault(f"{one['checkpoint']} ({one['chosen']})", []).append(f"{one['run']} epoch {epoch}")
     words = "; ".join(f"{how}: {', '.join(runs)}" for how, runs in chosen.items())
     return f"{words}; never chosen on a test set"
+
+
+def _file(file: dict[str, Any]) -> str:
+    """A detector that is no run of ours: what it is."""
+    kinds = {"box": "a calibrated detector", "onnx": "an ONNX file", "scores": "a table of scores from elsewhere"}
+    known = "" if file["training_known"] else "; what it was trained on is not known"
+    return f"{file['run']}: {kinds[file['kind']]}, {file['file']}{known}"
 
 
 def _training(runs: list[dict[str, Any]]) -> str:

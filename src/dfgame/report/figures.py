@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dfgame.metrics import ReliabilityBin
-from dfgame.report.words import number, span
+from dfgame.metrics import ReliabilityBin, Tippett
+from dfgame.report.words import number, seen_words, span
 from dfgame.summary import Cell, Line, Player
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#7A5C00", "#333333", "#56B4E9", "#E69F00")
@@ -60,14 +61,14 @@ def matrix_figure(players: Sequence[Player], compression: str) -> str:
     return _svg(figure, f"matrix {players[0].training} {compression}", _matrix_words(players, cells))
 
 
-def _column_head(axes: Axes, column: int, cell: Cell, seen: bool) -> None:
+def _column_head(axes: Axes, column: int, cell: Cell, seen: bool | None) -> None:
     centre = (column + 0.5) * _COLUMN
     axes.text(centre, -0.23, _wrapped(cell.method), ha="center", va="bottom", fontsize=8.5, linespacing=1.1)
     weight, colour = ("bold", INK) if seen else ("normal", FAINT)
     axes.text(
         centre,
         -0.07,
-        "seen" if seen else "unseen",
+        seen_words(seen),
         ha="center",
         va="bottom",
         fontsize=8,
@@ -142,8 +143,10 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
         axes.grid(color="#e6e9ed", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.legend(loc="lower right", frameon=False, fontsize=8, handlelength=2.6)
-    kind = "trained on" if lines[0].seen else "not trained on"
-    words = f"ROC curves at {lines[0].compression}, methods {kind}: {', '.join(line.player for line in lines)}."
+    kinds = {True: "methods trained on", False: "methods not trained on", None: "all methods"}
+    words = (
+        f"ROC curves at {lines[0].compression}, {kinds[lines[0].seen]}: {', '.join(line.player for line in lines)}."
+    )
     return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
 
 
@@ -169,6 +172,57 @@ def reliability_figure(before: Sequence[ReliabilityBin], after: Sequence[Reliabi
         axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=2.6)
     words = "; ".join(f"said {number(one.score)}, true {number(one.fakes)}, {one.n} videos" for one in after)
     return _svg(figure, "reliability", f"Reliability of calibrated scores: {words}.")
+
+
+def player_reliability_figure(player: str, bins: Sequence[ReliabilityBin]) -> str:
+    """What was true of a player's scores of videos against what they said; a dot's area is the weight of its bin."""
+    with rc_context(_STYLE):
+        figure, axes = _square("score of videos", "fakes among them, classes weighted alike")
+        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
+        said, true = [one.score for one in bins], [one.fakes for one in bins]
+        axes.plot(said, true, color=COLOURS[0], linewidth=1.7, clip_on=False)
+        sizes = [8 + 160 * one.share for one in bins]
+        axes.scatter(said, true, s=sizes, color=COLOURS[0], alpha=0.7, linewidths=0, clip_on=False, zorder=3)
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+    words = "; ".join(f"said {one.score:.2f}, true {one.fakes:.2f}, {one.n} videos" for one in bins)
+    return _svg(figure, f"reliability {player}", f"Reliability of {player}: {words}.")
+
+
+def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | None) -> str:
+    """The share of real and of fake videos with at least a likelihood ratio; the bounds, if any, as upright lines."""
+    decades = curves.llrs / np.log(10)
+    reach = max(1.0, float(np.ceil(np.abs(decades).max())))
+    with rc_context(_STYLE):
+        figure, axes = _square("likelihood ratio, power of ten", "videos with at least that")
+        axes.axvline(0, color="#b8bec6", linewidth=0.8)
+        for place, (name, shares) in enumerate((("real", curves.real), ("fake", curves.fake))):
+            x, y = [-reach, *decades, reach], [1, *shares, 0]
+            axes.step(x, y, where="pre", label=name, color=COLOURS[place], linestyle=DASHES[place], linewidth=1.7)
+        for bound in bounds or ():
+            axes.axvline(bound / np.log(10), color=FAINT, linewidth=0.9, linestyle=DASHES[2])
+        axes.set(xlim=(-reach, reach), ylim=(0, 1))
+        axes.legend(loc="lower left", frameon=False, fontsize=8, handlelength=2.6)
+    misled = (
+        float((curves.real[curves.llrs > 0]).max(initial=0)),
+        1 - float(curves.fake[curves.llrs > 0].max(initial=0)),
+    )
+    words = (
+        f"Tippett plot of {player}: {misled[0]:.2f} of the real videos have a likelihood ratio above 1, "
+        f"{misled[1]:.2f} of the fakes one of 1 or below."
+    )
+    return _svg(figure, f"tippett {player}", words)
+
+
+def _square(across: str, up: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(3.15, 3.05))
+    axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.tick_params(labelsize=8, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e6e9ed", linewidth=0.7)
+    axes.set_axisbelow(True)
+    return figure, axes
 
 
 def standalone(svg: str) -> str:

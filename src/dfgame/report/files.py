@@ -8,6 +8,7 @@ from typing import Any
 
 from dfgame.files import atomic_path, write_json, write_text
 from dfgame.report.page import Picture, render_page
+from dfgame.report.schema import results_of
 from dfgame.summary import Evaluation, Result
 
 CURVE_COLUMNS = (
@@ -43,7 +44,8 @@ def write_report(out: Path, evaluation: Evaluation, pictures: Sequence[Picture] 
 
     - card.json: the protocol card, how the numbers came about;
     - report.html: one file that opens anywhere, without script or network;
-    - results.json, results.csv: a row a run, cell and level. results.json comes last: once it is there, all is;
+    - results.csv: a row a detector, cell and level; results.json: these and all other numbers, as
+      docs/results.schema.json says. results.json comes last: once it is there, all is;
     - curves.csv: every run's video-level ROC curves;
     - figure_auc.csv, figure_roc.csv: what the page's figures show.
 
@@ -61,7 +63,7 @@ def write_report(out: Path, evaluation: Evaluation, pictures: Sequence[Picture] 
     page = out / "report.html"
     write_text(page, render_page(evaluation, pictures))
     write_json(out / "card.json", evaluation.card)
-    write_json(out / "results.json", rows)
+    write_json(out / "results.json", results_of(evaluation))
     return page
 
 
@@ -102,5 +104,5 @@ def _matrix_rows(evaluation: Evaluation) -> Iterable[tuple[Any, ...]]:
             )
 
 
-def _seen(seen: bool) -> str:
-    return "seen" if seen else "unseen"
+def _seen(seen: bool | None) -> str:
+    return "unknown" if seen is None else "seen" if seen else "unseen"

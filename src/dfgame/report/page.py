@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from dfgame.metrics import LEVELS, THRESHOLD
+from dfgame.outcomes import LEVELS
 from dfgame.players import Training
 from dfgame.records import COVERAGE
 from dfgame.report import words
@@ -16,6 +16,7 @@ from dfgame.report.card import card_facts, group_rows
 from dfgame.report.environment import environment_of
 from dfgame.report.figures import matrix_figure, roc_figure
 from dfgame.report.language import counted, listed
+from dfgame.report.worth import Worth, worth_of
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -44,7 +45,7 @@ class Matrix:
     """The heat map at one compression."""
 
     compression: str
-    trained_on: bool
+    trained_on: bool | None
     svg: Markup
 
 
@@ -53,7 +54,7 @@ class Curves:
     """The ROC figure at one compression, of the methods trained on or of the others."""
 
     compression: str
-    seen: bool
+    seen: bool | None
     svg: Markup
 
 
@@ -65,6 +66,7 @@ class Section:
     players: list[Player]
     matrices: list[Matrix]
     curves: list[Curves]
+    worths: list[Worth]
 
 
 def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str:
@@ -75,8 +77,9 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         "listed": listed,
         "counted": counted,
         "training_words": words.training_words,
+        "seen_words": words.seen_words,
     }
-    environment.globals |= {"span": words.span}
+    environment.globals |= {"span": words.span, "maybe_span": words.maybe_span, "p_value": words.p_value}
     settings = evaluation.settings
     return environment.get_template("report.html.j2").render(
         dataset=words.dataset_words(settings),
@@ -85,7 +88,9 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         notes=words.notes(evaluation),
         sections=[_section(evaluation, training) for training in _trainings(evaluation)],
         several_seeds=any(len(player.seeds) > 1 for player in evaluation.players),
-        levels=[(level, _rows(evaluation, level)) for level in LEVELS[::-1]],
+        levels=[(level, rows) for level in LEVELS[::-1] if (rows := _rows(evaluation, level))],
+        evaluation=evaluation,
+        undefined=words.undefined(evaluation),
         pictures=[Picture(*picture) for picture in pictures],
         card=card_facts(evaluation.card),
         groups=list(group_rows(evaluation.card)),
@@ -95,7 +100,6 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         hardest=HARDEST,
         fewest=FEWEST_VIDEOS,
         coverage=f"{COVERAGE:.0%}",
-        threshold=THRESHOLD,
     )
 
 
@@ -109,20 +113,25 @@ def _section(evaluation: Evaluation, training: Training) -> Section:
     compressions = list(dict.fromkeys(cell.compression for cell in players[0].cells))
     knows_all = not training.compressions
     matrices = [
-        Matrix(name, knows_all or name in training.compressions, Markup(matrix_figure(players, name)))
+        Matrix(
+            name,
+            knows_all or name in training.compressions if training.known else None,
+            Markup(matrix_figure(players, name)),
+        )
         for name in compressions
     ]
-    panels: dict[tuple[str, bool], list[Line]] = {}
+    panels: dict[tuple[str, bool | None], list[Line]] = {}
     for line in evaluation.lines:
         if line.training == training:
             panels.setdefault((line.compression, line.seen), []).append(line)
     seen_first = sorted(panels, key=lambda panel: not panel[1])
     curves = [Curves(*panel, Markup(roc_figure(panels[panel], names))) for panel in seen_first]
-    return Section(training, players, matrices, curves)
+    worths = [worth_of(evaluation, player) for player in players]
+    return Section(training, players, matrices, curves, worths)
 
 
-def _rows(evaluation: Evaluation, level: str) -> list[tuple[Result, bool]]:
-    """The results of a level, each with whether its method was trained on."""
+def _rows(evaluation: Evaluation, level: str) -> list[tuple[Result, bool | None]]:
+    """The results of a level, each with whether its method was trained on, None where that is not known."""
     trainings = {
         (run.player, run.training.method_words, run.training.compression_words): run.training
         for run in evaluation.runs

@@ -9,7 +9,7 @@ from rich.text import Text
 from dfgame.players import Training
 from dfgame.report.card import card_facts
 from dfgame.report.language import counted
-from dfgame.report.words import number, span, training_words
+from dfgame.report.words import number, seen_words, span, training_words
 from dfgame.summary import HARDEST, Estimate, Evaluation, Player
 
 
@@ -36,7 +36,7 @@ def _cells(players: Sequence[Player], training: Training, compression: str) -> T
     table = Table("game", title=title, title_justify="left", title_style="bold")
     cells = [cell for cell in players[0].cells if cell.compression == compression]
     for cell in cells:
-        table.add_column(f"{cell.method}\n{'seen' if training.saw(cell.method) else 'unseen'}")
+        table.add_column(f"{cell.method}\n{seen_words(training.saw(cell.method))}")
     for player in players:
         values = (_value(player.cells[cell]) for cell in cells)
         table.add_row(_name(player), *values)

@@ -11,9 +11,9 @@ from dfgame.summary import FEWEST_VIDEOS, HARDEST, Comparison, Estimate, Evaluat
 INTERVAL = f"{COVERAGE:.0%} interval"
 
 
-def number(value: float) -> str:
-    """A rate in [0, 1], as it is printed everywhere."""
-    return f"{value:.3f}"
+def number(value: float | None) -> str:
+    """A rate in [0, 1], as it is printed everywhere; None is not defined."""
+    return "n/d" if value is None else f"{value:.3f}"
 
 
 def span(low: float, high: float) -> str:
@@ -21,11 +21,36 @@ def span(low: float, high: float) -> str:
     return f"{number(low)}–{number(high)}"
 
 
+def maybe_span(low: float | None, high: float | None) -> str:
+    """An interval, or that there is none."""
+    return "n/d" if low is None or high is None else span(low, high)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value; a smaller one than 0.001 is not told apart."""
+    if p is None:
+        return "n/d"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def undefined(evaluation: Evaluation) -> list[str]:
+    """Why numbers of the tables are not defined, each reason once."""
+    reasons = [reason for row in evaluation.results for reason in row.undefined.split("; ") if reason]
+    return list(dict.fromkeys(reasons))
+
+
 def training_words(training: Training) -> str:
     """What was trained on."""
+    if not training.known:
+        return "data not known here"
     methods = listed(training.methods) if training.methods else "all methods"
     qualities = listed(training.compressions) if training.compressions else "all compressions"
     return f"{methods} at {qualities}"
+
+
+def seen_words(seen: bool | None) -> str:
+    """Whether a method was among those trained on: seen, unseen, or that it is not known."""
+    return {True: "seen", False: "unseen", None: "not known"}[seen]
 
 
 def dataset_words(settings: dict[str, Any]) -> str:
@@ -82,6 +107,11 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
     close = [name for name, low, _ in comparison.rivals if low <= 0]
     if comparison.verdict == "alone":
         return f"{where}, {best}. There is no other player of this training to compare it with.{_few(comparison)}"
+    if comparison.verdict == "other videos":
+        return (
+            f"{where}, no player can be called the best: they did not score the same videos. The highest number is "
+            f"that of {best}."
+        )
     if comparison.verdict == "too few videos":
         return (
             f"{where}, no player can be called the best: a number rests on only "
@@ -139,6 +169,11 @@ def notes(evaluation: Evaluation) -> list[str]:
         said.append(
             f"Trained on another manifest: {listed(settings['other_manifest'])}. Whether its people are also "
             "among those tested here could not be checked."
+        )
+    if settings["unknown_training"]:
+        said.append(
+            f"What {listed(settings['unknown_training'])} learned from is not known. There, no method counts as seen "
+            "or unseen, and whether people tested here are among those learned from could not be checked."
         )
     if settings["unfinished"]:
         runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]

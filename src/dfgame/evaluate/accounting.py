@@ -1,0 +1,50 @@
+"""What became of every input: scored, no face, too small, unreadable, failed, not scored."""
+
+from collections import Counter
+
+import numpy as np
+
+from dfgame.card import failures_of
+from dfgame.outcomes import Account, Unit
+from dfgame.rows import AskedRows
+from dfgame.subjects import Predicted, Subject
+
+NO_FACE, UNREADABLE = "no face", "unreadable"
+"""Why extraction made no crop of a video, as manifests say it."""
+
+
+def accounts_of(name: str, subject: Subject, asked: AskedRows, said: Predicted) -> list[Account]:
+    """What became of the crops, unless whole videos were scored, and of the videos; `said` is of all asked rows."""
+    videos = _videos(name, subject, asked, said)
+    if subject.unit == "video":
+        return [videos]
+    scored, rows = int(said.scored.sum()), asked.table.num_rows
+    small = asked.small.num_rows
+    crops = Account(name, "crop", rows + small, scored, 0, small, 0, 0, rows - scored, subject.unknown_paths)
+    return [crops, videos]
+
+
+def _videos(name: str, subject: Subject, asked: AskedRows, said: Predicted) -> Account:
+    of_row = np.array(asked.table["video"].to_pylist(), np.str_)
+    there, scored = set(of_row.tolist()), set(of_row[said.scored].tolist())
+    small = set(asked.small["video"].to_pylist()) - there
+    failures = failures_of(asked)
+    reasons: Counter[str] = Counter()
+    for failure in failures or ():
+        reasons[failure.get("reason", "")] += failure["videos"]
+    no_face, unreadable = reasons[NO_FACE], reasons[UNREADABLE]
+    failed = reasons.total() - no_face - unreadable
+    unit: Unit = "video"
+    return Account(
+        name,
+        unit,
+        len(there) + len(small) + reasons.total(),
+        len(scored),
+        no_face,
+        len(small),
+        unreadable,
+        failed,
+        len(there) - len(scored),
+        subject.unknown_paths if subject.unit == "video" else 0,
+        failures is not None,
+    )

@@ -1,0 +1,194 @@
+"""Bootstrap over people, or over videos: replicates of the AUC, and intervals from them."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+from scipy.stats import t as student
+
+from dfgame.metrics.checks import Floats, Integers, Level, checked
+from dfgame.metrics.pooling import video_means
+from dfgame.records import COVERAGE
+
+
+def multiplicities(videos: Sequence[str], replicates: int, seed: int) -> Integers:
+    """(replicates, videos): how often each video is drawn when as many are drawn with replacement.
+
+    The draws follow from the names and the seed alone. Two detectors scored on the same videos are therefore
+    resampled alike, and the difference of their replicates is a paired bootstrap.
+    """
+    names = zlib.crc32("\n".join(videos).encode())
+    chances = np.full(len(videos), 1 / len(videos))
+    return np.random.default_rng([seed, names]).multinomial(len(videos), chances, size=replicates)
+
+
+def wins(real: Sequence[Floats], fake: Sequence[Floats]) -> Floats:
+    """M[v, w] = sum over frames r of real video v and f of fake video w of [s_r < s_f] + [s_r = s_f] / 2.
+
+    The sum of M over the number of frame pairs is the AUC. Built one real video at a time, so that memory
+    grows with the frames and never with their pairs.
+    """
+    frames = np.concatenate(fake)
+    of_frame = np.repeat(np.arange(len(fake)), [len(scores) for scores in fake])
+    order = np.argsort(frames)
+    frames, of_frame = frames[order], of_frame[order]
+    matrix = np.empty((len(real), len(fake)))
+    for row, scores in zip(matrix, real, strict=True):
+        ascending = np.sort(scores)
+        below = np.searchsorted(ascending, frames, "left") + np.searchsorted(ascending, frames, "right")
+        row[:] = np.bincount(of_frame, below / 2, len(fake))
+    return matrix
+
+
+def auc_replicates(
+    real: Sequence[Floats], fake: Sequence[Floats], real_draws: Integers, fake_draws: Integers
+) -> Floats:
+    """The AUC of each bootstrap replicate, ties counting half.
+
+    A replicate in which video v comes a_v times has the AUC a_r' M a_f / ((n_r . a_r) (n_f . a_f)), with n
+    the videos' frames and M of `wins`: what repeating the frames of the drawn videos would give, without
+    doing so.
+
+    Args:
+        real: for each real video the scores of its frames (or its one score, at the level of videos).
+        fake: the same of the fake ones.
+        real_draws: (replicates, real videos), from `multiplicities`.
+        fake_draws: (replicates, fake videos).
+    """
+    won = ((real_draws @ wins(real, fake)) * fake_draws).sum(axis=1)
+    n_real = real_draws @ np.array([len(scores) for scores in real])
+    n_fake = fake_draws @ np.array([len(scores) for scores in fake])
+    return won / (n_real * n_fake)
+
+
+def interval(replicates: Floats, coverage: float = COVERAGE) -> tuple[float, float]:
+    """The percentile interval of bootstrap replicates."""
+    tail = (1 - coverage) / 2
+    low, high = np.quantile(replicates, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def auc_interval(
+    auc: float, replicates: Floats, people: int | None = None, coverage: float = COVERAGE
+) -> tuple[float, float]:
+    """An interval of an AUC, or of a mean of several, from its bootstrap replicates; always inside [0, 1].
+
+    Symmetric in the log-odds of the AUC, of the width that the replicates' deviation gives there. An AUC near 1 is
+    skewed, with few videos more so, and the percentiles of its replicates then hold the truth too seldom;
+    `benchmarks/coverage.py` has the figures. Where every replicate is the same, the interval has no width, which
+    says that the videos could not show one, not that there is none.
+
+    Args:
+        auc: what was measured, in [0, 1].
+        replicates: (replicates,) of the same, from `people_bootstrap`.
+        people: how many were drawn in a replicate; of few, the interval is wider by Student's t. None takes many.
+        coverage: how often the interval is to hold the truth.
+
+    Raises:
+        ValueError: the AUC is 0 or 1, where log-odds are not defined, and replicates differ from it.
+    """
+    deviation = float(np.std(replicates, ddof=1))
+    if not deviation:
+        return auc, auc
+    if not 0 < auc < 1:
+        raise ValueError(f"replicates of an AUC of {auc:.0f} cannot differ from it")
+    quantile = student.ppf((1 + coverage) / 2, np.inf if people is None else people - 1)
+    half = quantile * deviation / (auc * (1 - auc))
+    middle = logit(auc)
+    return float(expit(middle - half)), float(expit(middle + half))
+
+
+def auc_bootstrap(
+    labels: ArrayLike, scores: ArrayLike, videos: Sequence[str], level: Level, replicates: int, seed: int
+) -> Floats:
+    """Bootstrap replicates of the AUC over videos, real and fake ones resampled apart.
+
+    Frames of one video are alike, so that resampling frames would give intervals far too narrow: at the level
+    of frames, too, whole videos are drawn, each with all its frames.
+
+    Raises:
+        ValueError: a score is not finite, a video has both labels, or a class has fewer than two videos,
+            which leaves nothing to resample.
+    """
+    truth, values = checked(labels, scores)
+    names = np.asarray(videos, np.str_)
+    if np.intersect1d(names[truth == 0], names[truth == 1]).size:
+        raise ValueError("a video is labelled real and fake")
+    (real, real_draws), (fake, fake_draws) = (
+        _resampled(names[truth == label], values[truth == label], level, replicates, seed) for label in (0, 1)
+    )
+    return auc_replicates(real, fake, real_draws, fake_draws)
+
+
+def _resampled(
+    videos: NDArray[np.str_], scores: Floats, level: Level, replicates: int, seed: int
+) -> tuple[list[Floats], Integers]:
+    """One class's scores by video, and how often each video is drawn."""
+    names, of_frame = np.unique(videos, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError("an interval needs at least two videos of each class")
+    if level == "video":
+        by_video = list(video_means(videos.tolist(), scores)[1].reshape(-1, 1))
+    else:
+        ends = np.cumsum(np.bincount(of_frame))[:-1]
+        by_video = np.split(scores[np.argsort(of_frame, kind="stable")], ends)
+    return by_video, multiplicities(names.tolist(), replicates, seed)
+
+
+def people_bootstrap(
+    labels: ArrayLike, scores: ArrayLike, people: Sequence[str] | NDArray[np.str_], replicates: int, seed: int
+) -> Floats:
+    """Bootstrap replicates of the AUC: people are drawn with replacement, each with all that is of them.
+
+    A person is the one whom a video shows: of a real one its person, of a fake the target, into whose footage a face
+    was put. A target's real video and all fakes on it share pose, light, camera and background, and are drawn
+    together. The source of a fake only gives a face, or its movements; it does not tie videos together here, because
+    sources link almost everybody with everybody, and then nothing is left to resample. Where fakes of one source are
+    alike in score, the interval is somewhat too narrow.
+
+    The draws follow from the names and the seed alone: those of two detectors on the same people are pairs. A
+    replicate in which a class is missing is drawn again.
+
+    Args:
+        labels: (n,) class numbers of frames, of faces or of videos.
+        scores: (n,).
+        people: (n,) names; the same name is the same person.
+        replicates: how many.
+        seed: of the draws.
+
+    Returns:
+        (replicates,) AUCs, ties counting half.
+
+    Raises:
+        ValueError: fewer than two people of a class, or as of `measures`.
+    """
+    truth, values = checked(labels, scores)
+    of = np.asarray(people, np.str_)
+    if of.shape != truth.shape:
+        raise ValueError(f"labels and people do not match: {truth.shape} and {of.shape}")
+    names, number = np.unique(of, return_inverse=True)
+    there = [np.unique(number[truth == label]) for label in (0, 1)]
+    if min(map(len, there)) < 2:
+        raise ValueError("an interval needs at least two people of each class")
+    draws = _with_both(names.tolist(), there, replicates, seed)
+    real, fake = (_split(number[truth == label], values[truth == label]) for label in (0, 1))
+    return auc_replicates(real, fake, draws[:, there[0]], draws[:, there[1]])
+
+
+def _split(numbers: Integers, scores: Floats) -> list[Floats]:
+    """The scores of each number that is there, in the order of the numbers."""
+    ends = np.cumsum(np.unique(numbers, return_counts=True)[1])[:-1]
+    return np.split(scores[np.argsort(numbers, kind="stable")], ends)
+
+
+def _with_both(names: list[str], there: Sequence[Integers], replicates: int, seed: int) -> Integers:
+    """(replicates, people) draws in each of which some person of either class comes."""
+    found = np.empty((0, len(names)), np.int64)
+    more = replicates
+    while len(found) < replicates:
+        draws = multiplicities(names, more, seed)
+        found = draws[(draws[:, there[0]].any(axis=1)) & (draws[:, there[1]].any(axis=1))]
+        more *= 2
+    return found[:replicates]

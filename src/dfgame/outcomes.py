@@ -1,0 +1,137 @@
+"""What an evaluation says beside a detector's rows: pairs of detectors, groups, classes, what became of inputs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dfgame.records import Interval
+
+Level = Literal["frame", "track", "video"]
+"""What is scored: a crop, a face of a video (its column `track`), a video."""
+LEVELS: tuple[Level, ...] = ("frame", "track", "video")
+Unit = Literal["crop", "video"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two detectors on the same videos of one cell, by video: who is ahead, and whether that may be chance.
+
+    `difference` is the AUC of `first` less that of `second`; its interval is over people, drawn alike for both. `p` is
+    of DeLong's test of both AUCs being equal, which takes videos for independent. `missing` is how many videos only
+    one of the two scored, which are left out. Where it cannot be said, the numbers are None, and `undefined` says why.
+    """
+
+    first: str
+    second: str
+    test_method: str
+    test_compression: str
+    dataset: str
+    n_real: int
+    n_fake: int
+    missing: int
+    first_auc: float | None
+    second_auc: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    undefined: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A detector on the videos with one value of a column, of one data set and quality, by video.
+
+    Fakes of all methods together, against the real videos of the group. `real_called_fake` and `fake_called_real` are
+    the error rates at `threshold`, which is the same for all groups; intervals are over people. A number that is not
+    defined is None, and `undefined` says why.
+    """
+
+    run: str
+    column: str
+    value: str
+    dataset: str
+    compression: str
+    n_real: int
+    n_fake: int
+    auc: float | None
+    auc_interval: Interval | None
+    threshold: float | None
+    real_called_fake: float | None
+    real_called_fake_interval: Interval | None
+    fake_called_real: float | None
+    fake_called_real_interval: Interval | None
+    undefined: str = ""
+
+
+Measure = Literal["auc", "real_called_fake", "fake_called_real"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How far the best group of a column is from the worst one in one measure, of one data set and quality.
+
+    The interval is that of the difference of these two groups; as they were picked for being the extremes, the gap is
+    on average larger than that between groups drawn anew. `few` names the groups that had too few videos of a class
+    to be believed (`summary.FEWEST_VIDEOS`).
+    """
+
+    run: str
+    column: str
+    dataset: str
+    compression: str
+    measure: Measure
+    best: str
+    worst: str
+    gap: float
+    low: float
+    high: float
+    few: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """What a detector that names the method called crops, or videos, of one data set and quality.
+
+    `counts[k][j]` is how often class k was called class j; `classes` names them. `balanced_accuracy` is the mean of
+    the classes' shares of right answers, over the classes that are there. `without_class` are those of a method that
+    the detector has no class for; they are not counted.
+    """
+
+    run: str
+    dataset: str
+    compression: str
+    level: Level
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    accuracy: float
+    balanced_accuracy: float
+    without_class: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of every input of one detector; the numbers after `inputs` add up to it.
+
+    Inputs are the videos that were to be tested, those included of which extraction made no crop, or the crops of the
+    manifest. `no_face` and `unreadable` failed in extraction, `failed` did, too, and the manifest does not say why.
+    `too_small` were narrower than --min-face. `not_scored` is what the detector gave no score. `unknown_paths` were in
+    a table of scores and in no manifest; they are no inputs. `failures_known` is false where a manifest does not say
+    what extraction failed on.
+    """
+
+    run: str
+    unit: Unit
+    inputs: int
+    scored: int
+    no_face: int
+    too_small: int
+    unreadable: int
+    failed: int
+    not_scored: int
+    unknown_paths: int = 0
+    failures_known: bool = True
+
+    def __post_init__(self) -> None:
+        parts = (self.scored, self.no_face, self.too_small, self.unreadable, self.failed, self.not_scored)
+        if sum(parts) != self.inputs or min(parts) < 0:
+            raise ValueError(f"{self.run}: {self.inputs} {self.unit}s are not the sum of {parts}")

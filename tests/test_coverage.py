@@ -1,0 +1,51 @@
+"""Intervals of AUCs: by hand, and by simulation of evaluations whose truth is known."""
+
+import numpy as np
+import pytest
+from scipy.special import logit
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
+
+from dfgame.metrics import auc_interval, people_bootstrap
+
+
+def test_an_interval_in_log_odds_by_hand():
+    """At 0.8 the log-odds are ln 4; a deviation of 0.04 is there one of 0.04 / (0.8 * 0.2) = 0.25."""
+    replicates = 0.8 + 0.04 * np.array([-1, 1]) / np.sqrt(2)
+    deviation = 0.25
+    low, high = auc_interval(0.8, replicates)
+    assert (logit(low), logit(high)) == pytest.approx(
+        (np.log(4) - 1.959964 * deviation, np.log(4) + 1.959964 * deviation), abs=1e-6
+    )
+    assert 0.8 - low > high - 0.8
+    wide = auc_interval(0.8, replicates, 3)
+    assert logit(wide[1]) == pytest.approx(np.log(4) + 4.302653 * deviation)
+
+
+def test_an_interval_stays_where_an_auc_can_be():
+    low, high = auc_interval(0.99, np.random.default_rng(0).normal(0.97, 0.03, 500))
+    assert 0 < low < 0.99 < high < 1
+    assert auc_interval(1.0, np.ones(50)) == (1, 1)
+    with pytest.raises(ValueError, match="cannot differ"):
+        auc_interval(1.0, np.array([1.0, 0.9]))
+
+
+def coverage(people, auc, trials, rng):
+    """How often the interval holds the truth, of people with a real video and two fakes, whose effects they share."""
+    names = [f"p{number}" for number in range(people)] * 3
+    labels = np.repeat([0, 1, 1], people)
+    held = 0
+    for trial in range(trials):
+        scores = np.tile(rng.normal(size=people), 3) + rng.normal(size=3 * people) + norm.ppf(auc) * 2 * labels
+        found = auc_interval(
+            roc_auc_score(labels, scores), people_bootstrap(labels, scores, names, 300, trial), people
+        )
+        held += found[0] <= auc <= found[1]
+    return held / trials
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("people", "auc"), [(30, 0.9), (60, 0.97)])
+def test_intervals_over_people_hold_the_truth(people, auc):
+    """95%; three standard errors of 500 trials are 2.9%."""
+    assert 0.92 <= coverage(people, auc, 500, np.random.default_rng(people)) <= 0.98

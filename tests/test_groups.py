@@ -1,0 +1,197 @@
+"""Groups of videos, pairs of detectors, classes, the files of results: worked by hand."""
+
+import csv
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dfgame.config import EvaluateConfig
+from dfgame.evaluate import evaluate_runs
+from dfgame.leaderboard import COLUMNS, append
+from dfgame.outcomes import Account
+from dfgame.records import UserError
+from dfgame.report.files import write_report
+from dfgame.report.schema import schema
+from synthetic_runs import made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
+from test_subjects import small_rows, video_scores, written
+
+CONFIG = EvaluateConfig(replicates=100, threshold=0.5)
+SCHEMA_FILE = Path(__file__).parents[1] / "docs" / "results.schema.json"
+
+
+def with_columns(path, rows, **columns):
+    """A manifest that says more of its rows."""
+    table = pq.read_table(write_rows(path, rows))
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values))
+    pq.write_table(table, path)
+    return path
+
+
+def test_groups_worked_by_hand(tmp_path):
+    """Light: real 0.1 0.4, fake 0.9 0.5, no error. Dark: real 0.2 0.7, fake 0.3 0.6, two pairs of four, an error each.
+
+    The skin of one more fake is not known: that is a group of its own, in which there are no real ones.
+    """
+    rows = small_rows()
+    rows += video_rows("more.mp4", 2, "fake", "FaceSwap", "c23", "more", None)
+    videos = list(dict.fromkeys(row["video"] for row in rows))
+    skin = dict(zip(videos, ["light"] * 4 + ["dark"] * 4 + [None], strict=True))
+    path = with_columns(tmp_path / "m.parquet", rows, skin=[skin[row["video"]] for row in rows])
+    scores = dict(zip(videos, (0.1, 0.9, 0.4, 0.5, 0.2, 0.3, 0.7, 0.6, 0.8), strict=True))
+    found = evaluate_runs(
+        [written(tmp_path / "theirs.csv", scores)], path, tmp_path / "out", replace(CONFIG, by=("skin",))
+    )
+    groups = {group.value: group for group in found.groups}
+    assert set(groups) == {"light", "dark", "not known"}
+    light, dark, unknown = (groups[name] for name in ("light", "dark", "not known"))
+    assert (light.auc, light.real_called_fake, light.fake_called_real) == (1.0, 0.0, 0.0)
+    assert (dark.auc, dark.real_called_fake, dark.fake_called_real) == (0.5, 0.5, 0.5)
+    assert (unknown.auc, unknown.n_real, unknown.n_fake) == (None, 0, 1) and "no real ones" in unknown.undefined
+    assert unknown.fake_called_real == 0.0 and unknown.real_called_fake is None
+    gaps = {gap.measure: gap for gap in found.gaps}
+    assert (gaps["auc"].best, gaps["auc"].worst, gaps["auc"].gap) == ("light", "dark", 0.5)
+    assert (gaps["real_called_fake"].worst, gaps["real_called_fake"].gap) == ("dark", 0.5)
+    assert (gaps["fake_called_real"].worst, gaps["fake_called_real"].gap) == ("dark", 0.5)
+    assert all(gap.low <= gap.gap <= gap.high for gap in gaps.values())
+    assert all(set(gap.few) == {"light", "dark", "not known"} for gap in gaps.values())
+
+
+def test_a_column_that_is_not_there_is_refused(tmp_path):
+    path = with_columns(tmp_path / "m.parquet", small_rows(), skin=["x"] * 16)
+    file = written(tmp_path / "theirs.csv", video_scores(small_rows()))
+    with pytest.raises(UserError) as error:
+        evaluate_runs([file], path, tmp_path / "out", replace(CONFIG, by=("age",)))
+    assert "no column age" in error.value.problem and "skin" in error.value.remedy
+
+
+def test_a_column_of_too_many_values_is_refused(tmp_path):
+    rows = manifest_rows(people=24, frames=1)
+    path = with_columns(tmp_path / "m.parquet", rows, age=[20 + int(row["identity"]) for row in rows])
+    run = write_run(tmp_path / "run", "none")
+    with pytest.raises(UserError, match="--by age: 24 different values"):
+        evaluate_runs([run], path, tmp_path / "out", replace(CONFIG, by=("age",)), made_up_scorer(), read_run)
+
+
+def test_pairs_on_the_videos_that_both_scored(tmp_path):
+    """The first says 0.75; the second, on the seven videos that it scored, 0.5 of 3 x 4 pairs by hand."""
+    rows = small_rows()
+    first = video_scores(rows)
+    second = video_scores(rows, real=(0.1, 0.4, 0.2, 0.7), fake=(0.3, 0.15, 0.45, 0.5))
+    del second[next(iter(second))]  # the real one of 0.1
+    files = [written(tmp_path / "first.csv", first), written(tmp_path / "second.csv", second)]
+    found = evaluate_runs(files, write_rows(tmp_path / "m.parquet", rows), tmp_path / "out", CONFIG)
+    (pair,) = found.pairs
+    assert (pair.first, pair.second, pair.n_real, pair.n_fake, pair.missing) == ("first", "second", 3, 4, 1)
+    real, fake = (0.4, 0.2, 0.7), (0.9, 0.5, 0.3, 0.6)
+    expected = np.mean([r < f for r, f in product(real, fake)])
+    other = np.mean([r < f for r, f in product(real, (0.3, 0.15, 0.45, 0.5))])
+    assert pair.first_auc == pytest.approx(expected) and pair.second_auc == pytest.approx(other)
+    assert pair.difference == pytest.approx(expected - other)
+    assert pair.low is not None and pair.high is not None and pair.p is not None
+    assert pair.low <= pair.difference <= pair.high
+    assert 0 < pair.p <= 1
+
+
+def test_the_same_scores_twice_differ_by_nothing(tmp_path):
+    rows = small_rows()
+    files = [written(tmp_path / f"{name}.csv", video_scores(rows)) for name in "ab"]
+    (pair,) = evaluate_runs(files, write_rows(tmp_path / "m.parquet", rows), tmp_path / "out", CONFIG).pairs
+    assert (pair.difference, pair.low, pair.high, pair.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_five_classes_worked_by_hand(tmp_path):
+    """Of two frames a video, real ones are called real once and, less surely, Deepfakes; the fakes FaceSwap always."""
+    rows = small_rows()
+    path = write_rows(tmp_path / "m.parquet", rows)
+
+    def scorer(run, table, folder, config):
+        classes = []
+        for row in table.to_pylist():
+            likely = [0.8, 0.2, 0, 0, 0] if row["frame"] == 0 else [0.4, 0.6, 0, 0, 0]
+            classes.append(likely if row["label"] == "real" else [0.1, 0, 0, 0.9, 0])
+        table = table.append_column("p_fake", pa.array([1 - one[0] for one in classes]))
+        return table.append_column("classes", pa.array(classes, pa.list_(pa.float64())))
+
+    run = write_run(tmp_path / "run", "none")
+    for _ in range(2):  # the second time from what was kept
+        found = evaluate_runs([run], path, tmp_path / "out", CONFIG, scorer, read_run)
+        by_level = {one.level: one for one in found.confusions}
+        assert by_level["frame"].classes == ("real", "Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
+        assert by_level["frame"].counts == ((4, 4, 0, 0, 0), (0,) * 5, (0,) * 5, (0, 0, 0, 8, 0), (0,) * 5)
+        assert (by_level["frame"].accuracy, by_level["frame"].balanced_accuracy) == (0.75, 0.75)
+        assert by_level["video"].counts == ((4, 0, 0, 0, 0), (0,) * 5, (0,) * 5, (0, 0, 0, 4, 0), (0,) * 5)
+        assert by_level["video"].accuracy == 1.0
+
+
+def test_faces_of_a_video_are_a_level_where_there_are_several(tmp_path):
+    """A fake video of two faces, one of which is real: 0.9 and 0.1."""
+    rows = small_rows()
+    for row in rows:
+        row["track"] = row["frame"]
+    scores = {row["path"]: (0.9 if row["label"] == "fake" and row["track"] else 0.1) for row in rows}
+    found = evaluate_runs(
+        [written(tmp_path / "t.csv", scores)], write_rows(tmp_path / "m.parquet", rows), tmp_path / "out", CONFIG
+    )
+    aucs = {result.level: (result.auc, result.n_real, result.n_fake) for result in found.results}
+    assert aucs == {"frame": (0.75, 8, 8), "track": (0.75, 8, 8), "video": (1.0, 4, 4)}
+
+
+def test_inputs_that_do_not_add_up_are_an_error():
+    with pytest.raises(ValueError, match="not the sum"):
+        Account("run", "video", 5, 3, 1, 0, 0, 0, 0)
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    rows = manifest_rows(people=6)
+    path = with_columns(tmp_path / "m.parquet", rows, sex=[("f", "m")[int(row["identity"]) % 2] for row in rows])
+    runs = [write_run(tmp_path / name, name) for name in ("none", "generator")]
+    config = replace(CONFIG, by=("sex",))
+    return evaluate_runs(runs, path, tmp_path / "out", config, made_up_scorer(), read_run)
+
+
+def test_results_are_as_their_published_schema_says(evaluation, tmp_path):
+    write_report(tmp_path / "out", evaluation)
+    found = json.loads((tmp_path / "out/results.json").read_text())
+    published = json.loads(SCHEMA_FILE.read_text())
+    jsonschema.Draft202012Validator.check_schema(published)
+    jsonschema.validate(found, published, jsonschema.Draft202012Validator)
+    assert found["pairs"] and found["groups"] and found["gaps"] and found["accounting"]
+    for name, value in (("schema_version", 2), ("pairs", [{}]), ("split", None)):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(found | {name: value}, published, jsonschema.Draft202012Validator)
+
+
+def test_the_published_schema_is_that_of_the_code():
+    """`python -m dfgame.report.schema > docs/results.schema.json` writes it anew."""
+    assert json.loads(SCHEMA_FILE.read_text()) == schema()
+
+
+def test_a_leaderboard_grows_and_never_says_a_thing_twice(evaluation, tmp_path):
+    board = tmp_path / "board.csv"
+    assert append(board, evaluation) == len(evaluation.results)
+    before = board.read_bytes()
+    assert append(board, evaluation) == 0 and board.read_bytes() == before
+    shifted = replace(evaluation, results=[replace(evaluation.results[0], auc=0.123), *evaluation.results[1:]])
+    assert append(board, shifted) == 1
+    assert board.read_bytes().startswith(before)
+    with board.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert tuple(lines[0]) == COLUMNS
+    assert float(lines[0]["auc"]) == evaluation.results[0].auc and lines[-1]["auc"] == "0.123"
+
+
+def test_a_leaderboard_of_other_columns_is_left_alone(evaluation, tmp_path):
+    board = tmp_path / "board.csv"
+    board.write_text("detector,auc\nmine,1\n")
+    with pytest.raises(UserError, match="no leaderboard of this version"):
+        append(board, evaluation)
+    assert board.read_text() == "detector,auc\nmine,1\n"

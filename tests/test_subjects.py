@@ -1,0 +1,406 @@
+"""Detectors of other makers: tables of scores worked by hand, ONNX files and boxes against the run they come from."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pyarrow.parquet as pq
+import pytest
+from onnx import TensorProto, helper
+
+from boxes import FACTS
+from dfgame.boxed import Calibration, boxed_weights, save_box, unboxed
+from dfgame.checkpoint import load_detector
+from dfgame.config import DetectorConfig, EvaluateConfig, ExportConfig, OnnxConfig, TrainConfig
+from dfgame.evaluate import evaluate_runs
+from dfgame.export import export_box
+from dfgame.manifest import read_manifest, write_manifest
+from dfgame.records import CropRule, UserError
+from dfgame.report.files import write_report
+from dfgame.score import pick_device
+from dfgame.subjects.onnx import load_onnx
+from dfgame.train import train_run
+from synthetic_runs import made_up_scorer, read_run, video_rows, write_rows, write_run
+
+CONFIG = EvaluateConfig(replicates=100)
+REAL, FAKE = (0.1, 0.4, 0.2, 0.7), (0.9, 0.5, 0.3, 0.6)
+"""Of the 16 pairs the fake is ahead in 4 + 3 + 2 + 3 = 12: the AUC is 0.75."""
+SMALL = TrainConfig(
+    game="none",
+    epochs=1,
+    epoch_pairs=8,
+    batch_size=4,
+    image_size=32,
+    workers=0,
+    detector=DetectorConfig(backbone="test_efficientnet", pretrained=False),
+)
+
+
+def small_rows(frames=2, dataset="Made-up Faces", split="test"):
+    """Four real videos and four fakes of other people."""
+    rows = []
+    for number in range(4):
+        for label, method, person in (("real", "original", number), ("fake", "FaceSwap", number + 4)):
+            video = f"{dataset}/{method}/c23/videos/{person:03d}.mp4"
+            rows += video_rows(
+                video, frames, label, method, "c23", f"{split}{person:03d}", None, split=split, dataset=dataset
+            )
+    return rows
+
+
+def written(path: Path, scores: Mapping[str, float | str]) -> Path:
+    path.write_text("path,score\n" + "".join(f"{name},{score}\n" for name, score in scores.items()))
+    return path
+
+
+def video_scores(rows, real=REAL, fake=FAKE):
+    """A score for each video, in the order of the rows."""
+    left = {"real": list(real), "fake": list(fake)}
+    videos = {row["video"]: row["label"] for row in rows}
+    return {video: left[label].pop(0) for video, label in videos.items()}
+
+
+def evaluated(tmp_path, rows, *files, config=CONFIG):
+    path = write_rows(tmp_path / "manifest.parquet", rows)
+    return evaluate_runs(list(files), path, tmp_path / "out", config)
+
+
+def by_video(evaluation, run=""):
+    (result,) = [r for r in evaluation.results if r.level == "video" and r.run == (run or r.run)]
+    return result
+
+
+def test_scores_of_videos_worked_by_hand(tmp_path):
+    rows = small_rows()
+    found = evaluated(tmp_path, rows, written(tmp_path / "theirs.csv", video_scores(rows)))
+    (result,) = found.results
+    assert (result.level, result.auc, result.n_real, result.n_fake) == ("video", 0.75, 4, 4)
+    assert (result.run, result.kind, result.game) == ("theirs", "scores", "theirs")
+    assert (result.train_method, result.train_compression) == ("unknown", "unknown")
+    assert result.threshold is None and result.accuracy is None and "--threshold" in result.undefined
+    assert found.runs[0].training.saw("FaceSwap") is None
+    assert found.players[0].unseen is None and {line.seen for line in found.lines} == {None}
+    page = write_report(tmp_path / "out", found).read_text()
+    assert "unseen</b>" not in page and ">unseen<" not in page and "What theirs learned from is not known" in page
+
+
+def test_a_threshold_given_by_hand(tmp_path):
+    """At 0.45 one real of four is called fake, and one fake of four real: 6 of 8 are right."""
+    rows = small_rows()
+    file = written(tmp_path / "theirs.csv", video_scores(rows))
+    result = by_video(evaluated(tmp_path, rows, file, config=replace(CONFIG, threshold=0.45)))
+    assert (result.accuracy, result.balanced_accuracy) == (0.75, 0.75)
+    assert (result.threshold, result.threshold_from) == (0.45, "given")
+
+
+def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
+    """On validation everything above 0.6 is fake; halfway to the next score is 0.65. In test, 0.7, 0.9 reach that."""
+    rows, val = small_rows(), small_rows(split="val")
+    for row in val:
+        row["video"] = f"val/{row['video']}"
+        row["path"] = f"val/{row['path']}"
+    scores = video_scores(rows) | video_scores(val, (0.1, 0.2, 0.3, 0.6), (0.7, 0.8, 0.9, 0.95))
+    result = by_video(evaluated(tmp_path, [*rows, *val], written(tmp_path / "theirs.csv", scores)))
+    assert result.threshold == pytest.approx(0.65) and result.threshold_from == "validation"
+    assert result.accuracy == (3 + 1) / 8
+    assert result.auc == 0.75
+    assert result.cllr is not None and result.min_cllr is not None and result.min_cllr <= result.cllr
+
+
+@pytest.mark.parametrize(
+    ("pooling", "auc"),
+    [
+        ("mean", 12 / 16),  # the frames' means are REAL and FAKE
+        ("median", 12 / 16),  # of two frames it is their mean
+        ("top-1", 7 / 16),
+    ],
+)
+def test_scores_of_crops_are_pooled_as_named(tmp_path, pooling, auc):
+    """The two frames of a real video are 0.25 above and below its score, those of a fake alike.
+
+    Highest of the real ones: 0.35, 0.65, 0.45, 0.95; of the fakes 0.9, 0.5, 0.3, 0.6: 3 + 2 + 0 + 2 of 16 pairs.
+    """
+    rows = small_rows()
+    means = video_scores(rows)
+    scores = {}
+    for row in rows:
+        apart = 0.25 if row["label"] == "real" else 0.0
+        scores[row["path"]] = means[row["video"]] + (apart if row["frame"] else -apart)
+    result = by_video(
+        evaluated(tmp_path, rows, written(tmp_path / "crops.csv", scores), config=replace(CONFIG, pooling=pooling))
+    )
+    assert result.auc == pytest.approx(auc)
+    assert (result.pooling, result.frames) == (pooling, "2")
+
+
+def test_paths_are_names_or_their_endings(tmp_path):
+    rows = small_rows(frames=1)
+    names = list(video_scores(rows))
+    given = [
+        names[0],
+        names[1].split("/", 1)[1],
+        "./" + names[2],
+        names[3].replace("/", "\\"),
+        f"/data/{names[4]}",
+        *names[5:],
+    ]
+    scores = dict(zip(given, video_scores(rows).values(), strict=True)) | {"nowhere/else.mp4": 0.5}
+    found = evaluated(tmp_path, rows, written(tmp_path / "theirs.csv", scores))
+    assert by_video(found).auc == 0.75
+    (account,) = found.accounting
+    assert (account.inputs, account.scored, account.unknown_paths) == (8, 8, 1)
+
+
+def test_unknown_paths_are_named(tmp_path, capsys):
+    rows = small_rows()
+    evaluated(tmp_path, rows, written(tmp_path / "theirs.csv", video_scores(rows) | {"nowhere.mp4": 0.5}))
+    assert "theirs.csv: 1 paths are in no manifest: nowhere.mp4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("path,p\na.mp4,0.5\n", "has no column score"),
+        ("path,score\n{first},high\n", "line 2: high is not a number"),
+        ("path,score\n{first},inf\n", "line 2: inf is not a finite number"),
+        ("path,score\n{first},0.1\n{first},0.1\n", "line 3: {first} is there twice"),
+        ("path,score\n{first},0.1\n/far/{first},0.2\n", "{first} and /far/{first} are the same video"),
+        ("path,score\n{first},0.1\n{crop},0.1\n", "{crop} is a crop and {first} a video"),
+        ("path,score\nvideos/000.mp4,0.5\n", "videos/000.mp4 may be each of 2"),
+        ("path,score\nelsewhere.mp4,0.5\n", "none of its 1 paths is in a manifest (elsewhere.mp4)"),
+        ("path,score\n", "no scores in it"),
+        ("", "has no column path"),
+    ],
+)
+def test_a_table_that_cannot_be_used(tmp_path, text, problem):
+    rows = small_rows()
+    rows += [row | {"video": row["video"].replace("c23", "c24"), "path": "x" + row["path"]} for row in rows[:2]]
+    names = {"first": rows[2]["video"], "crop": rows[4]["path"]}
+    file = tmp_path / "theirs.csv"
+    file.write_text(text.format(**names))
+    with pytest.raises(UserError) as error:
+        evaluated(tmp_path, rows, file)
+    assert error.value.problem.startswith(f"{file}: ")
+    assert problem.format(**names) in error.value.problem
+    assert error.value.remedy
+
+
+def test_every_input_is_accounted_for(tmp_path):
+    """Of 8 videos with 2 crops: one crop and one video have no score; 3 more have no face, 2 cannot be read."""
+    rows = small_rows()
+    scores: dict[str, float | str] = {row["path"]: 0.1 + 0.05 * number for number, row in enumerate(rows)}
+    scores[rows[0]["path"]] = ""
+    scores[rows[2]["path"]] = "nan"
+    del scores[rows[3]["path"]]
+    reasons = [("no face", 3), ("unreadable", 2), (None, 1)]
+    failure = {"dataset": "Made-up Faces", "label": "real", "method": "original", "compression": "c23"}
+    failures = [failure | {"split": "test", "videos": n} | ({"reason": r} if r else {}) for r, n in reasons]
+    failures.append(failure | {"split": "train", "videos": 7, "reason": "no face"})
+    path = write_rows(tmp_path / "manifest.parquet", rows, {"failures": failures})
+    found = evaluate_runs([written(tmp_path / "theirs.csv", scores)], path, tmp_path / "out", CONFIG)
+    crops, videos = found.accounting
+    assert (crops.unit, crops.inputs, crops.scored, crops.not_scored) == ("crop", 16, 13, 3)
+    assert (videos.unit, videos.inputs, videos.scored, videos.not_scored) == ("video", 14, 7, 1)
+    assert (videos.no_face, videos.unreadable, videos.failed, videos.failures_known) == (3, 2, 1, True)
+    assert by_video(found).n_fake == 3
+
+
+def test_faces_that_are_too_small_are_left_out_and_counted(tmp_path):
+    rows = [row | ({"right": 50.0} if number % 2 else {}) for number, row in enumerate(small_rows())]
+    for row in rows[:2]:
+        row["right"] = 9.0
+    file = written(tmp_path / "theirs.csv", {row["path"]: 0.01 * number for number, row in enumerate(rows)})
+    found = evaluated(tmp_path, rows, file, config=replace(CONFIG, min_face=40))
+    crops, videos = found.accounting
+    assert (crops.inputs, crops.scored, crops.too_small) == (16, 7, 9)
+    assert (videos.inputs, videos.scored, videos.too_small) == (8, 7, 1)
+
+
+def test_two_manifests(tmp_path):
+    """Crops of the same paths in two folders: each data set has its own scores."""
+    paths, scores = [], {}
+    for name, fake in (("One", FAKE), ("Two", (0.9, 0.9, 0.9, 0.9))):
+        rows = small_rows(dataset=name)
+        paths.append(write_rows(tmp_path / name / "manifest.parquet", rows))
+        scores |= video_scores(rows, fake=fake)
+    found = evaluate_runs([written(tmp_path / "theirs.csv", scores)], paths, tmp_path / "out", CONFIG)
+    aucs = {result.dataset: result.auc for result in found.results}
+    assert aucs == {"One": 0.75, "Two": 1.0}
+    assert {result.test_method for result in found.results} == {"FaceSwap of One", "FaceSwap of Two"}
+    assert found.settings["command"].split()[2:4] == [str(path) for path in paths]
+    seen = []
+
+    def scorer(run, table, folder, config):
+        seen.append((folder.name, set(table["dataset"].to_pylist())))
+        return made_up_scorer()(run, table, folder, config)
+
+    run = write_run(tmp_path / "run", "none")
+    evaluate_runs([run], paths, tmp_path / "runs-out", CONFIG, scorer, read_run)
+    assert seen == [("One", {"One"}), ("Two", {"Two"})]
+
+
+def test_one_data_set_in_two_manifests_is_refused(tmp_path):
+    paths = [write_rows(tmp_path / name / "manifest.parquet", small_rows()) for name in ("a", "b")]
+    with pytest.raises(UserError, match="both hold a data set named Made-up Faces"):
+        evaluate_runs([tmp_path / "x.csv"], paths, tmp_path / "out", CONFIG)
+
+
+def test_neither_tables_nor_onnx_files_need_torch(crops, tmp_path):
+    rows = [row for row in read_manifest(crops).to_pylist() if row["split"] == "test"]
+    file = written(tmp_path / "theirs.csv", {row["path"]: number for number, row in enumerate(rows)})
+    other = other_onnx(tmp_path / "other.onnx")
+    words = ["evaluate", crops, file, other, "--onnx.output", "logit", "--out", tmp_path / "o", "--replicates", 100]
+    script = (
+        "import sys\n"
+        "from dfgame.cli import main\n"
+        f"try: main({list(map(str, words))!r})\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "theirs: a table of scores from elsewhere" in " ".join(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def trained(crops, tmp_path_factory):
+    """A manifest whose crops are known to be cut out as a box's are, a run, its box, and this as an ONNX file."""
+    folder = tmp_path_factory.mktemp("trained")
+    manifest = crops.parent / "cut_out.parquet"
+    rule = CropRule(margin=1.3, alignment="none", size=64, min_score=0.6)
+    settings = {"margin": rule.margin, "alignment": rule.alignment, "size": rule.size, "min_score": rule.min_score}
+    write_manifest(manifest, read_manifest(crops).replace_schema_metadata(None), {"settings": settings})
+    train_run(manifest, folder / "run", SMALL)
+    detector, _ = load_detector(folder / "run", "best", pick_device("cpu"))
+    member = unboxed(SMALL.detector, boxed_weights(detector))
+    facts = replace(FACTS, detector=SMALL.detector, image_size=32, crop=rule, calibration=Calibration(1.7, -0.4))
+    save_box(folder / "box.safetensors", facts, [member])
+    export_box(folder / "box.safetensors", folder / "file.onnx", ExportConfig())
+    return manifest, folder
+
+
+def test_box_and_onnx_score_as_the_run_that_they_come_from(trained, tmp_path):
+    """Raw scores alike up to float16; those of videos are their means, calibrated, as `dfgame inspect` has them."""
+    manifest, folder = trained
+    subjects = [folder / "run", folder / "box.safetensors", folder / "file.onnx"]
+    config = replace(CONFIG, workers=0, allow_mismatch=True)
+    found = evaluate_runs(subjects, manifest, tmp_path, config)
+    frames = [pa_scores(tmp_path / f"scores/{name}.frames.parquet") for name in ("run", "box", "file")]
+    np.testing.assert_allclose(frames[1], frames[0], atol=5e-3)
+    np.testing.assert_allclose(frames[2], frames[1], atol=1e-4)
+    box, other = ([r for r in found.results if r.run == name] for name in ("box", "file"))
+    assert [r.auc for r in box] == pytest.approx([r.auc for r in other], abs=0.02)
+    assert {r.kind for r in found.results} == {"run", "box", "onnx"}
+    (cell, *_) = found.runs[1].cells
+    raw = dict(zip(found.runs[0].cells[cell].names, found.runs[0].cells[cell].scores, strict=True))
+    for name, score in zip(found.runs[1].cells[cell].names, found.runs[1].cells[cell].scores, strict=True):
+        odds = (raw[name] / (1 - raw[name])) ** 1.7 * np.exp(-0.4)
+        assert score == pytest.approx(odds / (1 + odds), abs=0.02)
+
+
+def pa_scores(path):
+    return np.asarray(pq.read_table(path)["p_fake"])
+
+
+def other_onnx(path, side=8, outputs=1, output="logit", kind=TensorProto.FLOAT):
+    """A file that takes images and says, in each of its outputs, how bright they are: the mean of red in logits."""
+    image = helper.make_tensor_value_info("x", kind, ["N", 3, side, side])
+    said = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", outputs])
+    weights = np.zeros((3 * 8 * 8, outputs), np.float32)
+    weights[:64, -1] = 1 / 64
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["y"]),
+    ]
+    tensor = helper.make_tensor("w", TensorProto.FLOAT, weights.shape, weights.ravel())
+    graph = helper.make_graph(nodes, "g", [image], [said], [tensor])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, str(path))
+    return path
+
+
+def reds(manifest):
+    """The mean of red of each crop, shrunk to 8 x 8 by areas, in [0, 1]: by the definition, without a library."""
+    paths = [manifest.parent / row["path"] for row in read_manifest(manifest).to_pylist() if row["split"] == "test"]
+    return np.array([np.asarray(cv2.imread(str(path)))[:, :, 2].mean() / 255 for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("options", "outputs", "expected"),
+    [
+        (OnnxConfig("probability", mean=(0, 0, 0), std=(1, 1, 1)), 1, lambda red: red),
+        (OnnxConfig("logit", mean=(0.5, 0, 0), std=(0.1, 1, 1)), 1, lambda red: 1 / (1 + np.exp((0.5 - red) / 0.1))),
+        (OnnxConfig("logits", mean=(0, 0, 0), std=(1, 1, 1)), 2, lambda red: np.exp(red) / (1 + np.exp(red))),
+        (OnnxConfig("logits", 0, mean=(0, 0, 0), std=(1, 1, 1)), 2, lambda red: 1 / (1 + np.exp(red))),
+    ],
+)
+def test_an_onnx_file_of_another_maker_is_fed_as_told(crops, tmp_path, options, outputs, expected):
+    file = other_onnx(tmp_path / "theirs.onnx", outputs=outputs)
+    rows = [row for row in read_manifest(crops).to_pylist() if row["split"] == "test"]
+    paths = [crops.parent / row["path"] for row in rows]
+    found = load_onnx(file, options).score(paths, options, 7, 2)
+    np.testing.assert_allclose(found, expected(reds(crops)), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "problem", "remedy"),
+    [
+        ({}, OnnxConfig(), "what its output means is not known", "--onnx.output"),
+        ({"side": "S"}, OnnxConfig("logit"), "does not say the size", "--onnx.size"),
+        ({}, OnnxConfig("logit", size=9), "takes images of 8 pixels", "leave it out"),
+        ({"kind": TensorProto.DOUBLE}, OnnxConfig("logit"), "takes tensor(double)", "tensor(float)"),
+    ],
+)
+def test_an_onnx_file_that_cannot_be_understood_is_refused(tmp_path, made, options, problem, remedy):
+    if made.get("kind") == TensorProto.DOUBLE:
+        file = double_onnx(tmp_path / "theirs.onnx")
+    else:
+        file = other_onnx(tmp_path / "theirs.onnx", **made)
+    with pytest.raises(UserError) as error:
+        load_onnx(file, options)
+    assert problem in error.value.problem and remedy in error.value.remedy
+
+
+def double_onnx(path):
+    values = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["N", 3, 8, 8]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+    return path
+
+
+def test_a_file_that_is_no_onnx(tmp_path):
+    (tmp_path / "theirs.onnx").write_bytes(b"hello")
+    with pytest.raises(UserError, match="not an ONNX file"):
+        load_onnx(tmp_path / "theirs.onnx", OnnxConfig("logit"))
+
+
+def test_a_subject_that_is_not_there(tmp_path):
+    rows = small_rows()
+    with pytest.raises(UserError, match="no such file"):
+        evaluated(tmp_path, rows, tmp_path / "theirs.csv")
+
+
+def test_a_table_named_twice_is_refused(tmp_path):
+    rows = small_rows()
+    file = written(tmp_path / "theirs.csv", video_scores(rows))
+    with pytest.raises(UserError, match="named twice"):
+        evaluated(tmp_path, rows, file, file)
+
+
+def test_results_keep_their_question(tmp_path):
+    """Another table under the same name is another question."""
+    rows = small_rows()
+    file = written(tmp_path / "theirs.csv", video_scores(rows))
+    write_report(tmp_path / "out", evaluated(tmp_path, rows, file))
+    written(file, video_scores(rows, fake=REAL))
+    with pytest.raises(UserError, match="another evaluation"):
+        evaluated(tmp_path, rows, file)
+    again = evaluated(tmp_path, rows, file, config=replace(CONFIG, overwrite=True))
+    assert by_video(again).auc == 0.5
+    assert json.loads((tmp_path / "out/settings.json").read_text())["unknown_training"] == ["theirs"]
