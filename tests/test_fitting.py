@@ -33,7 +33,7 @@ NOTHING = scores_of([], [])
     [
         ([0.1, 0.2], [0.6, 0.7], 0.4),  # halfway between the classes
         ([0.6], [0.2, 0.9], 0.75),  # half of the fakes found and nobody accused, rather than all found and accused
-        ([0.1, 0.4], [0.3, 0.6], 0.35),  # 0.2, 0.35 and 0.5 are equally good: the middle one
+        ([0.1, 0.4], [0.3, 0.6], 0.5),  # 0.2 and 0.5 are equally good: of two the higher
     ],
 )
 def test_the_best_threshold(real, fake, threshold):
@@ -70,7 +70,7 @@ def test_what_is_tested_changes_no_threshold():
     """The test videos are all above it; what was fitted does not move."""
     validation = scores_of([0.1, 0.2], [0.6, 0.7])
     found = measure_run(RUN, scores_of([0.8, 0.81], [0.9, 0.95]), validation, CONFIG)
-    assert {one.threshold for one in found.results} == {pytest.approx(0.4)}
+    assert all(one.threshold == pytest.approx(0.4) for one in found.results)
     assert {(one.accuracy, one.balanced_accuracy, one.auc) for one in found.results} == {(0.5, 0.5, 1.0)}
 
 

@@ -117,7 +117,7 @@ class RunEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A video-level AUC or a mean of several: mean of the seeds, 95% interval over videos, each seed's."""
+    """A video-level AUC or a mean of several: mean of the seeds, 95% interval over people, each seed's."""
 
     value: float
     low: float
@@ -149,7 +149,7 @@ class Comparison:
     estimate: Estimate
     verdict: Verdict
     rivals: tuple[tuple[str, float, float], ...]
-    """The others: name, and the interval of how far `best` is ahead (paired over videos, Bonferroni)."""
+    """The others: name, and the interval of how far `best` is ahead (paired over people, Bonferroni)."""
     fewest_videos: int
     """Videos in the smaller class of the smallest cell compared."""
 

@@ -87,7 +87,7 @@ def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) 
         bounds = llr_bounds(found.labels, llr(found.scores))
     except ValueError as error:
         no_bounds = str(error)
-    if isinstance(config.threshold, float):
+    if not isinstance(config.threshold, str):
         threshold, origin = config.threshold, "given"
     else:
         threshold, origin = best_threshold(found.labels, found.scores), "validation"
@@ -95,7 +95,7 @@ def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) 
 
 
 def _without(entry: Entry, config: EvaluateConfig, why: str) -> Fitted:
-    if isinstance(config.threshold, float):
+    if not isinstance(config.threshold, str):
         return Fitted(config.threshold, "given", no_llr=why, no_bounds=why)
     if entry.kind == "scores":
         no_threshold = f"{why}, and scores of another tool may mean anything: see --threshold"

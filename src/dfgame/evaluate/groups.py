@@ -41,7 +41,12 @@ def groups_of(
     gaps: list[Gap] = []
     fitted = fit(validation, "video", entry, config)
     for (dataset, compression), here in scores.once().by_quality() if config.by else ():
-        found = pool(here, "video", entry, config.pooling)
+        try:
+            found = pool(here, "video", entry, config.pooling)
+        except ValueError:
+            continue  # a video of both labels; its cells are told as undefined
+        if not np.isfinite(found.scores).all():
+            continue  # so are these
         for column in config.by:
             values = _values_of(here, column, found.names)
             measured = [

@@ -97,6 +97,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         settings=settings,
         settings_json=json.dumps(settings["asked"]["config"], indent=2),
         runs=[_run_facts(run) for run in settings["runs"]],
+        video_score=evaluation.card["level"]["video_score"],
         hardest=HARDEST,
         fewest=FEWEST_VIDEOS,
         coverage=f"{COVERAGE:.0%}",

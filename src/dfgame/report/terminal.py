@@ -59,7 +59,7 @@ def _name(player: Player) -> Text:
 
 
 def _value(estimate: Estimate) -> Text:
-    """Mean over seeds, interval over videos and, with several seeds, in brackets the lowest and highest."""
+    """Mean over seeds, interval over people and, with several seeds, in brackets the lowest and highest."""
     lines = [number(estimate.value), span(estimate.low, estimate.high)]
     if len(estimate.by_seed) > 1:
         lines.append(f"[{span(min(estimate.by_seed), max(estimate.by_seed))}]")
