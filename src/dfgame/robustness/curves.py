@@ -12,7 +12,7 @@ from dfgame.robustness.points import KINDS, NOTHING, Point
 
 
 @dataclass(frozen=True, slots=True)
-class TestVideo:
+class ScoredVideo:
     """A video that is scored: its name, its class's name, and the person whose face is seen in it."""
 
     name: str
@@ -84,7 +84,7 @@ class Robustness:
 
 
 def measured(
-    subject: str, point: Point, videos: Sequence[TestVideo], scores: Mapping[str, float], replicates: int, seed: int
+    subject: str, point: Point, videos: Sequence[ScoredVideo], scores: Mapping[str, float], replicates: int, seed: int
 ) -> Measured:
     """The AUC of the videos' scores, and its interval.
 

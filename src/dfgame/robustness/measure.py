@@ -11,7 +11,7 @@ from dfgame.config import EvaluateConfig, RobustnessConfig, to_dict, to_flags
 from dfgame.files import read_json, sha256, versions, writable_folder, write_json
 from dfgame.jobs import console
 from dfgame.records import Failure, UserError
-from dfgame.robustness.curves import Measured, Robustness, TestVideo, measured
+from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, measured
 from dfgame.robustness.scores import ScoreStore
 from dfgame.robustness.source import source_of
 from dfgame.robustness.subjects import subjects_of
@@ -127,7 +127,7 @@ def _counts(task: Task, failures: Sequence[Failure]) -> dict[str, Any]:
 def _curves(task: Task, manifest: Path, failures: Sequence[Failure]) -> Iterator[Measured]:
     failed = {failure.path for failure in failures}
     videos = [
-        TestVideo(video, rows[0]["label"], person(rows[0]))
+        ScoredVideo(video, rows[0]["label"], person(rows[0]))
         for video, rows in task.videos.items()
         if video not in failed
     ]
