@@ -30,7 +30,7 @@ class RobustnessConfig:
     """Grey levels of 255 that are added."""
     shift: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3)
     """Shares of its width by which the face's box is moved, in a direction drawn for each video."""
-    gradient_blur: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0)
+    gradient_blur: tuple[float, ...] = (0.5, 0.75, 1.0, 1.5, 2.0)
     """Greatest sigmas of the blur that an adversary places pixel by pixel, in pixels of the crop."""
     additive: tuple[int, ...] = (1, 2, 4, 8)
     """Greatest changes of a pixel by an adversary's additive noise, in grey levels of 255."""

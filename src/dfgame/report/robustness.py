@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import asdict, dataclass, fields
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ from dfgame.robustness.points import KINDS, UNTOUCHED
 
 RESULTS = "robustness.json"
 CHANCE = 0.5
-_LOWEST = 0.3
-"""Where the figures' axis ends at the lowest, as a rule; a curve that falls below takes it along."""
-_MOST_LABELS = 6
+_LOWEST = 0.4
+"""Where the figures' axes end below, unless curves fall lower."""
+_MOST_LABELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,22 @@ def robustness_figure(robustness: Robustness, transformation: str) -> str:
         axes.set_xlabel(kind.unit)
         axes.set_ylabel("video-level AUC")
         axes.axhline(CHANCE, color="#b8bec6", linewidth=0.8, zorder=0)
-        axes.set_ylim(min(_LOWEST, axes.get_ylim()[0]), 1.02)
+        axes.set_ylim(_floor(robustness, kind.attack), 1.02)
         axes.tick_params(labelsize=8, length=3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e6e9ed", linewidth=0.7)
         axes.set_axisbelow(True)
         if len(robustness.subjects) > 1:
-            axes.legend(loc="lower left", frameon=False, fontsize=7.5, handlelength=2.6)
+            axes.legend(loc="best", framealpha=0.7, edgecolor="none", fontsize=7.5, handlelength=2.6)
     return _svg(figure, f"robustness {transformation}", _figure_words(robustness, transformation))
+
+
+def _floor(robustness: Robustness, attack: bool) -> float:
+    """Where the axes of all attacks, or of all other figures, end below: so that they can be compared."""
+    names = [name for name in robustness.transformations if KINDS[name].attack == attack]
+    rows = [row for row in robustness.rows if row.transformation in (UNTOUCHED, *names)]
+    lowest = min(row.auc if row.low is None else row.low for row in rows)
+    return min(_LOWEST, floor(10 * lowest) / 10)
 
 
 def _curve(axes: Axes, place: int, subject: str, curve: list[Measured]) -> None:
