@@ -25,6 +25,7 @@ from dfgame.checkpoint import load_detector as load_run
 from dfgame.cli import main
 from dfgame.config import DetectorConfig, RobustnessConfig, TrainConfig
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
+from dfgame.media import read_image
 from dfgame.models import probabilities
 from dfgame.records import UserError
 from dfgame.report.robustness import write_robustness
@@ -116,8 +117,8 @@ def test_untouched_videos_get_the_scores_of_the_manifests_crops(measured, manife
         means, labels = [], []
         for video in videos:
             own = sorted((row for row in rows if row["video"] == video), key=lambda row: row["frame"])
-            crops = [cv2.imread(str(manifest.parent / row["path"])) for row in (own[0], own[-1])]
-            small = [cv2.resize(crop[:, :, ::-1], (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
+            crops = [read_image(manifest.parent / row["path"]) for row in (own[0], own[-1])]
+            small = [cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) for crop in crops]
             with torch.inference_mode():
                 means.append(float(score(torch.tensor(np.stack(small)).permute(0, 3, 1, 2).float() / 255).mean()))
             labels.append(own[0]["label"] == "fake")

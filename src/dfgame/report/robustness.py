@@ -107,7 +107,7 @@ def _floor(robustness: Robustness, attack: bool) -> float:
 
 def _curve(axes: Axes, place: int, subject: str, curve: list[Measured]) -> None:
     colour, at = COLOURS[place % len(COLOURS)], range(len(curve))
-    line = {"color": colour, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.7}
+    line: dict[str, Any] = {"color": colour, "linestyle": DASHES[place % len(DASHES)], "linewidth": 1.7}
     axes.plot(at, [row.auc for row in curve], label=subject, marker="o", markersize=3, **line)
     if all(row.low is not None for row in curve):
         low, high = ([getattr(row, end) for row in curve] for end in ("low", "high"))

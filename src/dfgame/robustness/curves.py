@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dfgame.metrics import Floats, auc_bootstrap, interval, measures
+from dfgame.metrics import Floats, Integers, auc_bootstrap, interval, measures
 from dfgame.records import LABELS, Failure, Interval
 from dfgame.robustness.points import KINDS, NOTHING, Point
 
@@ -99,7 +99,9 @@ def measured(
     return Measured(subject, *point, found.auc, low, high, found.n_real, found.n_fake)
 
 
-def auc_interval(labels: Floats, scores: Floats, people: Sequence[str], replicates: int, seed: int) -> Interval | None:
+def auc_interval(
+    labels: Integers, scores: Floats, people: Sequence[str], replicates: int, seed: int
+) -> Interval | None:
     """The 95% interval of the AUC over people, each drawn with all videos; None with fewer than two of a class.
 
     The real videos of people and the fake ones are drawn apart. The draws follow from the people's names and the
