@@ -15,8 +15,9 @@ from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.explain import Moment, amplified, evidence, heat_map, heat_picture, stability, weightiest
 from dfgame.explain.deletion import elsewhere, hottest, without
-from dfgame.explain.probes import CRFS, SCALES, SIGMAS, blurred, compressed, scaled
+from dfgame.explain.probes import CRFS, SCALES, SIGMAS, blurred, compressed
 from dfgame.explain.scoring import AsOne, images_of, raw_of
+from dfgame.media import scaled
 from dfgame.records import CropRule, FaceScore, TrackScore, Verdict
 
 SIDE, INPUT = 96, 64

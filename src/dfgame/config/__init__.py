@@ -17,6 +17,7 @@ from dfgame.config.players import (
     OptimizerConfig,
     ResidualConfig,
 )
+from dfgame.config.robustness import RobustnessConfig, Transformation
 from dfgame.config.train import HOUSEKEEPING, TrainConfig, train_config_from_dict
 from dfgame.config.use import (
     BenchConfig,
@@ -71,9 +72,11 @@ __all__ = [
     "OptimizerConfig",
     "Perturbation",
     "ResidualConfig",
+    "RobustnessConfig",
     "ServeConfig",
     "SettingError",
     "TrainConfig",
+    "Transformation",
     "flat",
     "idle_settings",
     "pairs_of",

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import ceil
 from typing import cast
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from dfgame.blur import pixelwise_gaussian_blur, sigma
 from dfgame.boxed import BoxedDetector
 from dfgame.config import AdversaryConfig, BlurConfig
 from dfgame.explain.scoring import BATCH, AsOne, images_of, raw_of
-from dfgame.media import RgbImage, through_h264
+from dfgame.media import RgbImage, scaled, through_h264
 from dfgame.models import Detector
 from dfgame.perturb.blur import GaussianBlur
 from dfgame.records import Evidence, Probe, Verdict
@@ -69,16 +68,7 @@ def blurred(crop: RgbImage, sigma: float) -> RgbImage:
 
 def compressed(crop: RgbImage, crf: int) -> RgbImage:
     """The crop as a video of one frame, H.264 at a CRF, shows it."""
-    height, width = crop.shape[:2]
-    even = np.pad(crop, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return through_h264([np.ascontiguousarray(even)], crf)[0][:height, :width]
-
-
-def scaled(crop: RgbImage, share: float) -> RgbImage:
-    """The crop made smaller, to this share of its sides, and brought back."""
-    height, width = crop.shape[:2]
-    small = cv2.resize(crop, (round(share * width), round(share * height)), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return through_h264([crop], crf)[0]
 
 
 def probe(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dfgame.batches import fitted, to_unit
-from dfgame.boxed import BoxedDetector
+from dfgame.boxed import BoxedDetector, Ensemble
 from dfgame.media import RgbImage
 from dfgame.models import Detector
 
@@ -33,10 +34,19 @@ def raw_of(detector: BoxedDetector, crops: Sequence[RgbImage], batch_size: int =
     return np.concatenate([np.empty(0), *parts])
 
 
+class Ensembled(Protocol):
+    """Whatever has an ensemble: a detector out of its box, or one that is put together from runs."""
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """Its detectors."""
+        ...
+
+
 class AsOne(nn.Module):
     """An ensemble as a single detector with the patches of all its members; unlike it, it can be differentiated."""
 
-    def __init__(self, detector: BoxedDetector) -> None:
+    def __init__(self, detector: Ensembled) -> None:
         super().__init__()
         self._members = detector.ensemble.members
         self._device = next(detector.ensemble.parameters(), torch.empty(0)).device

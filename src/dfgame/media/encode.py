@@ -40,25 +40,52 @@ def write_video(path: Path, frames: Iterable[RgbImage], fps: int, crf: int) -> N
             container.mux(packet)
 
 
-def through_h264(frames: Sequence[RgbImage], crf: int, preset: str = "veryfast") -> list[RgbImage]:
-    """What a viewer of a short clip sees: the frames after H.264 at a CRF, 4:2:0, in memory, on one thread.
+class H264Clip:
+    """A clip that goes through H.264 at a CRF, 4:2:0, in memory, on one thread, frame by frame.
 
-    Frames are of one, even size. As many come back as went in; the same frames give the same bytes.
+    Only the few frames that the encoder looks ahead are kept. The same frames give the same bytes.
     """
-    encoder, decoder = av.VideoCodecContext.create("libx264", "w"), av.VideoCodecContext.create("h264", "r")
-    encoder.height, encoder.width = frames[0].shape[:2]
-    encoder.pix_fmt, encoder.time_base, decoder.thread_count = "yuv420p", Fraction(1, 25), 1
-    encoder.options = {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0", "threads": "1"}
-    shown: list[av.VideoFrame] = []
-    for number, image in enumerate(frames):
-        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-        frame.pts = number
-        for packet in encoder.encode(frame):
-            shown += decoder.decode(packet)
-    for packet in encoder.encode(None):
-        shown += decoder.decode(packet)
-    shown += decoder.decode(None)
-    return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in shown]
+
+    def __init__(self, crf: int, preset: str = "veryfast") -> None:
+        self._encoder, self._decoder = (
+            av.VideoCodecContext.create("libx264", "w"),
+            av.VideoCodecContext.create("h264", "r"),
+        )
+        self._encoder.pix_fmt, self._encoder.time_base = "yuv420p", Fraction(1, 25)
+        self._decoder.thread_count = 1
+        self._encoder.options = {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0", "threads": "1"}
+        self._shape: tuple[int, ...] = ()
+        self._number = 0
+
+    def add(self, image: RgbImage) -> list[RgbImage]:
+        """Take the next frame; returns those that are done, in their order.
+
+        All frames are of one size. An odd side is encoded with a border pixel repeated, which is cut off again.
+        """
+        height, width = image.shape[:2]
+        even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if not self._number:
+            self._shape = image.shape[:2]
+            self._encoder.height, self._encoder.width = even.shape[:2]
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+        frame.pts = self._number
+        self._number += 1
+        return [one for packet in self._encoder.encode(frame) for one in self._shown(packet)]
+
+    def end(self) -> list[RgbImage]:
+        """The frames that are left, after the last one was added."""
+        return [one for packet in (*self._encoder.encode(None), None) for one in self._shown(packet)]
+
+    def _shown(self, packet: av.Packet | None) -> list[RgbImage]:
+        height, width = self._shape
+        pictures = (np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in self._decoder.decode(packet))
+        return [picture[:height, :width] for picture in pictures]
+
+
+def through_h264(frames: Sequence[RgbImage], crf: int, preset: str = "veryfast") -> list[RgbImage]:
+    """What a viewer of a short clip sees: the frames after `H264Clip`, as many as went in."""
+    clip = H264Clip(crf, preset)
+    return [*(shown for image in frames for shown in clip.add(image)), *clip.end()]
 
 
 def transcode(path: Path, to: Path, crf: int) -> None:
