@@ -1,4 +1,4 @@
-"""Matrices of what was trained on and what is tested: their numbers, their marks, and tables that any name survives."""
+"""Matrices of what was trained on and what is tested: their numbers, their marks, tables that any name survives."""
 
 import re
 from dataclasses import replace

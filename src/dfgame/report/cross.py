@@ -14,6 +14,7 @@ from dfgame.report.language import counted
 from dfgame.report.words import training_words
 from dfgame.summary import Cell, Evaluation, Player, RunEvidence, in_order
 
+_INTERVAL = f"{COVERAGE:.0%} interval over videos"
 Seen = Literal["seen", "other quality", "unseen"]
 """Whether what is tested was trained on: method and quality, the method at another quality, or neither."""
 
@@ -86,7 +87,7 @@ def _over_forgeries(number: int, group: Sequence[Player]) -> Matrix:
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")[:60]
     return Matrix(
         name=f"forgeries-{number}-{slug}",
-        title=f"Video-level AUC of the player {name}, mean over {_seeds(ordered)}, {COVERAGE:.0%} interval over videos",
+        title=f"Video-level AUC of the player {name}, mean over {_seeds(ordered)}, {_INTERVAL}",
         corner="trained on",
         rows=tuple(training_words(player.training) for player in ordered),
         columns=tuple(Column(cell.compression, cell.method) for cell in cells),
@@ -115,7 +116,7 @@ def _over_qualities(evaluation: Evaluation) -> Matrix:
     seeds = _seeds(evaluation.players)
     return Matrix(
         name="qualities",
-        title=f"Video-level AUC, mean over methods, trainings and {seeds}, {COVERAGE:.0%} interval over videos",
+        title=f"Video-level AUC, mean over methods, trainings and {seeds}, {_INTERVAL}",
         corner="player, trained at",
         rows=tuple(f"{name}, {' + '.join(trained) or 'all compressions'}" for name, trained in rows),
         columns=tuple(Column(heads[seen], quality) for seen, quality in columns),

@@ -29,7 +29,7 @@ _COLUMN, _ROW, _HEAD, _TWO_HEADS = 0.9, 0.56, 0.56, 0.78
 _EDGES = {"seen": (1.6, "solid"), "other quality": (1.1, "dashed"), "unseen": (0.0, "solid")}
 """The frame around what was trained on: its width in points, and its line."""
 _LABEL_CHARACTER = 0.082
-_LONG = 12
+_LONG, _LONG_ROW = 12, 20
 _MIDDLE = 0.179
 """The luminance on which black and white have the same contrast: the root of 1.05 * 0.05, less 0.05."""
 _STYLE: dict[Any, Any] = {
@@ -117,7 +117,7 @@ def _label_width(names: Sequence[str]) -> float:
 
 def cross_figure(matrix: Matrix) -> str:
     """A heat map: framed what was trained on, framed with dashes the method trained on at another quality."""
-    names = [_wrapped(row) for row in matrix.rows]
+    names = [row if len(row) < _LONG_ROW else re.sub(r" (?=\(|at )|(?<=,) ", "\n", row) for row in matrix.rows]
     label = _label_width(names)
     width, height = label + _COLUMN * len(matrix.columns) + 0.06, _TWO_HEADS + _ROW * len(names) + 0.06
     with rc_context(_STYLE):
