@@ -1,11 +1,8 @@
 """The report's figures, as inline SVG whose bytes depend on the numbers alone."""
 
-import html
-import io
 import re
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
@@ -14,16 +11,14 @@ from matplotlib.patches import Rectangle
 
 from dfgame.metrics import ReliabilityBin
 from dfgame.report.cross import Matrix, Seen
+from dfgame.report.drawing import COLOURS, DASHES, FAINT, INK
+from dfgame.report.drawing import STYLE as _STYLE
+from dfgame.report.drawing import svg_of as _svg
 from dfgame.report.words import number, span
 from dfgame.summary import Cell, Line, Player
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#7A5C00", "#333333", "#56B4E9", "#E69F00")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart; the pale ones darkened for white paper."""
-DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-"""A second mark of a line beside its colour."""
 CHANCE = 0.5
 """Where the colours of the matrix begin: a coin's AUC. Values below it have the same colour as it."""
-INK, FAINT = "#1a1f27", "#5b6470"
 
 _COLUMN, _ROW, _HEAD, _TWO_HEADS = 0.9, 0.56, 0.56, 0.78
 _EDGES = {"seen": (1.6, "solid"), "other quality": (1.1, "dashed"), "unseen": (0.0, "solid")}
@@ -32,16 +27,6 @@ _LABEL_CHARACTER = 0.082
 _LONG, _LONG_ROW = 12, 20
 _MIDDLE = 0.179
 """The luminance on which black and white have the same contrast: the root of 1.05 * 0.05, less 0.05."""
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-}
 
 
 def matrix_figure(players: Sequence[Player], compression: str) -> str:
@@ -237,18 +222,3 @@ def _wrapped(name: str) -> str:
     if len(name) < _LONG:
         return name
     return re.sub(r"(?<=[a-z])(?=[A-Z])| (?=\()|(?<=,) ", "\n", name)
-
-
-def _svg(figure: Figure, name: str, words: str) -> str:
-    """The figure as an SVG element with a description: no date, no random ids, the page's fonts."""
-    text = io.StringIO()
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(text, format="svg", metadata=nothing, transparent=True)
-    body = text.getvalue()[text.getvalue().index("<svg") :]
-    body = re.sub(r"<(metadata|style).*?</\1>", "", body, flags=re.DOTALL)
-    body = re.sub(r"font-family: [^;\"]*; ?", "", body)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = re.sub(r"<!--.*?-->\n?", "", body, flags=re.DOTALL)
-    described = html.escape(words)
-    return body.replace("<svg", f'<svg role="img" aria-label="{described}"', 1)
