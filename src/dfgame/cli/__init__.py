@@ -32,6 +32,7 @@ VERBS = {
     "extract": "dfgame.cli.extract:extract",
     "train": "dfgame.cli.train:train",
     "evaluate": "dfgame.cli.evaluate:evaluate",
+    "compare": "dfgame.cli.compare:compare",
     "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
     "serve": "dfgame.cli.serve:serve",
