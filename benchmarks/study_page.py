@@ -1,0 +1,159 @@
+"""The study's page in Markdown: tables, and sentences only where the intervals bear them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dfgame.records import COVERAGE
+from dfgame.report.cross import Matrix
+from dfgame.report.language import counted, listed
+from dfgame.report.paper_tables import markdown_escaped, markdown_table
+from dfgame.report.words import number, span
+from dfgame.summary import FEWEST_VIDEOS
+
+PLAIN = "none"
+NOTHING = "–"
+
+
+def study_page(found: dict[str, Any], matrices: Sequence[Matrix]) -> str:
+    """The page on what `study.json` holds, and on the matrices."""
+    parts = [
+        "# What each player buys",
+        _setting(found),
+        "## What one learns",
+        "\n".join(f"- {sentence}" for sentence in sentences(found)),
+        _rule(),
+    ]
+    if len(found["methods"]) > 1:
+        trainings = listed(found["methods"])
+        parts += [f"## Over all trainings: on {trainings}, one at a time", _table(found["pooled"], found["pooled"])]
+    for method, subjects in found["trainings"].items():
+        main = {title: subjects[title] for title in subjects if title.startswith(("trained on at", "unseen at"))}
+        parts += [f"## Trained on {method} at c23", _table(main, subjects)]
+    if matrices:
+        parts += ["## Trained on one, tested on another", *map(markdown_table, matrices)]
+    if found["search"]:
+        parts += ["## Looking for a setting in which the adversary helps", _search(found["search"])]
+    parts += ["## How it was done", _done(found)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def clock(seconds: float) -> str:
+    """`3 h 20 min`, `12 min`, `40 s`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def sentences(found: dict[str, Any]) -> list[str]:
+    """What is lost on other forgeries and qualities, and who is ahead of plain training or behind it."""
+    said = []
+    lost = found["gaps"][PLAIN]
+    for path, gap in lost.items():
+        if gap["supported"]:
+            verb = "loses" if gap["lost"] > 0 else "gains"
+            said.append(f"Plain training {verb} {abs(gap['lost']):.3f} AUC {path} (loss {_both(gap)}).")
+    over_all = len(found["methods"]) > 1
+    groups = {"over all trainings": found["pooled"]} if over_all else {}
+    groups |= {f"trained on {method}": subjects for method, subjects in found["trainings"].items()}
+    for where, subjects in groups.items():
+        for title, players in subjects.items():
+            if title.startswith(("trained on at", "unseen at")):
+                said += _ahead_sentences(f"{where}, {title}" if over_all else title, players)
+    return said
+
+
+def _ahead_sentences(where: str, players: dict[str, dict[str, Any]]) -> Iterator[str]:
+    open_ones = []
+    for name, entry in players.items():
+        if name == PLAIN:
+            continue
+        if not entry["ahead_supported"]:
+            open_ones.append(name)
+            continue
+        side = "ahead of" if entry["ahead_of_none"] > 0 else "behind"
+        both = _both({"interval": entry["ahead_interval"], "seed_interval": entry["ahead_seed_interval"]})
+        yield f"{_capital(where)}: {name} is {side} plain training by {abs(entry['ahead_of_none']):.3f} AUC ({both})."
+    if open_ones:
+        yield f"{_capital(where)}: {listed(open_ones)} cannot be told from plain training."
+
+
+def _both(gap: dict[str, Any]) -> str:
+    """The intervals over videos and, where there are several seeds, over seeds."""
+    over = {"videos": gap["interval"], "seeds": gap["seed_interval"]}
+    return ", ".join(f"over {what} {ends[0]:+.3f} to {ends[1]:+.3f}" for what, ends in over.items() if ends)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _rule() -> str:
+    return (
+        f"A difference is called one only where its {COVERAGE:.0%} intervals over videos (paired bootstrap) and over "
+        "seeds (Student's, of the paired differences), both with Bonferroni's correction for the number of players "
+        f"beside plain training, lie on one side of 0, with at least {FEWEST_VIDEOS} videos of a class. The intervals "
+        "printed are without that correction. It does not count the trainings and columns: of twenty in which nobody "
+        "differs, one may still show a difference."
+    )
+
+
+def _setting(found: dict[str, Any]) -> str:
+    tested, rounds = found["tested"], found["rounds"]
+    fitting = ", ".join(f"{player} {count}" for player, count in rounds.items())
+    videos = [counted(tested[f"{kind}_videos"], f"{kind} video") for kind in ("real", "fake")]
+    return (
+        f"{markdown_escaped(listed(found['datasets']))}: forgeries made by this project, stand-ins for four families. "
+        "The numbers show how players compare, not how good a detector is on films out of the world. Each player was "
+        f"trained on one forgery at c23 ({listed(found['methods'])}), with {counted(found['seeds'], 'seed')}, for "
+        f"{found['seconds']:g} seconds of playing on one thread; rounds that fit: {fitting}. Tested on "
+        f"{counted(tested['identities'], 'person', 'people')} whom no run has seen, {listed(videos)} (a clip counts "
+        "at each quality). Video-level AUC; the checkpoint is that of the last epoch."
+    )
+
+
+def _table(titles: dict[str, Any], subjects: dict[str, Any]) -> str:
+    """AUC of each player on some subjects, and below how far it is ahead of plain training."""
+    lines = [_row(["player", *titles]), _row(["---", *["---"] * len(titles)])]
+    for player in next(iter(subjects.values())):
+        lines.append(_row([player, *[_auc(subjects[title][player]) for title in titles]]))
+    lines.append(_row(["", *[""] * len(titles)]))
+    for player in next(iter(subjects.values())):
+        if player != PLAIN:
+            lines.append(_row([f"{player} ahead", *[_ahead(subjects[title][player]) for title in titles]]))
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _auc(entry: dict[str, Any]) -> str:
+    return f"{number(entry['auc'])} {span(*entry['interval'])}"
+
+
+def _ahead(entry: dict[str, Any]) -> str:
+    words = f"{entry['ahead_of_none']:+.3f}; "
+    return words + _both({"interval": entry["ahead_interval"], "seed_interval": entry["ahead_seed_interval"]})
+
+
+def _search(search: dict[str, Any]) -> str:
+    lines = [_row(["player", "unseen methods, validation people", "by seed"]), _row(["---"] * 3)]
+    for player, entry in search["unseen"].items():
+        lines.append(_row([player, _auc(entry), ", ".join(map(number, entry["by_seed"]))]))
+    words = (
+        f"Trained on {search['method']} with {counted(search['seeds'], 'seed')}; {search['chosen']} did best on the "
+        "validation people, and is the one that stands among the players above, on the test people."
+    )
+    return f"{words}\n\n" + "\n".join(lines)
+
+
+def _done(found: dict[str, Any]) -> str:
+    took = ", ".join(f"{stage} {clock(seconds)}" for stage, seconds in found["took"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return (
+        f"`python benchmarks/study.py OUT --seconds {found['seconds']:g} --seeds {found['seeds']}` on "
+        f"{counted(found['cores'], 'core')}: {took}. dfgame {found['version']}, {packages}; manifest "
+        f"{found['manifest_sha256'][:16]}. study.json holds every number, evaluation/report.html the whole "
+        "evaluation, evaluation/matrices the matrices as pictures and LaTeX."
+    )
