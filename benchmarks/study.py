@@ -33,6 +33,7 @@ from study_runs import COMPARED, PLAIN, PLAYERS, Named, Runs, speed_of, timed_ro
 from dfgame import __version__
 from dfgame.cli import exit_with
 from dfgame.config import EvaluateConfig, ExtractConfig, ForgeConfig, TrainConfig, to_dict
+from dfgame.datasets.photographs import find_photographs
 from dfgame.demo import packaged_faces
 from dfgame.evaluate import evaluate_runs
 from dfgame.extract import extract_faces
@@ -53,6 +54,8 @@ PREPARING = 8.3
 """Seconds of one core to forge and cut out a person, as the demo took them on two cores."""
 STARTING = 15
 """Seconds of a run beside its playing: start, validation, saving."""
+FORWARD = 3
+"""How many times as many images a second are scored as are trained on."""
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scipy", "scikit-learn")
 
 
@@ -68,15 +71,17 @@ def main(words: Sequence[str] | None = None, shared: TrainConfig = PLAIN) -> int
     """
     asked = _parsed(words)
     out = writable_folder(asked.out)
-    manifest = asked.crops or _prepared(asked, out)
     players = list(dict.fromkeys((PLAIN_PLAYER, *asked.players)))
+    wanted = [Named(method, player, s) for s in range(asked.seeds) for method in asked.methods for player in players]
+    searched = _searched(asked)
+    more = asked.seeds - asked.search_seeds if asked.search else 0
+    _tell_training(len({*wanted, *searched}) + more, asked.seconds)
+    manifest = asked.crops or _prepared(asked, out)
     timed = list(dict.fromkeys((*players, *asked.search)))
     with _stage(out, "timing"):
         rounds = timed_rounds(manifest, out, timed, asked.seconds, shared)
     runs = Runs(out, manifest, shared, rounds)
-    wanted = [Named(method, player, s) for s in range(asked.seeds) for method in asked.methods for player in players]
-    searched = _searched(asked)
-    _tell(runs, [*wanted, *searched], asked.seconds)
+    _tell_rest(runs, [*wanted, *searched], asked.seconds)
     with _stage(out, "training"):
         runs.train(wanted)
     search = _search(runs, searched, asked.methods[0]) if searched else None
@@ -124,8 +129,8 @@ def _prepared(asked: argparse.Namespace, out: Path) -> Path:
     manifest = crops / "manifest.parquet"
     if manifest.is_file():
         return manifest
-    most = PREPARING * asked.people / available_cores()
-    console.print(f"forging and cutting out {asked.people} people at most: about {clock(most)}")
+    people = min(asked.people, len(find_photographs(faces)))
+    console.print(f"forging and cutting out {people} people: about {clock(PREPARING * people / available_cores())}")
     with _stage(out, "forging"):
         build_tree(faces, tree, replace(FORGE, people=asked.people))
     with _stage(out, "extraction"):
@@ -144,18 +149,23 @@ def _stage(out: Path, name: str) -> Iterator[None]:
         write_json(out / "took.json", took | {name: round(took.get(name, 0) + time.monotonic() - started, 1)})
 
 
-def _tell(runs: Runs, wanted: Sequence[Named], seconds: float) -> None:
-    """Say how long it will take: training by its settings, testing by the speed at which plain training was timed."""
-    missing, cores = runs.missing(dict.fromkeys(wanted)), available_cores()
-    training = len(missing) * (seconds + STARTING) / cores
+def _tell_training(runs: int, seconds: float) -> None:
+    """Say how long all runs take, whatever is there already."""
+    cores = available_cores()
+    whole = runs * (seconds + STARTING) / cores
+    console.print(f"{runs} runs x {seconds + STARTING:.0f} s of training, {cores} at a time: {clock(whole)}")
+
+
+def _tell_rest(runs: Runs, wanted: Sequence[Named], seconds: float) -> None:
+    """Say how long what is missing takes: training by its settings, testing by the speed of plain training."""
+    missing = runs.missing(dict.fromkeys(wanted))
     table = read_manifest(runs.manifest)
     pairs = zip(table["video"].to_pylist(), table["split"].to_pylist(), strict=True)
     crops = TEST_FRAMES * len({video for video, split in pairs if split == "test"})
-    testing = len(missing) * crops / (3 * speed_of(runs.out, PLAIN_PLAYER))
-    console.print(
-        f"training: {len(missing)} runs x {seconds + STARTING:.0f} s, {cores} at a time: {clock(training)}\n"
-        f"testing: {len(missing)} runs x {crops:,} crops: about {clock(testing)}"
-    )
+    testing = len(missing) * crops / (FORWARD * speed_of(runs.out, PLAIN_PLAYER))
+    console.print("of these are not there yet:")
+    _tell_training(len(missing), seconds)
+    console.print(f"testing them on {crops:,} crops: about {clock(testing)}")
 
 
 def _evaluated(runs: Runs, wanted: Sequence[Named], out: Path, split: Any) -> Evaluation:
@@ -221,9 +231,20 @@ def _facts(asked: argparse.Namespace, runs: Runs, evaluation: Evaluation) -> dic
         "seconds": asked.seconds,
         "cores": available_cores(),
         "rounds": runs.rounds,
+        "command": _command(asked),
         "settings": to_dict(runs.shared),
         "players": {name: {key: _plain(value) for key, value in PLAYERS[name].items()} for name in runs.rounds},
     }
+
+
+def _command(asked: argparse.Namespace) -> str:
+    """What was typed, without its paths."""
+    words = ["python", "benchmarks/study.py", "OUT"]
+    words += ["--crops", "MANIFEST"] if asked.crops else ["--faces", "FACES", "--people", str(asked.people)]
+    words += ["--seconds", f"{asked.seconds:g}", "--seeds", str(asked.seeds), "--methods", *asked.methods]
+    words += ["--players", *asked.players]
+    words += ["--search", *asked.search, "--search-seeds", str(asked.search_seeds)] if asked.search else []
+    return " ".join(words)
 
 
 def _plain(value: Any) -> Any:

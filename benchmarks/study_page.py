@@ -25,10 +25,9 @@ def study_page(found: dict[str, Any], matrices: Sequence[Matrix]) -> str:
     ]
     if len(found["methods"]) > 1:
         trainings = listed(found["methods"])
-        parts += [f"## Over all trainings: on {trainings}, one at a time", _table(found["pooled"], found["pooled"])]
+        parts += [f"## Over all trainings: on {trainings}, one at a time", _tables(found["pooled"])]
     for method, subjects in found["trainings"].items():
-        main = {title: subjects[title] for title in subjects if title.startswith(("trained on at", "unseen at"))}
-        parts += [f"## Trained on {method} at c23", _table(main, subjects)]
+        parts += [f"## Trained on {method} at c23", _tables(subjects)]
     if matrices:
         parts += ["## Trained on one, tested on another", *map(markdown_table, matrices)]
     if found["search"]:
@@ -53,29 +52,38 @@ def sentences(found: dict[str, Any]) -> list[str]:
         if gap["supported"]:
             verb = "loses" if gap["lost"] > 0 else "gains"
             said.append(f"Plain training {verb} {abs(gap['lost']):.3f} AUC {path} (loss {_both(gap)}).")
-    over_all = len(found["methods"]) > 1
-    groups = {"over all trainings": found["pooled"]} if over_all else {}
-    groups |= {f"trained on {method}": subjects for method, subjects in found["trainings"].items()}
+    groups = {f"trained on {method}": subjects for method, subjects in found["trainings"].items()}
+    if len(groups) > 1:
+        groups = {"over all trainings": found["pooled"]} | groups
+    first = next(iter(groups))
     for where, subjects in groups.items():
-        for title, players in subjects.items():
-            if title.startswith(("trained on at", "unseen at")):
-                said += _ahead_sentences(f"{where}, {title}" if over_all else title, players)
+        for title in _main(subjects):
+            prefix = f"{_capital(where)}, {title}" if len(groups) > 1 else _capital(title)
+            said += _ahead_sentences(prefix, subjects[title])
+            open_ones = [name for name in _others(subjects[title]) if not subjects[title][name]["ahead_supported"]]
+            if where == first and open_ones:
+                said.append(f"{prefix}: {listed(open_ones)} cannot be told from plain training.")
+    if len(groups) > 1:
+        said.append("Of single trainings, what is not named here cannot be told from plain training.")
     return said
 
 
 def _ahead_sentences(where: str, players: dict[str, dict[str, Any]]) -> Iterator[str]:
-    open_ones = []
-    for name, entry in players.items():
-        if name == PLAIN:
-            continue
-        if not entry["ahead_supported"]:
-            open_ones.append(name)
-            continue
-        side = "ahead of" if entry["ahead_of_none"] > 0 else "behind"
-        both = _both({"interval": entry["ahead_interval"], "seed_interval": entry["ahead_seed_interval"]})
-        yield f"{_capital(where)}: {name} is {side} plain training by {abs(entry['ahead_of_none']):.3f} AUC ({both})."
-    if open_ones:
-        yield f"{_capital(where)}: {listed(open_ones)} cannot be told from plain training."
+    for name in _others(players):
+        entry = players[name]
+        if entry["ahead_supported"]:
+            side = "ahead of" if entry["ahead_of_none"] > 0 else "behind"
+            both = _both({"interval": entry["ahead_interval"], "seed_interval": entry["ahead_seed_interval"]})
+            yield f"{where}: {name} is {side} plain training by {abs(entry['ahead_of_none']):.3f} AUC ({both})."
+
+
+def _others(players: dict[str, Any]) -> list[str]:
+    return [name for name in players if name != PLAIN]
+
+
+def _main(subjects: dict[str, Any]) -> list[str]:
+    """The subjects that are not of a single cell."""
+    return [title for title in subjects if title.startswith(("trained on at", "unseen at"))]
 
 
 def _both(gap: dict[str, Any]) -> str:
@@ -112,16 +120,14 @@ def _setting(found: dict[str, Any]) -> str:
     )
 
 
-def _table(titles: dict[str, Any], subjects: dict[str, Any]) -> str:
-    """AUC of each player on some subjects, and below how far it is ahead of plain training."""
-    lines = [_row(["player", *titles]), _row(["---", *["---"] * len(titles)])]
-    for player in next(iter(subjects.values())):
-        lines.append(_row([player, *[_auc(subjects[title][player]) for title in titles]]))
-    lines.append(_row(["", *[""] * len(titles)]))
-    for player in next(iter(subjects.values())):
-        if player != PLAIN:
-            lines.append(_row([f"{player} ahead", *[_ahead(subjects[title][player]) for title in titles]]))
-    return "\n".join(lines)
+def _tables(subjects: dict[str, Any]) -> str:
+    """AUC of each player on the main subjects, and how far each is ahead of plain training."""
+    titles = _main(subjects)
+    players = subjects[titles[0]]
+    head, rule = _row(["player", *titles]), _row(["---"] * (1 + len(titles)))
+    values = [_row([player, *(_auc(subjects[title][player]) for title in titles)]) for player in players]
+    ahead = [_row([player, *(_ahead(subjects[title][player]) for title in titles)]) for player in _others(players)]
+    return "\n".join([head, rule, *values, "", "Ahead of plain training:", "", head, rule, *ahead])
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -133,8 +139,8 @@ def _auc(entry: dict[str, Any]) -> str:
 
 
 def _ahead(entry: dict[str, Any]) -> str:
-    words = f"{entry['ahead_of_none']:+.3f}; "
-    return words + _both({"interval": entry["ahead_interval"], "seed_interval": entry["ahead_seed_interval"]})
+    both = _both({"interval": entry["ahead_interval"], "seed_interval": entry["ahead_seed_interval"]})
+    return f"{entry['ahead_of_none']:+.3f}<br>" + both.replace(", ", "<br>")
 
 
 def _search(search: dict[str, Any]) -> str:
@@ -152,8 +158,7 @@ def _done(found: dict[str, Any]) -> str:
     took = ", ".join(f"{stage} {clock(seconds)}" for stage, seconds in found["took"].items())
     packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
-        f"`python benchmarks/study.py OUT --seconds {found['seconds']:g} --seeds {found['seeds']}` on "
-        f"{counted(found['cores'], 'core')}: {took}. dfgame {found['version']}, {packages}; manifest "
-        f"{found['manifest_sha256'][:16]}. study.json holds every number, evaluation/report.html the whole "
+        f"`{found['command']}` on {counted(found['cores'], 'core')}: {took}. dfgame {found['version']}, {packages}; "
+        f"manifest {found['manifest_sha256'][:16]}. study.json holds every number, evaluation/report.html the whole "
         "evaluation, evaluation/matrices the matrices as pictures and LaTeX."
     )

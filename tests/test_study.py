@@ -118,7 +118,8 @@ def found() -> dict[str, Any]:
 def test_sentences_say_only_what_both_intervals_bear(found):
     said = sentences(found)
     assert "Over all trainings, unseen at c23: gradient is ahead of plain training by 0.103 AUC" in " ".join(said)
-    assert "Trained on Deepfakes, unseen at c40: additive cannot be told from plain training." in said
+    assert "Over all trainings, unseen at c40: additive cannot be told from plain training." in said
+    assert "Trained on Deepfakes, unseen at c23: gradient is ahead of plain training by 0.103 AUC" in " ".join(said)
     assert not [sentence for sentence in said if "additive is" in sentence]
     one = {**found, "methods": ["FaceSwap"], "trainings": {"FaceSwap": found["trainings"]["FaceSwap"]}}
     assert not [sentence for sentence in sentences(one) if "ver all trainings" in sentence]
@@ -187,7 +188,7 @@ def test_the_whole_study(crops, tmp_path, capsys):
     words = [str(out), "--crops", str(crops), *WORDS]
     assert study.main(words, TINY) == 0
     told = capsys.readouterr().err
-    assert "training: 8 runs x 15 s" in told and "testing: 8 runs" in told
+    assert "8 runs x 15 s of training" in told and "testing them on 60 crops" in told
     names = {f"{m}-{p}-{s}" for m in ("FaceSwap", "Deepfakes") for p in ("none", "random-blur") for s in (0, 1)}
     assert set(weights(out)) == names
     found = json.loads((out / "study.json").read_text())
@@ -202,7 +203,7 @@ def test_the_whole_study(crops, tmp_path, capsys):
         ]
         assert entry["by_seed"][seed] == pytest.approx(np.mean(aucs)) and len(aucs) == 3
     page = (out / "study.md").read_text()
-    assert "## Over all trainings: on FaceSwap and Deepfakes" in page and "| random-blur ahead |" in page
+    assert "## Over all trainings: on FaceSwap and Deepfakes" in page and "Ahead of plain training:" in page
     assert "AUC of the player random-blur" in page
     assert not [line for line in page.splitlines() if line.startswith("- ") and "plain training by" in line]
     assert len(list((out / "evaluation" / "matrices").glob("*.tex"))) == 3
