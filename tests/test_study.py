@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 import study
 from study_analysis import Mean, analyse, compared, main_subjects, mean_of, pooled, seed_interval, supported
-from study_page import clock, sentences, study_page
+from study_page import _robustness, clock, sentences, study_page
 from study_runs import PLAIN, PLAYERS, Named, Runs, config_of
 
 from dfgame.config import DetectorConfig
+from dfgame.files import write_json
 from dfgame.metrics import Roc
 from dfgame.players import Training
-from dfgame.records import METHODS
+from dfgame.records import METHODS, UserError
 from dfgame.summary import FEWEST_VIDEOS, Cell, Evidence, Result, RunEvidence
 
 CELLS = [Cell(method, quality) for quality in ("c23", "c40") for method in METHODS]
@@ -175,7 +177,40 @@ TINY = replace(
     batch_size=4,
     val_images=4,
 )
-WORDS = ["--seconds", "0.001", "--seeds", "2", "--methods", "FaceSwap", "Deepfakes", "--players", "random-blur"]
+SHORT = ["--robust-people", "0", "--seconds", "0.001"]
+WORDS = [*SHORT, "--seeds", "2", "--methods", "FaceSwap", "Deepfakes", "--players", "random-blur"]
+
+
+def test_robustness_is_measured_of_the_first_seed_of_each_player(tmp_path, monkeypatch):
+    called = []
+
+    def run(words, check):
+        called.append(words)
+        out = Path(words[words.index("--out") + 1])
+        points = [("none", None, 0.9), ("crf", 43, 0.6)]
+        rows = [
+            {"subject": f"FaceSwap-{player}-0", "transformation": what, "strength": strength, "auc": auc}
+            | {"low": None if player == "none" else 0.5, "high": 0.95, "n_real": 30, "n_fake": 120}
+            for player in ("none", "gradient")
+            for what, strength, auc in points
+        ]
+        write_json(out / "robustness.json", {"rows": rows})
+        return subprocess.CompletedProcess(words, len(called) - 1)
+
+    monkeypatch.setattr("subprocess.run", run)
+    asked = study._parsed([str(tmp_path), "--crops", "m.parquet", "--data", "tree", "--methods", "FaceSwap"])
+    runs = Runs(tmp_path, Path("m.parquet"), PLAIN, {})
+    rows = study._robustness(asked, runs, ["none", "gradient"])
+    words = called[0]
+    named = [str(tmp_path / "runs" / f"FaceSwap-{player}-0") for player in ("none", "gradient")]
+    assert words[1:7] == ["-m", "dfgame", "robustness", "m.parquet", *named]
+    assert words[words.index("--data") + 1] == "tree" and words[words.index("--people") + 1] == "30"
+    assert [row["player"] for row in rows] == ["none", "none", "gradient", "gradient"]
+    assert study._robustness(asked, runs, ["none", "gradient"]) == rows, "1: something could not be used"
+    with pytest.raises(UserError, match="exit code 2"):
+        study._robustness(asked, runs, ["none", "gradient"])
+    table = _robustness({"robustness": rows, "methods": ["FaceSwap"]})
+    assert "| crf | 43 | 0.600 | 0.600 0.500–0.950 |" in table and "| nothing | – | 0.900 |" in table
 
 
 def weights(out: Path) -> dict[str, float]:
@@ -225,7 +260,7 @@ def test_the_whole_study(crops, tmp_path, capsys):
 def test_runs_that_were_trained_elsewhere_are_taken_over(crops, tmp_path):
     """A run's record has no name: its folder's is its own."""
     here, there = tmp_path / "here", tmp_path / "there"
-    words = ["--crops", str(crops), "--seconds", "0.001", "--seeds", "1", "--methods", "FaceSwap", "--players", "none"]
+    words = ["--crops", str(crops), *SHORT, "--seeds", "1", "--methods", "FaceSwap", "--players", "none"]
     study.main([str(here), *words], TINY)
     shutil.copytree(here / "timed", there / "timed")
     shutil.copytree(here / "runs" / "FaceSwap-none-0", there / "runs" / "FaceSwap-none-0")
