@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo detector test test-slow lint types clean
+.PHONY: demo detector study test test-slow lint types clean
 .DELETE_ON_ERROR:
 
 .venv/installed: pyproject.toml
@@ -28,6 +28,12 @@ detector: .venv/installed
 		--protocol recipes/photographs.toml --checkpoint last --out "$(OUT)/evaluation"
 	$(BIN)/dfgame calibrate "$(OUT)/crops/manifest.parquet" "$(OUT)/detector.safetensors" \
 		$(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") --checkpoint last --datasets "mini FaceForensics++"
+
+# The study: every player, on each forgery, with several seeds. FACES: photographs of people; without it, the ORL faces.
+SECONDS ?= 300
+study: OUT = study
+study: .venv/installed
+	$(BIN)/python benchmarks/study.py "$(OUT)" $(if $(FACES),--faces "$(FACES)") --seconds $(SECONDS)
 
 test: lint types
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses logical --dist loadfile

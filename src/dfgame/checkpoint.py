@@ -21,14 +21,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dfgame import __version__
-from dfgame.config import HOUSEKEEPING, DetectorConfig, SettingError, TrainConfig, to_dict, train_config_from_dict
-from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder
+from dfgame.config import HOUSEKEEPING, DetectorConfig, TrainConfig, to_dict, train_config_from_dict
+from dfgame.files import atomic_path, sha256, versions, writable_folder
 from dfgame.models import Detector
 from dfgame.models.detector import PACKAGED_BACKBONE
 from dfgame.protocol import Protocol
 from dfgame.records import UserError
+from dfgame.runs import RUN_FILE, read_record
 
-RUN_FILE = "run.json"
 STATE_FILE = "state.pt"
 ADVERSARY_FILE = "adversary.safetensors"
 RERENDERER_FILE = "forger/rerenderer.safetensors"
@@ -77,24 +77,6 @@ def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol 
             f"{run}: was begun with another text of {config.protocol}", f"go on with the same one, or {ANOTHER_RUN}"
         )
     return record | {"settings": now}
-
-
-def read_record(run: Path) -> dict[str, Any]:
-    """What RUN/run.json says; settings that it lacks, as newer ones, are at their defaults.
-
-    Raises:
-        UserError: it is missing, or was written by a version whose settings this one does not have.
-    """
-    record = read_json(run / RUN_FILE)
-    try:
-        settings = to_dict(train_config_from_dict(record["settings"]))
-        needed = {name: record[name] for name in ("version", "data", "history")}
-    except (TypeError, KeyError, AttributeError, SettingError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{run / RUN_FILE}: not a run of this version ({reason})", "train it again with this version"
-        ) from None
-    return {"protocol": None} | record | needed | {"settings": settings}
 
 
 def new_detector(config: DetectorConfig) -> Detector:

@@ -14,11 +14,12 @@ from torch import Tensor
 from dfgame.augment import Augmentation
 from dfgame.batches import crop_loader
 from dfgame.boxed import load_detector as open_box
-from dfgame.checkpoint import load_detector, read_record
+from dfgame.checkpoint import load_detector
 from dfgame.config import EvaluateConfig
 from dfgame.devices import pick_device
 from dfgame.jobs import progress_bar
 from dfgame.models import Detector, class_names, probabilities
+from dfgame.runs import read_record
 
 
 def score_crops(

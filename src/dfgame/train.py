@@ -24,7 +24,6 @@ from dfgame.batches import Batch, RoundBatches, forger_of, plainly, round_loader
 from dfgame.checkpoint import (
     ADVERSARY_FILE,
     RERENDERER_FILE,
-    RUN_FILE,
     load_state,
     load_weights,
     new_detector,
@@ -46,6 +45,7 @@ from dfgame.models import Detector, class_names, follow, share_batch_norms
 from dfgame.processes import Processes
 from dfgame.records import LABELS, UserError
 from dfgame.rows import TrainingRows, training_rows
+from dfgame.runs import RUN_FILE
 from dfgame.score import pick_device, score_crops
 
 

@@ -33,6 +33,7 @@ VERBS = {
     "train": "dfgame.cli.train:train",
     "evaluate": "dfgame.cli.evaluate:evaluate",
     "robustness": "dfgame.cli.robustness:robustness",
+    "compare": "dfgame.cli.compare:compare",
     "calibrate": "dfgame.cli.calibrate:calibrate",
     "inspect": "dfgame.cli.inspect:inspect",
     "serve": "dfgame.cli.serve:serve",

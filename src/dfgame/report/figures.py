@@ -1,10 +1,8 @@
 """The report's figures, as inline SVG whose bytes depend on the numbers alone."""
 
-import html
-import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from itertools import groupby
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -13,39 +11,30 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from dfgame.metrics import ReliabilityBin, Tippett
+from dfgame.report.cross import Matrix, Seen
+from dfgame.report.drawing import COLOURS, DASHES, FAINT, INK
+from dfgame.report.drawing import STYLE as _STYLE
+from dfgame.report.drawing import svg_of as _svg
 from dfgame.report.words import number, seen_words, span
 from dfgame.summary import Cell, Line, Player
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#7A5C00", "#333333", "#56B4E9", "#E69F00")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart; the pale ones darkened for white paper."""
-DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-"""A second mark of a line beside its colour."""
 CHANCE = 0.5
 """Where the colours of the matrix begin: a coin's AUC. Values below it have the same colour as it."""
-INK, FAINT = "#1a1f27", "#5b6470"
 
-_COLUMN, _ROW, _HEAD = 0.9, 0.56, 0.56
+_COLUMN, _ROW, _HEAD, _TWO_HEADS = 0.9, 0.56, 0.56, 0.78
+_EDGES = {"seen": (1.6, "solid"), "other quality": (1.1, "dashed"), "unseen": (0.0, "solid")}
+"""The frame around what was trained on: its width in points, and its line."""
 _LABEL_CHARACTER = 0.082
-_LONG = 12
+_LONG, _LONG_ROW = 12, 20
 _MIDDLE = 0.179
 """The luminance on which black and white have the same contrast: the root of 1.05 * 0.05, less 0.05."""
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-}
 
 
 def matrix_figure(players: Sequence[Player], compression: str) -> str:
     """A heat map of video-level AUC at one compression: players x methods, those trained on framed."""
     cells = [cell for cell in players[0].cells if cell.compression == compression]
     names = [_wrapped(player.name) for player in players]
-    label = _LABEL_CHARACTER * max(len(line) for name in names for line in name.splitlines()) + 0.12
+    label = _label_width(names)
     width, height = label + _COLUMN * len(cells) + 0.06, _HEAD + _ROW * len(players) + 0.06
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height))
@@ -79,11 +68,18 @@ def _column_head(axes: Axes, column: int, cell: Cell, seen: bool | None) -> None
 
 def _matrix_cell(axes: Axes, row: int, column: int, player: Player, cell: Cell) -> None:
     estimate = player.cells[cell]
+    seen = "seen" if player.training.saw(cell.method) else "unseen"
+    _heat(axes, row, column, (estimate.value, estimate.low, estimate.high), seen)
+
+
+def _heat(axes: Axes, row: int, column: int, numbers: tuple[float, float, float], seen: Seen) -> None:
+    """A number above its interval, on a ground as dark as it is high."""
+    value, low, high = numbers
     left, top = column * _COLUMN, row * _ROW
-    strength = (max(estimate.value, CHANCE) - CHANCE) / (1 - CHANCE)
+    strength = (max(value, CHANCE) - CHANCE) / (1 - CHANCE)
     colour = colormaps["GnBu"](0.04 + 0.92 * strength)
     gap = 0.025
-    edge = 1.6 if player.training.saw(cell.method) else 0
+    edge, line = _EDGES[seen]
     axes.add_patch(
         Rectangle(
             (left + gap, top + gap),
@@ -92,13 +88,58 @@ def _matrix_cell(axes: Axes, row: int, column: int, player: Player, cell: Cell) 
             facecolor=colour,
             edgecolor=INK,
             linewidth=edge,
+            linestyle=line,
         )
     )
     ink = "white" if _luminance(colour) < _MIDDLE else "black"
     centre = left + _COLUMN / 2
-    axes.text(centre, top + 0.38 * _ROW, number(estimate.value), ha="center", va="center", size=11, color=ink)
-    interval = span(estimate.low, estimate.high)
-    axes.text(centre, top + 0.74 * _ROW, interval, ha="center", va="center", size=7.5, color=ink)
+    axes.text(centre, top + 0.38 * _ROW, number(value), ha="center", va="center", size=11, color=ink)
+    axes.text(centre, top + 0.74 * _ROW, span(low, high), ha="center", va="center", size=7.5, color=ink)
+
+
+def _label_width(names: Sequence[str]) -> float:
+    return _LABEL_CHARACTER * max(len(line) for name in names for line in name.splitlines()) + 0.12
+
+
+def cross_figure(matrix: Matrix) -> str:
+    """A heat map: framed what was trained on, framed with dashes the method trained on at another quality."""
+    names = [row if len(row) < _LONG_ROW else re.sub(r" (?=\(|at )|(?<=,) ", "\n", row) for row in matrix.rows]
+    label = _label_width(names)
+    width, height = label + _COLUMN * len(matrix.columns) + 0.06, _TWO_HEADS + _ROW * len(names) + 0.06
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width, height))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(-label, width - label), ylim=(height - _TWO_HEADS, -_TWO_HEADS))
+        axes.axis("off")
+        _two_heads(axes, matrix)
+        for row, name in enumerate(names):
+            axes.text(-0.1, (row + 0.5) * _ROW, name, ha="right", va="center", linespacing=1.1)
+        for (row, column), entry in matrix.entries.items():
+            _heat(axes, row, column, entry[:3], entry.seen)
+    return _svg(figure, f"cross {matrix.name} {matrix.title}", _cross_words(matrix))
+
+
+def _two_heads(axes: Axes, matrix: Matrix) -> None:
+    """The columns' heads, and above them, over a line, what several have in common."""
+    for column, head in enumerate(matrix.columns):
+        centre = (column + 0.5) * _COLUMN
+        axes.text(centre, -0.07, _wrapped(head.name), ha="center", va="bottom", fontsize=8.5, linespacing=1.1)
+    column = 0
+    for name, members in groupby(head.group for head in matrix.columns):
+        end = column + len(list(members))
+        left, right = column * _COLUMN + 0.05, end * _COLUMN - 0.05
+        axes.plot([left, right], [-0.47, -0.47], color=FAINT, linewidth=0.7)
+        axes.text((left + right) / 2, -0.52, name, ha="center", va="bottom", weight="bold")
+        column = end
+
+
+def _cross_words(matrix: Matrix) -> str:
+    rows = []
+    for row, name in enumerate(matrix.rows):
+        entries = ((head, matrix.entries.get((row, column))) for column, head in enumerate(matrix.columns))
+        said = ", ".join(f"{head.name} ({head.group}) {number(entry.value)}" for head, entry in entries if entry)
+        rows.append(f"{name}: {said}")
+    return f"{matrix.title}. {'; '.join(rows)}."
 
 
 def _luminance(colour: tuple[float, float, float, float]) -> float:
@@ -235,18 +276,3 @@ def _wrapped(name: str) -> str:
     if len(name) < _LONG:
         return name
     return re.sub(r"(?<=[a-z])(?=[A-Z])| (?=\()|(?<=,) ", "\n", name)
-
-
-def _svg(figure: Figure, name: str, words: str) -> str:
-    """The figure as an SVG element with a description: no date, no random ids, the page's fonts."""
-    text = io.StringIO()
-    with rc_context({**_STYLE, "svg.hashsalt": name}):
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(text, format="svg", metadata=nothing, transparent=True)
-    body = text.getvalue()[text.getvalue().index("<svg") :]
-    body = re.sub(r"<(metadata|style).*?</\1>", "", body, flags=re.DOTALL)
-    body = re.sub(r"font-family: [^;\"]*; ?", "", body)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = re.sub(r"<!--.*?-->\n?", "", body, flags=re.DOTALL)
-    described = html.escape(words)
-    return body.replace("<svg", f'<svg role="img" aria-label="{described}"', 1)

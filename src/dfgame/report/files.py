@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dfgame.files import atomic_path, write_json, write_text
+from dfgame.report.matrices import write_matrices
 from dfgame.report.page import Picture, render_page
 from dfgame.report.schema import results_of
 from dfgame.summary import Evaluation, Result
@@ -47,7 +48,8 @@ def write_report(out: Path, evaluation: Evaluation, pictures: Sequence[Picture] 
     - results.csv: a row a detector, cell and level; results.json: these and all other numbers, as
       docs/results.schema.json says. results.json comes last: once it is there, all is;
     - curves.csv: every run's video-level ROC curves;
-    - figure_auc.csv, figure_roc.csv: what the page's figures show.
+    - figure_auc.csv, figure_roc.csv: what the page's figures show;
+    - matrices/: where there are several trainings, a matrix a player and one over qualities: SVG, LaTeX, Markdown.
 
     Args:
         out: a folder; files of these names in it are replaced.
@@ -60,6 +62,7 @@ def write_report(out: Path, evaluation: Evaluation, pictures: Sequence[Picture] 
     _write_csv(out / "curves.csv", CURVE_COLUMNS, _curve_rows(evaluation))
     _write_csv(out / "figure_auc.csv", MATRIX_COLUMNS, _matrix_rows(evaluation))
     _write_csv(out / "figure_roc.csv", LINE_COLUMNS, _line_rows(evaluation))
+    write_matrices(out, evaluation)
     page = out / "report.html"
     write_text(page, render_page(evaluation, pictures))
     write_json(out / "card.json", evaluation.card)

@@ -13,8 +13,9 @@ from dfgame.players import Training
 from dfgame.records import COVERAGE
 from dfgame.report import words
 from dfgame.report.card import card_facts, group_rows
+from dfgame.report.cross import cross_matrices
 from dfgame.report.environment import environment_of
-from dfgame.report.figures import matrix_figure, roc_figure
+from dfgame.report.figures import cross_figure, matrix_figure, roc_figure
 from dfgame.report.language import counted, listed
 from dfgame.report.worth import Worth, worth_of
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
@@ -46,6 +47,14 @@ class Matrix:
 
     compression: str
     trained_on: bool | None
+    svg: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Cross:
+    """A matrix of what was trained on and what is tested."""
+
+    title: str
     svg: Markup
 
 
@@ -87,6 +96,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         findings=words.findings(evaluation),
         notes=words.notes(evaluation),
         sections=[_section(evaluation, training) for training in _trainings(evaluation)],
+        cross=[Cross(matrix.title, Markup(cross_figure(matrix))) for matrix in cross_matrices(evaluation)],
         several_seeds=any(len(player.seeds) > 1 for player in evaluation.players),
         levels=[(level, rows) for level in LEVELS[::-1] if (rows := _rows(evaluation, level))],
         evaluation=evaluation,

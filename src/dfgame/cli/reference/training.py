@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from dfgame.checkpoint import ADVERSARY_FILE, RUN_FILE, weights_path
+from dfgame.checkpoint import ADVERSARY_FILE, weights_path
 from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, training_lists
 from dfgame.cli.reference.options import OURS, SHARED, TRAINING, parse
 from dfgame.config import (
@@ -30,6 +30,7 @@ from dfgame.config import (
 from dfgame.files import read_json
 from dfgame.jobs import available_cores, console
 from dfgame.records import UserError
+from dfgame.runs import RUN_FILE
 
 Script = Literal["gen", "grad"]
 GAMES: dict[Script, Game] = {"gen": "generator", "grad": "gradient"}

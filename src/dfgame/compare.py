@@ -1,0 +1,221 @@
+"""Runs side by side: what differs in their settings, what they learned from, what they did, and how they tested."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from dfgame.config import flat, train_config_from_dict
+from dfgame.files import read_json, sha256
+from dfgame.measure import Scores, measure_run
+from dfgame.metrics import Floats, interval
+from dfgame.players import Entry, identify
+from dfgame.records import LABELS, UserError
+from dfgame.runs import RUN_FILE, read_record
+from dfgame.summary import HARDEST, Cell
+
+SEEN, UNSEEN, ALL_HARDEST = "methods trained on", "methods not trained on", f"all methods at {HARDEST}"
+NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
+_NOT_COMPARED = {"resume"}
+"""Settings that say how the command was given, not what the run is."""
+_RESULTS, _SETTINGS, _SCORES = "results.json", "settings.json", "scores"
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A mean of video-level AUCs over `cells` cells, and how far ahead of the first run's it is.
+
+    The intervals are over videos, `ahead` paired; None where the evaluation's scores do not give them (it was one of
+    a protocol), and `ahead` also where the first run's mean is over other cells, and of the first run itself.
+    """
+
+    auc: float
+    interval: tuple[float, float] | None
+    ahead: float | None
+    ahead_interval: tuple[float, float] | None
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRun:
+    """A run: its settings by their flags' names, what it learned from, and what it did.
+
+    `epochs` are the numbers after each epoch, as run.json has them: losses of its last round, `val_auc`, `val_loss`.
+    `images_per_second` and `seconds`, of playing alone, are None while it has not ended; after a resume the speed is
+    that of the last part. `tested` holds the subjects of the evaluation that was asked for, if it has the run.
+    """
+
+    name: str
+    path: str
+    version: str
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    protocol: str | None
+    checkpoints: tuple[str, ...]
+    epochs: tuple[dict[str, float], ...]
+    epochs_planned: int
+    rounds: int
+    best_epoch: int | None
+    images_per_second: float | None
+    waited_for_data: float | None
+    seconds: float | None
+    tested: dict[str, Tested] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Runs in the order in which they were named, and the flags whose values differ, in the order of the settings."""
+
+    runs: tuple[ComparedRun, ...]
+    differing: tuple[str, ...]
+    evaluation: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+def compare_runs(runs: Sequence[Path], evaluation: Path | None = None) -> Compared:
+    """Read what runs keep, and their results in the folder of a `dfgame evaluate`, if one is named.
+
+    Raises:
+        UserError: fewer than two runs, one named twice, a folder that is none, or an evaluation that has none of them.
+    """
+    if len(runs) < 2:
+        raise UserError("a comparison needs at least two RUNs", "name folders of `dfgame train`")
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UserError(f"{_twice(runs)}: named twice", "name different runs")
+    tested = _tested(evaluation, runs) if evaluation is not None else [{} for _ in runs]
+    compared = tuple(_read(*pair) for pair in zip(runs, tested, strict=True))
+    flags = [flag for flag in compared[0].settings if flag not in _NOT_COMPARED]
+    differing = tuple(
+        flag for flag in flags if any(run.settings[flag] != compared[0].settings[flag] for run in compared)
+    )
+    return Compared(compared, differing, str(evaluation) if evaluation is not None else None)
+
+
+def _twice(runs: Sequence[Path]) -> Path:
+    places = [run.resolve() for run in runs]
+    return next(run for run, place in zip(runs, places, strict=True) if places.count(place) > 1)
+
+
+def _read(run: Path, tested: dict[str, Tested]) -> ComparedRun:
+    if not (run / RUN_FILE).is_file():
+        raise UserError(f"{run}: not a run, it has no {RUN_FILE}", "name folders of `dfgame train`")
+    record = read_record(run)
+    config = train_config_from_dict(record["settings"])
+    epochs, speed = record["history"], record.get("images_per_second")
+    images = len(epochs) * config.rounds_per_epoch * config.batch_size
+    weights = sorted(path.stem for path in run.glob("*.safetensors"))
+    return ComparedRun(
+        name=run.resolve().name,
+        path=str(run),
+        version=record["version"],
+        settings={name.replace("_", "-"): value for name, value in flat(config).items()},
+        data=record["data"],
+        protocol=record["protocol"]["name"] if record["protocol"] else None,
+        checkpoints=tuple(name for name in weights if name != NOT_WEIGHTS_OF_A_DETECTOR),
+        epochs=tuple(epochs),
+        epochs_planned=config.epochs,
+        rounds=len(epochs) * config.rounds_per_epoch,
+        best_epoch=record.get("best_epoch"),
+        images_per_second=speed,
+        waited_for_data=record.get("waited_for_data"),
+        seconds=round(images / speed, 1) if speed else None,
+        tested=tested,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A run's video-level AUC on each cell, which of these it was trained on, and the bootstrap replicates, if any."""
+
+    aucs: dict[Cell, float]
+    seen: frozenset[Cell]
+    draws: dict[Cell, Floats]
+
+    def subjects(self) -> dict[str, tuple[Cell, ...]]:
+        """The cells of each subject that has any."""
+        subjects = {
+            SEEN: tuple(cell for cell in self.aucs if cell in self.seen),
+            UNSEEN: tuple(cell for cell in self.aucs if cell not in self.seen),
+            ALL_HARDEST: tuple(cell for cell in self.aucs if cell.compression == HARDEST),
+        }
+        return {subject: cells for subject, cells in subjects.items() if cells}
+
+    def mean(self, cells: Sequence[Cell]) -> float:
+        """The mean AUC over cells."""
+        return float(np.mean([self.aucs[cell] for cell in cells]))
+
+    def replicates(self, cells: Sequence[Cell]) -> Floats | None:
+        """The bootstrap replicates of that mean."""
+        return np.mean([self.draws[cell] for cell in cells], axis=0) if self.draws else None
+
+
+def _tested(folder: Path, runs: Sequence[Path]) -> list[dict[str, Tested]]:
+    """The subjects of each run that an evaluation has; a run is told by its weights, wherever it lay then."""
+    if not all((folder / name).is_file() for name in (_RESULTS, _SETTINGS)):
+        raise UserError(f"--evaluation {folder}: not the folder of an evaluation", "name the OUT of `dfgame evaluate`")
+    settings, rows = read_json(folder / _SETTINGS), read_json(folder / _RESULTS)
+    by_hash = {value: name for name, value in settings["asked"]["weights_sha256"].items()}
+    checkpoint = f"{settings['asked']['config']['checkpoint']}.safetensors"
+    weights = [run / checkpoint for run in runs]
+    names = [by_hash.get(sha256(path)) if path.is_file() else None for path in weights]
+    infos = {info["run"]: info for info in settings["runs"]}
+    if not any(names):
+        raise UserError(
+            f"--evaluation {folder}: has none of these runs", "name an evaluation of them, as they are now"
+        )
+    measured = [_measured(folder, infos[name], settings, rows) if name else None for name in names]
+    return [_subjects(one, measured[0] if place else None) if one else {} for place, one in enumerate(measured)]
+
+
+def _measured(folder: Path, info: dict[str, Any], settings: dict[str, Any], rows: list[dict[str, Any]]) -> _Measured:
+    [named] = identify([Path(info["path"])], [info])
+    training, seed = named.training, named.seed
+    key = (info["player"], training.method_words, training.compression_words, seed)
+    aucs = {
+        Cell(row["test_method"], row["test_compression"]): row["auc"]
+        for row in rows
+        if (row["game"], row["train_method"], row["train_compression"], row["seed"]) == key and row["level"] == "video"
+    }
+    entry = Entry(named.path, info["run"], info["player"], training, seed, info)
+    seen = frozenset(cell for cell in aucs if training.saw(cell.method))
+    return _Measured(aucs, seen, _draws(folder, entry, settings))
+
+
+def _draws(folder: Path, entry: Entry, settings: dict[str, Any]) -> dict[Cell, Floats]:
+    """The replicates of the evaluation itself, drawn again from the scores that it keeps; none for a protocol's."""
+    path = folder / _SCORES / f"{entry.name}.frames.parquet"
+    if settings["protocol"] or not path.is_file():
+        return {}
+    table = pq.ParquetFile(path).read()
+    columns = {name: np.array(table[name].to_pylist()) for name in ("method", "compression", "video", "dataset")}
+    scores = Scores(
+        labels=np.array([LABELS.index(label) for label in table["label"].to_pylist()]),
+        scores=table["p_fake"].to_numpy(),
+        methods=columns["method"],
+        compressions=columns["compression"],
+        videos=columns["video"],
+        datasets=columns["dataset"],
+        tests=np.full(table.num_rows, ""),
+    )
+    _, cells, _ = measure_run(entry, scores, settings["replicates"], settings["asked"]["config"]["seed"])
+    return {cell: evidence.replicates for cell, evidence in cells.items()}
+
+
+def _subjects(run: _Measured, first: _Measured | None) -> dict[str, Tested]:
+    found = {}
+    for subject, cells in run.subjects().items():
+        draws, value = run.replicates(cells), run.mean(cells)
+        ahead = ahead_interval = None
+        if first is not None and set(first.subjects().get(subject, ())) == set(cells):
+            ahead, others = value - first.mean(cells), first.replicates(cells)
+            if draws is not None and others is not None:
+                ahead_interval = interval(draws - others)
+        own = interval(draws) if draws is not None else None
+        found[subject] = Tested(value, own, ahead, ahead_interval, len(cells))
+    return found
