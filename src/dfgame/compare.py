@@ -1,19 +1,20 @@
 """Runs side by side: what differs in their settings, what they learned from, what they did, and how they tested."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from dfgame.config import flat, train_config_from_dict
+from dfgame.config import EvaluateConfig, flat, train_config_from_dict
+from dfgame.evaluate.kept import SCORES, read_kept
+from dfgame.evaluate.measure import measure_run
+from dfgame.evaluate.scored import scores_of
 from dfgame.files import read_json, sha256
-from dfgame.measure import Scores, measure_run
-from dfgame.metrics import Floats, interval
+from dfgame.metrics import Floats, auc_interval, interval
 from dfgame.players import Entry, identify
-from dfgame.records import LABELS, UserError
+from dfgame.records import UserError
 from dfgame.runs import RUN_FILE, read_record
 from dfgame.summary import HARDEST, Cell
 
@@ -21,14 +22,14 @@ SEEN, UNSEEN, ALL_HARDEST = "methods trained on", "methods not trained on", f"al
 NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
 _NOT_COMPARED = {"resume"}
 """Settings that say how the command was given, not what the run is."""
-_RESULTS, _SETTINGS, _SCORES = "results.json", "settings.json", "scores"
+_RESULTS, _SETTINGS = "results.json", "settings.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
     """A mean of video-level AUCs over `cells` cells, and how far ahead of the first run's it is.
 
-    The intervals are over videos, `ahead` paired; None where the evaluation's scores do not give them (it was one of
+    The intervals are over people, `ahead` paired; None where the evaluation's scores do not give them (it was one of
     a protocol), and `ahead` also where the first run's mean is over other cells, and of the first run itself.
     """
 
@@ -159,7 +160,7 @@ def _tested(folder: Path, runs: Sequence[Path]) -> list[dict[str, Tested]]:
     """The subjects of each run that an evaluation has; a run is told by its weights, wherever it lay then."""
     if not all((folder / name).is_file() for name in (_RESULTS, _SETTINGS)):
         raise UserError(f"--evaluation {folder}: not the folder of an evaluation", "name the OUT of `dfgame evaluate`")
-    settings, rows = read_json(folder / _SETTINGS), read_json(folder / _RESULTS)
+    settings, rows = read_json(folder / _SETTINGS), read_json(folder / _RESULTS)["results"]
     by_hash = {value: name for name, value in settings["asked"]["weights_sha256"].items()}
     checkpoint = f"{settings['asked']['config']['checkpoint']}.safetensors"
     weights = [run / checkpoint for run in runs]
@@ -182,28 +183,22 @@ def _measured(folder: Path, info: dict[str, Any], settings: dict[str, Any], rows
         for row in rows
         if (row["game"], row["train_method"], row["train_compression"], row["seed"]) == key and row["level"] == "video"
     }
-    entry = Entry(named.path, info["run"], info["player"], training, seed, info)
+    entry = replace(named, name=info["run"], player=info["player"])
     seen = frozenset(cell for cell in aucs if training.saw(cell.method))
     return _Measured(aucs, seen, _draws(folder, entry, settings))
 
 
 def _draws(folder: Path, entry: Entry, settings: dict[str, Any]) -> dict[Cell, Floats]:
     """The replicates of the evaluation itself, drawn again from the scores that it keeps; none for a protocol's."""
-    path = folder / _SCORES / f"{entry.name}.frames.parquet"
+    path = folder / SCORES / f"{entry.name}.frames.parquet"
     if settings["protocol"] or not path.is_file():
         return {}
-    table = pq.ParquetFile(path).read()
-    columns = {name: np.array(table[name].to_pylist()) for name in ("method", "compression", "video", "dataset")}
-    scores = Scores(
-        labels=np.array([LABELS.index(label) for label in table["label"].to_pylist()]),
-        scores=table["p_fake"].to_numpy(),
-        methods=columns["method"],
-        compressions=columns["compression"],
-        videos=columns["video"],
-        datasets=columns["dataset"],
-        tests=np.full(table.num_rows, ""),
-    )
-    _, cells, _ = measure_run(entry, scores, settings["replicates"], settings["asked"]["config"]["seed"])
+    table, said = read_kept(path)
+    asked = settings["asked"]["config"]
+    config = EvaluateConfig(replicates=settings["replicates"], seed=asked["seed"], pooling=asked["pooling"])
+    scores = scores_of(table, said)
+    nobody = scores.where(np.zeros(len(scores.labels), bool))
+    cells = measure_run(entry, scores, nobody, config).cells
     return {cell: evidence.replicates for cell, evidence in cells.items()}
 
 
@@ -216,6 +211,6 @@ def _subjects(run: _Measured, first: _Measured | None) -> dict[str, Tested]:
             ahead, others = value - first.mean(cells), first.replicates(cells)
             if draws is not None and others is not None:
                 ahead_interval = interval(draws - others)
-        own = interval(draws) if draws is not None else None
+        own = auc_interval(value, draws) if draws is not None else None
         found[subject] = Tested(value, own, ahead, ahead_interval, len(cells))
     return found

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dfgame.metrics import COVERAGE, Floats, Integers, Roc, interval, mean_roc
+from dfgame.metrics import COVERAGE, Floats, Integers, Roc, auc_interval, interval, mean_roc
 from dfgame.outcomes import Account, Confusion, Gap, Group, Level, Pair
 from dfgame.players import APART, Kind, Training
 from dfgame.records import COMPRESSIONS, METHODS
@@ -254,7 +254,8 @@ def _replicates(group: list[RunEvidence], cells: list[Cell]) -> Floats:
 
 def _estimate(group: list[RunEvidence], cells: list[Cell]) -> Estimate:
     by_seed = [float(np.mean([run.cells[cell].result.auc for cell in cells])) for run in group]
-    return Estimate(float(np.mean(by_seed)), *interval(_replicates(group, cells)), tuple(by_seed))
+    value, people = float(np.mean(by_seed)), min(len(set(group[0].cells[cell].people)) for cell in cells)
+    return Estimate(value, *auc_interval(value, _replicates(group, cells), people or None), tuple(by_seed))
 
 
 def _compare(training: Training, subject: str, cells: list[Cell], members: dict[str, list[RunEvidence]]) -> Comparison:

@@ -11,8 +11,8 @@ from dfgame.evaluate.scored import Names, Place, Scores, cells_of, levels_of, of
 from dfgame.metrics import (
     THRESHOLD,
     Floats,
+    auc_interval,
     cllr,
-    interval,
     measures,
     min_cllr,
     people_bootstrap,
@@ -85,8 +85,9 @@ def _measure(
 ) -> Evidence:
     found = pool(frames, level, entry, config.pooling)
     draws = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
-    low, high = interval(draws)
     measured, undefined, llrs = _numbers(found, fit_here)
+    people = len(np.unique(found.people))
+    low, high = auc_interval(measured["auc"], draws, people)
     result = Result(
         game=entry.player,
         train_method=entry.training.method_words,
@@ -103,14 +104,14 @@ def _measure(
         pooling="none" if level == "frame" else config.pooling,
         frames="1" if level == "frame" else _frames_words(frames.groups(level)),
         crop=crop,
-        people=len(np.unique(found.people)),
+        people=people,
         threshold=fit_here.threshold,
         threshold_from=fit_here.threshold_from,
         undefined="; ".join(f"{name}: {why}" for name, why in undefined.items()),
         **measured,
     )
-    names, people = tuple(found.names.tolist()), tuple(found.people.tolist())
-    return Evidence(result, draws, roc(found.labels, found.scores), names, people, found.labels, found.scores, llrs)
+    named = tuple(found.names.tolist()), tuple(found.people.tolist())
+    return Evidence(result, draws, roc(found.labels, found.scores), *named, found.labels, found.scores, llrs)
 
 
 def _frames_words(groups: Names) -> str:

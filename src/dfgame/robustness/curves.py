@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dfgame.metrics import Floats, Integers, auc_bootstrap, interval, measures
-from dfgame.records import LABELS, Failure, Interval
+from dfgame.metrics import auc_interval, measures, people_bootstrap
+from dfgame.records import LABELS, Failure
 from dfgame.robustness.points import KINDS, NOTHING, Point
 
 
@@ -94,22 +94,11 @@ def measured(
     labels = np.array([LABELS.index(video.label) for video in videos], np.int64)
     values = np.array([scores[video.name] for video in videos])
     found = measures(labels, values)
-    ends = auc_interval(labels, values, [video.person for video in videos], replicates, seed)
-    low, high = ends or (None, None)
-    return Measured(subject, *point, found.auc, low, high, found.n_real, found.n_fake)
-
-
-def auc_interval(
-    labels: Integers, scores: Floats, people: Sequence[str], replicates: int, seed: int
-) -> Interval | None:
-    """The 95% interval of the AUC over people, each drawn with all videos; None with fewer than two of a class.
-
-    The real videos of people and the fake ones are drawn apart. The draws follow from the people's names and the
-    seed, so that all points of all curves are drawn alike.
-    """
-    of_class = [f"{LABELS[int(label)]} {person}" for label, person in zip(labels, people, strict=True)]
+    people = [video.person for video in videos]
     try:
-        draws = auc_bootstrap(labels, scores, of_class, "frame", replicates, seed)
+        draws = people_bootstrap(labels, values, people, replicates, seed)
     except ValueError:
-        return None
-    return interval(draws)
+        low = high = None
+    else:
+        low, high = auc_interval(found.auc, draws, len(set(people)))
+    return Measured(subject, *point, found.auc, low, high, found.n_real, found.n_fake)
