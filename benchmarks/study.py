@@ -44,7 +44,7 @@ from dfgame.files import read_json, sha256, versions, writable_folder, write_jso
 from dfgame.forgery.build import build_tree
 from dfgame.jobs import available_cores, console
 from dfgame.manifest import read_manifest
-from dfgame.metrics import interval
+from dfgame.metrics import auc_interval
 from dfgame.records import METHODS, UserError
 from dfgame.report.cross import cross_matrices
 from dfgame.report.files import write_report
@@ -203,7 +203,7 @@ def _search(runs: Runs, searched: Sequence[Named], method: str) -> dict[str, Any
         mean = mean_of(evidence, [cell for cell in evidence[0].cells if cell.method != method])
         found[player] = {
             "auc": float(mean.by_seed.mean()),
-            "interval": interval(mean.draws),
+            "interval": auc_interval(float(mean.by_seed.mean()), mean.draws),
             "by_seed": mean.by_seed.tolist(),
         }
     candidates = [player for player in found if player != PLAIN_PLAYER]

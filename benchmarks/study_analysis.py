@@ -1,4 +1,4 @@
-"""The study's runs -> what each player gains over plain training: means, and intervals over videos and over seeds."""
+"""The study's runs -> what each player gains over plain training: means, and intervals over people and over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from dfgame.metrics import Floats, interval
+from dfgame.metrics import Floats, auc_interval, interval
 from dfgame.records import COVERAGE
 from dfgame.summary import FEWEST_VIDEOS, Cell, RunEvidence
 
@@ -77,7 +77,7 @@ def _entry(mean: Mean, plain: Mean, rivals: int) -> dict[str, Any]:
     ahead = mean.ahead_of(plain)
     return {
         "auc": float(mean.by_seed.mean()),
-        "interval": interval(mean.draws),
+        "interval": auc_interval(float(mean.by_seed.mean()), mean.draws),
         "by_seed": mean.by_seed.tolist(),
         "ahead_of_none": float(ahead.by_seed.mean()),
         "ahead_interval": interval(ahead.draws),

@@ -89,7 +89,7 @@ def _main(subjects: dict[str, Any]) -> list[str]:
 
 
 def _both(gap: dict[str, Any]) -> str:
-    """The intervals over videos and, where there are several seeds, over seeds."""
+    """The intervals over people and, where there are several seeds, over seeds."""
     over = {"videos": gap["interval"], "seeds": gap["seed_interval"]}
     return ", ".join(f"over {what} {ends[0]:+.3f} to {ends[1]:+.3f}" for what, ends in over.items() if ends)
 
@@ -100,7 +100,7 @@ def _capital(words: str) -> str:
 
 def _rule() -> str:
     return (
-        f"A difference is called one only where its {COVERAGE:.0%} intervals over videos (paired bootstrap) and over "
+        f"A difference is called one only where its {COVERAGE:.0%} intervals over people (paired bootstrap) and over "
         "seeds (Student's, of the paired differences), both with Bonferroni's correction for the number of players "
         f"beside plain training, lie on one side of 0, with at least {FEWEST_VIDEOS} videos of a class. The intervals "
         "printed are without that correction. It does not count the trainings and columns: of twenty in which nobody "

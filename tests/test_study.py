@@ -127,14 +127,14 @@ def test_sentences_say_only_what_both_intervals_bear(found):
     assert not [sentence for sentence in sentences(one) if "ver all trainings" in sentence]
     behind = found["pooled"]["unseen at c23"]["gradient"]
     behind |= {"ahead_of_none": -0.1, "ahead_interval": [-0.2, -0.05], "ahead_seed_interval": [-0.15, -0.05]}
-    assert "gradient is behind plain training by 0.100 AUC (over videos -0.200 to -0.050" in " ".join(sentences(found))
+    assert "gradient is behind plain training by 0.100 AUC (over people -0.200 to -0.050" in " ".join(sentences(found))
 
 
 def test_what_is_lost_on_other_forgeries_is_said(found):
     gaps = found["gaps"]["none"]
     path = "from the forgery trained on to the others, at c23"
     assert gaps[path]["lost"] == pytest.approx((0.1 + (0 - 0.1 / 3)) / 2, abs=1e-9)
-    assert f"Plain training loses 0.033 AUC {path} (loss over videos " in " ".join(sentences(found))
+    assert f"Plain training loses 0.033 AUC {path} (loss over people " in " ".join(sentences(found))
     gaps[path]["supported"] = False
     assert path not in " ".join(sentences(found))
 

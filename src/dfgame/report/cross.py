@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dfgame.metrics import interval
+from dfgame.metrics import auc_interval
 from dfgame.players import Training
 from dfgame.records import COMPRESSIONS, COVERAGE, METHODS
 from dfgame.report.language import counted
 from dfgame.report.words import training_words
 from dfgame.summary import Cell, Evaluation, Player, RunEvidence, in_order
 
-_INTERVAL = f"{COVERAGE:.0%} interval over videos"
+_INTERVAL = f"{COVERAGE:.0%} interval over people"
 Seen = Literal["seen", "other quality", "unseen"]
 """Whether what is tested was trained on: method and quality, the method at another quality, or neither."""
 
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A video-level AUC, mean over seeds, with its interval over videos."""
+    """A video-level AUC, mean over seeds, with its interval over people."""
 
     value: float
     low: float
@@ -52,16 +52,19 @@ class Matrix:
 
 def cross_matrices(evaluation: Evaluation) -> list[Matrix]:
     """The matrices of an evaluation of several trainings; none where all detectors were trained on the same.
+    Detectors that do not say what they were trained on are left out.
 
     First that of each player over forgeries, then the one over qualities. Players of several trainings are one where
     they go by one name. Rows and columns are in the usual order of methods and qualities.
     """
-    if len({player.training for player in evaluation.players}) < 2:
+    players = [player for player in evaluation.players if player.training.known]
+    if len({player.training for player in players}) < 2:
         return []
-    names = dict.fromkeys(player.name for player in evaluation.players)
-    groups = [[player for player in evaluation.players if player.name == name] for name in names]
+    names = dict.fromkeys(player.name for player in players)
+    groups = [[player for player in players if player.name == name] for name in names]
     forgeries = [_over_forgeries(number, group) for number, group in enumerate(groups, 1)]
-    return [*forgeries, _over_qualities(evaluation)]
+    runs = [run for run in evaluation.runs if run.training.known]
+    return [*forgeries, _over_qualities(players, runs)]
 
 
 def seen_of(training: Training, cell: Cell) -> Seen:
@@ -95,25 +98,25 @@ def _over_forgeries(number: int, group: Sequence[Player]) -> Matrix:
     )
 
 
-def _over_qualities(evaluation: Evaluation) -> Matrix:
+def _over_qualities(players: Sequence[Player], runs: Sequence[RunEvidence]) -> Matrix:
     """All players: a row a player and the qualities it was trained on, a column a quality, seen methods and others."""
     rows: dict[tuple[str, tuple[str, ...]], list[RunEvidence]] = {}
-    players = list(dict.fromkeys(run.player for run in evaluation.runs))
-    for run in sorted(evaluation.runs, key=lambda run: (players.index(run.player), _place(run.training))):
+    names = list(dict.fromkeys(run.player for run in runs))
+    for run in sorted(runs, key=lambda run: (names.index(run.player), _place(run.training))):
         rows.setdefault((run.player, run.training.compressions), []).append(run)
-    cells = in_order([cell for run in evaluation.runs for cell in run.cells])
+    cells = in_order([cell for run in runs for cell in run.cells])
     qualities = dict.fromkeys(cell.compression for cell in cells)
     columns = [(seen, quality) for seen in (True, False) for quality in qualities]
     entries = {}
-    for row, ((_, trained), runs) in enumerate(rows.items()):
+    for row, ((_, trained), group) in enumerate(rows.items()):
         for column, (seen, quality) in enumerate(columns):
-            found = _mean(runs, seen, quality)
+            found = _mean(group, seen, quality)
             knows = not trained or quality in trained
             mark: Seen = ("seen" if knows else "other quality") if seen else "unseen"
             if found is not None:
                 entries[row, column] = Entry(*found, mark)
     heads = {True: "methods trained on", False: "methods not trained on"}
-    seeds = _seeds(evaluation.players)
+    seeds = _seeds(players)
     return Matrix(
         name="qualities",
         title=f"Video-level AUC, mean over methods, trainings and {seeds}, {_INTERVAL}",
@@ -141,7 +144,7 @@ def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float,
         return None
     value = float(np.mean([np.mean([auc for auc, _ in group]) for group in trainings.values()]))
     draws = np.mean([np.mean([draws for _, draws in group], axis=0) for group in trainings.values()], axis=0)
-    return value, *interval(draws)
+    return value, *auc_interval(value, draws)
 
 
 def _place(training: Training) -> tuple[list[int], list[int], str]:
