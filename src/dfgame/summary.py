@@ -103,10 +103,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class RunEvidence:
-    """All cells of one detector, by video.
-
-    `player` is its game, and what sets it apart where others play the same; `name` is its own in this evaluation.
-    """
+    """All cells of one detector, by video; `player` is what seeds share, `name` its own in this evaluation."""
 
     player: str
     training: Training
@@ -156,10 +153,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A player's mean ROC curve at one compression over the methods it was, or was not, trained on.
-
-    `seen` is None where it is not known what it was trained on.
-    """
+    """A player's mean ROC curve at a compression over methods it was, or was not, trained on; None is not known."""
 
     player: str
     training: Training
