@@ -7,7 +7,7 @@ share, an effect of the video, and the mean of the effects of FRAMES frames; all
 closed form. In each of TRIALS trials (default 1000) 30, 60 or 100 people are drawn, each with one real video and 1 or
 4 fakes, and an interval is made of REPLICATES (default 1000) bootstrap replicates over people. Printed is the share
 of the trials in which each kind of interval holds the true AUC: `percentile` is `metrics.interval`, `logit` is
-`metrics.auc_interval`. One thread of numpy takes some two minutes with the defaults.
+`metrics.auc_interval`. One thread of numpy takes a few minutes.
 """
 
 import sys

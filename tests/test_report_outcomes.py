@@ -44,7 +44,7 @@ def test_the_page_shows_what_was_found_beside_the_rows(evaluation):
         assert f'<h2 id="{name}">' in text
     assert "&lt; 0.001" in text and "<td>&lt;b&gt;</td>" in text
     assert WHY in text and "0.812" in text and "0.700–0.900" in text
-    assert "fake called real" in text and "-0.050–0.200" in text
+    assert "fake called real" in text and "-0.050 to 0.200" in text
     assert "balanced over classes 0.876" in text
     assert "does not say which videos extraction failed on" in text
     assert text == render_page(shown)

@@ -17,8 +17,8 @@ def number(value: float | None) -> str:
 
 
 def span(low: float, high: float) -> str:
-    """An interval, as it is printed everywhere."""
-    return f"{number(low)}–{number(high)}"
+    """An interval, as it is printed everywhere; a dash would be lost beside a minus sign."""
+    return f"{number(low)}{' to ' if low < 0 else '–'}{number(high)}"
 
 
 def maybe_span(low: float | None, high: float | None) -> str:
