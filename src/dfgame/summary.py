@@ -4,7 +4,7 @@ A *player* is a game with its settings; runs of it that differ only in their see
 test method at a test compression. Nothing here reads files or scores images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -246,10 +246,15 @@ def _replicates(group: list[RunEvidence], cells: list[Cell]) -> Floats:
     return np.mean([run.cells[cell].replicates for run in group for cell in cells], axis=0)
 
 
+def fewest_people(cells: Iterable[Evidence]) -> int | None:
+    """In the cell that has the fewest; None where that is not known."""
+    return min((len(set(cell.people)) for cell in cells if cell.people), default=None)
+
+
 def _estimate(group: list[RunEvidence], cells: list[Cell]) -> Estimate:
     by_seed = [float(np.mean([run.cells[cell].result.auc for cell in cells])) for run in group]
-    value, people = float(np.mean(by_seed)), min(len(set(group[0].cells[cell].people)) for cell in cells)
-    return Estimate(value, *auc_interval(value, _replicates(group, cells), people or None), tuple(by_seed))
+    value, people = float(np.mean(by_seed)), fewest_people(group[0].cells[cell] for cell in cells)
+    return Estimate(value, *auc_interval(value, _replicates(group, cells), people), tuple(by_seed))
 
 
 def _compare(training: Training, subject: str, cells: list[Cell], members: dict[str, list[RunEvidence]]) -> Comparison:

@@ -12,7 +12,7 @@ from dfgame.players import Training
 from dfgame.records import COMPRESSIONS, COVERAGE, METHODS
 from dfgame.report.language import counted
 from dfgame.report.words import training_words
-from dfgame.summary import Cell, Evaluation, Player, RunEvidence, in_order
+from dfgame.summary import Cell, Evaluation, Evidence, Player, RunEvidence, fewest_people, in_order
 
 _INTERVAL = f"{COVERAGE:.0%} interval over people"
 Seen = Literal["seen", "other quality", "unseen"]
@@ -130,6 +130,7 @@ def _over_qualities(players: Sequence[Player], runs: Sequence[RunEvidence]) -> M
 def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float, float, float] | None:
     """The mean over trainings of the mean over seeds and methods; each training counts once."""
     trainings: dict[Training, list[tuple[float, np.ndarray]]] = {}
+    shown: list[Evidence] = []
     for run in runs:
         chosen = [
             evidence
@@ -137,6 +138,7 @@ def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float,
             if cell.compression == quality and run.training.saw(cell.method) == seen
         ]
         if chosen:
+            shown += chosen
             auc = float(np.mean([evidence.result.auc for evidence in chosen]))
             draws = np.mean([evidence.replicates for evidence in chosen], axis=0)
             trainings.setdefault(run.training, []).append((auc, draws))
@@ -144,7 +146,7 @@ def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float,
         return None
     value = float(np.mean([np.mean([auc for auc, _ in group]) for group in trainings.values()]))
     draws = np.mean([np.mean([draws for _, draws in group], axis=0) for group in trainings.values()], axis=0)
-    return value, *auc_interval(value, draws)
+    return value, *auc_interval(value, draws, fewest_people(shown))
 
 
 def _place(training: Training) -> tuple[list[int], list[int], str]:

@@ -12,9 +12,7 @@ from matplotlib.patches import Rectangle
 
 from dfgame.metrics import ReliabilityBin, Tippett
 from dfgame.report.cross import Matrix, Seen
-from dfgame.report.drawing import COLOURS, DASHES, FAINT, INK
-from dfgame.report.drawing import STYLE as _STYLE
-from dfgame.report.drawing import svg_of as _svg
+from dfgame.report.drawing import COLOURS, DASHES, FAINT, INK, STYLE, svg_of
 from dfgame.report.words import number, seen_words, span
 from dfgame.summary import Cell, Line, Player
 
@@ -36,7 +34,7 @@ def matrix_figure(players: Sequence[Player], compression: str) -> str:
     names = [_wrapped(player.name) for player in players]
     label = _label_width(names)
     width, height = label + _COLUMN * len(cells) + 0.06, _HEAD + _ROW * len(players) + 0.06
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-label, width - label), ylim=(height - _HEAD, -_HEAD))
@@ -47,7 +45,7 @@ def matrix_figure(players: Sequence[Player], compression: str) -> str:
             axes.text(-0.1, (row + 0.5) * _ROW, name, ha="right", va="center", linespacing=1.1)
             for column, cell in enumerate(cells):
                 _matrix_cell(axes, row, column, player, cell)
-    return _svg(figure, f"matrix {players[0].training} {compression}", _matrix_words(players, cells))
+    return svg_of(figure, f"matrix {players[0].training} {compression}", _matrix_words(players, cells))
 
 
 def _column_head(axes: Axes, column: int, cell: Cell, seen: bool | None) -> None:
@@ -106,7 +104,7 @@ def cross_figure(matrix: Matrix) -> str:
     names = [row if len(row) < _LONG_ROW else re.sub(r" (?=\(|at )|(?<=,) ", "\n", row) for row in matrix.rows]
     label = _label_width(names)
     width, height = label + _COLUMN * len(matrix.columns) + 0.06, _TWO_HEADS + _ROW * len(names) + 0.06
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(-label, width - label), ylim=(height - _TWO_HEADS, -_TWO_HEADS))
@@ -116,7 +114,7 @@ def cross_figure(matrix: Matrix) -> str:
             axes.text(-0.1, (row + 0.5) * _ROW, name, ha="right", va="center", linespacing=1.1)
         for (row, column), entry in matrix.entries.items():
             _heat(axes, row, column, entry[:3], entry.seen)
-    return _svg(figure, f"cross {matrix.name} {matrix.title}", _cross_words(matrix))
+    return svg_of(figure, f"cross {matrix.name} {matrix.title}", _cross_words(matrix))
 
 
 def _two_heads(axes: Axes, matrix: Matrix) -> None:
@@ -158,7 +156,7 @@ def _matrix_words(players: Sequence[Player], cells: Sequence[Cell]) -> str:
 
 def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
     """Mean ROC curves, one a player; `order` holds all players' names, so that colours stay theirs."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(3.15, 3.05))
         axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
         axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
@@ -188,12 +186,12 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
     words = (
         f"ROC curves at {lines[0].compression}, {kinds[lines[0].seen]}: {', '.join(line.player for line in lines)}."
     )
-    return _svg(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
+    return svg_of(figure, f"roc {lines[0].training} {lines[0].compression} {lines[0].seen}", words)
 
 
 def reliability_figure(before: Sequence[ReliabilityBin], after: Sequence[ReliabilityBin]) -> str:
     """What was true of scores against what they said, raw and calibrated; a dot's area is the weight of its bin."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(3.15, 3.05))
         axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
         axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
@@ -212,12 +210,12 @@ def reliability_figure(before: Sequence[ReliabilityBin], after: Sequence[Reliabi
         axes.set_axisbelow(True)
         axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=2.6)
     words = "; ".join(f"said {number(one.score)}, true {number(one.fakes)}, {one.n} videos" for one in after)
-    return _svg(figure, "reliability", f"Reliability of calibrated scores: {words}.")
+    return svg_of(figure, "reliability", f"Reliability of calibrated scores: {words}.")
 
 
 def player_reliability_figure(player: str, bins: Sequence[ReliabilityBin]) -> str:
     """What was true of a player's scores of videos against what they said; a dot's area is the weight of its bin."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _square("score of videos", "fakes among them, classes weighted alike")
         axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
         said, true = [one.score for one in bins], [one.fakes for one in bins]
@@ -226,14 +224,14 @@ def player_reliability_figure(player: str, bins: Sequence[ReliabilityBin]) -> st
         axes.scatter(said, true, s=sizes, color=COLOURS[0], alpha=0.7, linewidths=0, clip_on=False, zorder=3)
         axes.set(xlim=(0, 1), ylim=(0, 1))
     words = "; ".join(f"said {one.score:.2f}, true {one.fakes:.2f}, {one.n} videos" for one in bins)
-    return _svg(figure, f"reliability {player}", f"Reliability of {player}: {words}.")
+    return svg_of(figure, f"reliability {player}", f"Reliability of {player}: {words}.")
 
 
 def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | None) -> str:
     """The share of real and of fake videos with at least a likelihood ratio; the bounds, if any, as upright lines."""
     decades = curves.llrs / np.log(10)
     reach = max(1.0, float(np.ceil(np.abs(decades).max())))
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _square("likelihood ratio, power of ten", "videos with at least that")
         axes.axvline(0, color="#b8bec6", linewidth=0.8)
         for place, (name, shares) in enumerate((("real", curves.real), ("fake", curves.fake))):
@@ -251,7 +249,7 @@ def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | N
         f"Tippett plot of {player}: {misled[0]:.2f} of the real videos have a likelihood ratio above 1, "
         f"{misled[1]:.2f} of the fakes one of 1 or below."
     )
-    return _svg(figure, f"tippett {player}", words)
+    return svg_of(figure, f"tippett {player}", words)
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:

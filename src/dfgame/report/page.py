@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from dfgame.metrics import THRESHOLD
 from dfgame.outcomes import LEVELS
 from dfgame.players import Training
 from dfgame.records import COVERAGE
@@ -108,6 +109,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         settings_json=json.dumps(settings["asked"]["config"], indent=2),
         runs=[_run_facts(run) for run in settings["runs"]],
         video_score=evaluation.card["level"]["video_score"],
+        threshold=THRESHOLD,
         hardest=HARDEST,
         fewest=FEWEST_VIDEOS,
         coverage=f"{COVERAGE:.0%}",

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from dfgame.files import atomic_path, write_json, write_text
 from dfgame.records import COVERAGE
+from dfgame.report.drawing import COLOURS, DASHES, STYLE, svg_of
 from dfgame.report.environment import environment_of
-from dfgame.report.figures import _STYLE, COLOURS, DASHES, _svg, standalone
+from dfgame.report.figures import standalone
 from dfgame.report.language import counted, listed
 from dfgame.report.words import number, span
 from dfgame.robustness.curves import Measured, Robustness
@@ -75,7 +76,7 @@ def robustness_figure(robustness: Robustness, transformation: str) -> str:
     Strengths are drawn at equal distances, so that the weakest can be told apart.
     """
     kind = KINDS[transformation]
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(3.45, 2.75))
         axes = figure.add_axes((0.155, 0.165, 0.81, 0.735))
         for place, subject in enumerate(robustness.subjects):
@@ -94,7 +95,7 @@ def robustness_figure(robustness: Robustness, transformation: str) -> str:
         axes.set_axisbelow(True)
         if len(robustness.subjects) > 1:
             axes.legend(loc="best", framealpha=0.7, edgecolor="none", fontsize=7.5, handlelength=2.6)
-    return _svg(figure, f"robustness {transformation}", _figure_words(robustness, transformation))
+    return svg_of(figure, f"robustness {transformation}", _figure_words(robustness, transformation))
 
 
 def _floor(robustness: Robustness, attack: bool) -> float:

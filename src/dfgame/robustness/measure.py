@@ -49,12 +49,11 @@ def measure_robustness(
     if not detectors:
         raise UserError("no RUN or BOX to measure", "name a folder of `dfgame train`, or a file of `dfgame calibrate`")
     asked = asked_rows(manifest, _selection(config))
-    manifest_hash = sha256(manifest)
-    subjects, warnings = subjects_of(detectors, asked, manifest_hash, config)
+    subjects, warnings = subjects_of(detectors, asked, config)
     source = source_of(asked.made_by, manifest, data, config)
     origin = {
         "version": __version__,
-        "manifest_sha256": manifest_hash,
+        "manifest_sha256": sha256(manifest),
         "done_to": source.done_to,
         **{name: value for name, value in to_dict(config).items() if name in OF_SCORES},
     }

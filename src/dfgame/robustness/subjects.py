@@ -46,9 +46,7 @@ class Subject:
         return self.ensemble(images).cpu().double().numpy()
 
 
-def subjects_of(
-    paths: Sequence[Path], asked: AskedRows, manifest_hash: str, config: RobustnessConfig
-) -> tuple[list[Subject], list[str]]:
+def subjects_of(paths: Sequence[Path], asked: AskedRows, config: RobustnessConfig) -> tuple[list[Subject], list[str]]:
     """The detectors of folders of `dfgame train` and of boxes of `dfgame calibrate`; and warnings about them.
 
     Raises:
@@ -56,7 +54,7 @@ def subjects_of(
     """
     runs = [path for path in paths if not _is_box(path)]
     entries = {entry.path: entry for entry in identify(runs, [run_info(run) for run in runs])} if runs else {}
-    warnings = mismatches(list(entries.values()), asked, manifest_hash, config.allow_mismatch)
+    warnings = mismatches(list(entries.values()), asked, config.allow_mismatch)
     found: list[Subject] = []
     for path in paths:
         if _is_box(path):
