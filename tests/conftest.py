@@ -9,12 +9,16 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from dfgame.config import ExtractConfig
 from dfgame.extract import extract_faces
 from dfgame.manifest import SCHEMA, write_manifest
 from dfgame.media import RgbImage, write_video
 from dfgame.records import METHODS as ALL_METHODS
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 PAIRS = {"train": ("000", "001"), "val": ("002", "003"), "test": ("004", "005")}
 METHODS = ("Deepfakes", "FaceSwap")

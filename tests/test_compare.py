@@ -95,7 +95,7 @@ def made(tmp_path_factory) -> tuple[list[Path], Path, Evaluation]:
 @pytest.fixture
 def compared(made) -> Compared:
     runs, out, evaluation = made
-    (out / "results.json").write_text(json.dumps([row_of(result) for result in evaluation.results]))
+    (out / "results.json").write_text(json.dumps({"results": [row_of(result) for result in evaluation.results]}))
     return compare_runs(runs, out)
 
 

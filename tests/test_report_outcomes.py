@@ -32,7 +32,7 @@ def evaluation(tmp_path_factory) -> Evaluation:
     folder = tmp_path_factory.mktemp("evaluation")
     manifest = write_rows(folder / "manifest.parquet", manifest_rows(8, 2, ("c40",)))
     run = write_run(folder / "none-0", "none")
-    return evaluate_runs([run], manifest, folder / "out", EvaluateConfig(replicates=20), made_up_scorer(), read_run)
+    return evaluate_runs([run], manifest, folder / "out", EvaluateConfig(replicates=100), made_up_scorer(), read_run)
 
 
 def test_the_page_shows_what_was_found_beside_the_rows(evaluation):

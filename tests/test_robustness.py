@@ -1,6 +1,7 @@
 """Videos made worse: each transformation by an independent formula, the job on a whole video, the two adversaries."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from dfgame.media import H264Clip, MediaError, read_frames, scaled, through_h264
 from dfgame.models import probabilities
 from dfgame.records import Face
 from dfgame.robustness.attack import LEAST_SIGMA, LimitedBlur, TwoSided, attack, attacked
-from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, auc_interval, measured
+from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, measured
 from dfgame.robustness.job import Cutting, VideoJob, make_worse
 from dfgame.robustness.points import KINDS, NOTHING, Point, points_of
 from dfgame.robustness.subjects import Subject
@@ -308,14 +309,16 @@ class TestCurves:
 
     def test_copies_of_a_persons_videos_make_an_interval_no_narrower(self):
         rng = np.random.default_rng(1)
-        labels, people = np.repeat([0, 1], 15), [f"p{n}" for n in range(15)] * 2
-        scores = rng.normal(labels, 1.5)
-        once = auc_interval(labels, scores, people, 500, 0)
-        copied = auc_interval(np.tile(labels, 6), np.tile(scores, 6), people * 6, 500, 0)
-        assert once == pytest.approx(copied)
+        values = {video.name: float(rng.normal(video.label == "fake", 1.5)) for video in self.VIDEOS}
+        copies = [replace(video, name=f"{video.name} {n}") for video in self.VIDEOS for n in range(6)]
+        of_copies = {video.name: values[video.name.split()[0]] for video in copies}
+        once, copied = (measured("a", NOTHING, *of, 500, 0) for of in ((self.VIDEOS, values), (copies, of_copies)))
+        assert (once.low, once.high) == pytest.approx((copied.low, copied.high))
 
     def test_one_person_has_no_interval(self):
-        assert auc_interval(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4]), ["a"] * 4, 100, 0) is None
+        alone = [replace(video, person="a") for video in self.VIDEOS]
+        found = measured("a", NOTHING, alone, {video.name: n / 24 for n, video in enumerate(alone)}, 100, 0)
+        assert found.low is None and found.high is None
 
     def test_a_curve_has_the_untouched_videos_where_they_belong(self):
         rows = [("none", None, 0.9), ("scale", 0.5, 0.8), ("scale", 0.25, 0.6), ("brightness", -9.0, 0.7)]

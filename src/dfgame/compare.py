@@ -16,7 +16,7 @@ from dfgame.metrics import Floats, auc_interval, interval
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.runs import RUN_FILE, read_record
-from dfgame.summary import HARDEST, Cell
+from dfgame.summary import HARDEST, Cell, Evidence, fewest_people
 
 SEEN, UNSEEN, ALL_HARDEST = "methods trained on", "methods not trained on", f"all methods at {HARDEST}"
 NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
@@ -132,11 +132,11 @@ def _read(run: Path, tested: dict[str, Tested]) -> ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A run's video-level AUC on each cell, which of these it was trained on, and the bootstrap replicates, if any."""
+    """A run's video-level AUC on each cell, which of these it was trained on, and the evidence, if it is there."""
 
     aucs: dict[Cell, float]
     seen: frozenset[Cell]
-    draws: dict[Cell, Floats]
+    evidence: dict[Cell, Evidence]
 
     def subjects(self) -> dict[str, tuple[Cell, ...]]:
         """The cells of each subject that has any."""
@@ -153,7 +153,14 @@ class _Measured:
 
     def replicates(self, cells: Sequence[Cell]) -> Floats | None:
         """The bootstrap replicates of that mean."""
-        return np.mean([self.draws[cell] for cell in cells], axis=0) if self.draws else None
+        return np.mean([self.evidence[cell].replicates for cell in cells], axis=0) if self.evidence else None
+
+    def interval(self, cells: Sequence[Cell]) -> tuple[float, float] | None:
+        """The interval of that mean over people."""
+        draws = self.replicates(cells)
+        if draws is None:
+            return None
+        return auc_interval(self.mean(cells), draws, fewest_people(self.evidence[cell] for cell in cells))
 
 
 def _tested(folder: Path, runs: Sequence[Path]) -> list[dict[str, Tested]]:
@@ -185,11 +192,11 @@ def _measured(folder: Path, info: dict[str, Any], settings: dict[str, Any], rows
     }
     entry = replace(named, name=info["run"], player=info["player"])
     seen = frozenset(cell for cell in aucs if training.saw(cell.method))
-    return _Measured(aucs, seen, _draws(folder, entry, settings))
+    return _Measured(aucs, seen, _evidence(folder, entry, settings))
 
 
-def _draws(folder: Path, entry: Entry, settings: dict[str, Any]) -> dict[Cell, Floats]:
-    """The replicates of the evaluation itself, drawn again from the scores that it keeps; none for a protocol's."""
+def _evidence(folder: Path, entry: Entry, settings: dict[str, Any]) -> dict[Cell, Evidence]:
+    """That of the evaluation itself, found again from the scores that it keeps; none for a protocol's."""
     path = folder / SCORES / f"{entry.name}.frames.parquet"
     if settings["protocol"] or not path.is_file():
         return {}
@@ -198,8 +205,7 @@ def _draws(folder: Path, entry: Entry, settings: dict[str, Any]) -> dict[Cell, F
     config = EvaluateConfig(replicates=settings["replicates"], seed=asked["seed"], pooling=asked["pooling"])
     scores = scores_of(table, said)
     nobody = scores.where(np.zeros(len(scores.labels), bool))
-    cells = measure_run(entry, scores, nobody, config).cells
-    return {cell: evidence.replicates for cell, evidence in cells.items()}
+    return measure_run(entry, scores, nobody, config).cells
 
 
 def _subjects(run: _Measured, first: _Measured | None) -> dict[str, Tested]:
@@ -211,6 +217,5 @@ def _subjects(run: _Measured, first: _Measured | None) -> dict[str, Tested]:
             ahead, others = value - first.mean(cells), first.replicates(cells)
             if draws is not None and others is not None:
                 ahead_interval = interval(draws - others)
-        own = auc_interval(value, draws) if draws is not None else None
-        found[subject] = Tested(value, own, ahead, ahead_interval, len(cells))
+        found[subject] = Tested(value, run.interval(cells), ahead, ahead_interval, len(cells))
     return found

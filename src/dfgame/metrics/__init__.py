@@ -23,7 +23,7 @@ from dfgame.metrics.calibration import (
     honesty,
     reliability,
 )
-from dfgame.metrics.checks import LEVELS, THRESHOLD, Floats, Integers, Level
+from dfgame.metrics.checks import THRESHOLD, Floats, Integers, Level
 from dfgame.metrics.classes import balanced_class_accuracy, class_accuracy, confusion
 from dfgame.metrics.curves import Roc, equal_error_rate, mean_roc, roc
 from dfgame.metrics.forensic import EDGE, Tippett, bounded_llrs, calibrate_llrs, cllr, llr_bounds, min_cllr, tippett
@@ -36,7 +36,6 @@ __all__ = [
     "BINS",
     "COVERAGE",
     "EDGE",
-    "LEVELS",
     "THRESHOLD",
     "DeLong",
     "Floats",

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Level = Literal["frame", "video"]
-LEVELS: tuple[Level, ...] = ("frame", "video")
 
 THRESHOLD = 0.5
 """A probability of fake from which an image or a video counts as fake unless another is given; not calibrated."""
