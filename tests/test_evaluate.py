@@ -436,7 +436,7 @@ def test_the_same_clip_at_two_qualities_is_drawn_together():
     datasets, tests = ["data"] * len(videos), [""] * len(videos)
     people = [f"person {number // 2}" for number in range(len(videos))]
     columns: list[Any] = [labels, scores, methods, compressions, videos, datasets, tests, videos, people]
-    arrays = Scores(*map(np.array, columns))
+    arrays = Scores(*map(np.array, columns), by={})
     entry = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
     cells = measure_run(entry, arrays, arrays.where(arrays.labels < 0), replace(CONFIG, replicates=100)).cells
     light, heavy = cells.values()

@@ -95,7 +95,7 @@ def test_pairs_on_the_videos_that_both_scored(tmp_path):
     other = np.mean([r < f for r, f in product(real, (0.3, 0.15, 0.45, 0.5))])
     assert pair.first_auc == pytest.approx(expected) and pair.second_auc == pytest.approx(other)
     assert pair.difference == pytest.approx(expected - other)
-    assert pair.low is not None and pair.high is not None and pair.p is not None
+    assert pair.low is not None and pair.high is not None and pair.p is not None and pair.difference is not None
     assert pair.low <= pair.difference <= pair.high
     assert 0 < pair.p <= 1
 

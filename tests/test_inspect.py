@@ -296,7 +296,8 @@ def test_a_reader_that_hangs_is_given_up_and_loses_its_own_file_only(folder):
                 stopped.send_signal(signal.SIGSTOP)
             if not isinstance(answer, SeenFace | tuple):
                 ends[number] = answer
-    assert str(ends[0]).startswith("no frame of it was read in 5 seconds") and stopped.poll() == -signal.SIGKILL
+    assert str(ends[0]).startswith("no frame of it was read in 5 seconds")
+    assert stopped is not None and stopped.poll() == -signal.SIGKILL
     assert isinstance(ends[1], Sample)
 
 

@@ -165,7 +165,8 @@ def test_delong_by_its_definition():
     for one in scores:
         won = np.array([[(f > r) + (f == r) / 2 for r in one[labels == 0]] for f in one[labels == 1]])
         parts.append((won.mean(axis=1), won.mean(axis=0)))
-    covariance = sum(np.cov(np.stack([parts[0][k], parts[1][k]])) / n for k, n in ((0, 25), (1, 30)))
+    of_fakes, of_real = (np.cov(np.stack([parts[0][k], parts[1][k]])) for k in (0, 1))
+    covariance = of_fakes / 25 + of_real / 30
     error = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     found = delong(labels, *scores)
     assert (found.auc_a, found.auc_b) == pytest.approx(tuple(roc_auc_score(labels, one) for one in scores))

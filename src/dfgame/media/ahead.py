@@ -1,6 +1,6 @@
 """Frames decoded by a thread of their own, while whoever takes them works on those before."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -10,7 +10,7 @@ from dfgame.media.videos import Frame
 _MOMENT = 0.1
 
 
-def ahead(frames: Generator[Frame]) -> Iterator[Frame]:
+def ahead(frames: Generator[Frame]) -> Generator[Frame]:
     """The same frames in the same order, of which the next two, no more, are made meanwhile.
 
     Decoders and OpenCV do not hold Python's lock. Whoever leaves early, or lets the last go, ends the thread.

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 from rich.text import Text
 
@@ -107,7 +108,7 @@ def curves_figure(compared: Compared) -> str:
                 axes.plot(*zip(*points, strict=True) if points else ((), ()), label=name, marker=marker, ms=3, **style)
             axes.set_title(title, fontsize=9, loc="left")
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(color="#e6e9ed", linewidth=0.7)
             axes.set_axisbelow(True)

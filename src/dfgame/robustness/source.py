@@ -63,5 +63,5 @@ def source_of(made_by: dict[str, Any], manifest: Path, data: Sequence[Path], con
 def _cutting(made_by: dict[str, Any]) -> Cutting | None:
     """How the manifest's crops were cut out, None where it does not say."""
     settings = made_by.get("settings") or {}
-    values = [settings.get(name) for name in ("alignment", "margin", "size")]
-    return None if None in values else Cutting(*values)
+    known = {name: settings[name] for name in ("alignment", "margin", "size") if settings.get(name) is not None}
+    return Cutting(**known) if len(known) == 3 else None
