@@ -90,7 +90,7 @@ def _main(subjects: dict[str, Any]) -> list[str]:
 
 def _both(gap: dict[str, Any]) -> str:
     """The intervals over people and, where there are several seeds, over seeds."""
-    over = {"videos": gap["interval"], "seeds": gap["seed_interval"]}
+    over = {"people": gap["interval"], "seeds": gap["seed_interval"]}
     return ", ".join(f"over {what} {ends[0]:+.3f} to {ends[1]:+.3f}" for what, ends in over.items() if ends)
 
 
