@@ -21,7 +21,7 @@ from dfgame.records import UserError
 from dfgame.report.files import write_report
 from dfgame.summary import (
     FEWEST_VIDEOS,
-    UNSEEN_SUBJECT,
+    UNSEEN,
     Cell,
     Evidence,
     Result,
@@ -386,7 +386,7 @@ def test_the_best_is_called_so_only_if_the_evidence_supports_it(rival, videos, v
     if rival is not None:
         runs += _evidence("rival", rival, videos)
     (comparison,) = summarise([], runs, {}).comparisons
-    assert (comparison.subject, comparison.best, comparison.verdict) == (UNSEEN_SUBJECT, "best", verdict)
+    assert (comparison.subject, comparison.best, comparison.verdict) == (UNSEEN, "best", verdict)
     assert comparison.fewest_videos == videos
 
 

@@ -1,7 +1,7 @@
 """Runs side by side: what differs in their settings, what they learned from, what they did, and how they tested."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,70 +13,16 @@ from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.scored import scores_of
 from dfgame.files import read_json, sha256
 from dfgame.metrics import Floats, auc_interval, interval
+from dfgame.outcomes import Compared, ComparedRun, Tested
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.runs import RUN_FILE, read_record
-from dfgame.summary import HARDEST, Cell, Evidence, fewest_people
+from dfgame.summary import ALL_HARDEST, HARDEST, SEEN, UNSEEN, Cell, Evidence, fewest_people
 
-SEEN, UNSEEN, ALL_HARDEST = "methods trained on", "methods not trained on", f"all methods at {HARDEST}"
 NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
 _NOT_COMPARED = {"resume"}
 """Settings that say how the command was given, not what the run is."""
 _RESULTS, _SETTINGS = "results.json", "settings.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Tested:
-    """A mean of video-level AUCs over `cells` cells, and how far ahead of the first run's it is.
-
-    The intervals are over people, `ahead` paired; None where the evaluation's scores do not give them (it was one of
-    a protocol), and `ahead` also where the first run's mean is over other cells, and of the first run itself.
-    """
-
-    auc: float
-    interval: tuple[float, float] | None
-    ahead: float | None
-    ahead_interval: tuple[float, float] | None
-    cells: int
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedRun:
-    """A run: its settings by their flags' names, what it learned from, and what it did.
-
-    `epochs` are the numbers after each epoch, as run.json has them: losses of its last round, `val_auc`, `val_loss`.
-    `images_per_second` and `seconds`, of playing alone, are None while it has not ended; after a resume the speed is
-    that of the last part. `tested` holds the subjects of the evaluation that was asked for, if it has the run.
-    """
-
-    name: str
-    path: str
-    version: str
-    settings: dict[str, Any]
-    data: dict[str, Any]
-    protocol: str | None
-    checkpoints: tuple[str, ...]
-    epochs: tuple[dict[str, float], ...]
-    epochs_planned: int
-    rounds: int
-    best_epoch: int | None
-    images_per_second: float | None
-    waited_for_data: float | None
-    seconds: float | None
-    tested: dict[str, Tested] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Runs in the order in which they were named, and the flags whose values differ, in the order of the settings."""
-
-    runs: tuple[ComparedRun, ...]
-    differing: tuple[str, ...]
-    evaluation: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
 
 
 def compare_runs(runs: Sequence[Path], evaluation: Path | None = None) -> Compared:

@@ -1,7 +1,7 @@
-"""What an evaluation says beside a detector's rows: pairs of detectors, groups, classes, what became of inputs."""
+"""What an evaluation says beside a detector's rows: pairs, groups, classes, what became of inputs; and runs compared."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from dfgame.records import Interval
 
@@ -135,3 +135,57 @@ class Account:
         parts = (self.scored, self.no_face, self.too_small, self.unreadable, self.failed, self.not_scored)
         if sum(parts) != self.inputs or min(parts) < 0:
             raise ValueError(f"{self.run}: {self.inputs} {self.unit}s are not the sum of {parts}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A mean of video-level AUCs over `cells` cells, and how far ahead of the first run's it is.
+
+    The intervals are over people, `ahead` paired; None where the evaluation's scores do not give them (it was one of
+    a protocol), and `ahead` also where the first run's mean is over other cells, and of the first run itself.
+    """
+
+    auc: float
+    interval: tuple[float, float] | None
+    ahead: float | None
+    ahead_interval: tuple[float, float] | None
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRun:
+    """A run: its settings by their flags' names, what it learned from, and what it did.
+
+    `epochs` are the numbers after each epoch, as run.json has them: losses of its last round, `val_auc`, `val_loss`.
+    `images_per_second` and `seconds`, of playing alone, are None while it has not ended; after a resume the speed is
+    that of the last part. `tested` holds the subjects of the evaluation that was asked for, if it has the run.
+    """
+
+    name: str
+    path: str
+    version: str
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    protocol: str | None
+    checkpoints: tuple[str, ...]
+    epochs: tuple[dict[str, float], ...]
+    epochs_planned: int
+    rounds: int
+    best_epoch: int | None
+    images_per_second: float | None
+    waited_for_data: float | None
+    seconds: float | None
+    tested: dict[str, Tested] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Runs in the order in which they were named, and the flags whose values differ, in the order of the settings."""
+
+    runs: tuple[ComparedRun, ...]
+    differing: tuple[str, ...]
+    evaluation: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)

@@ -10,13 +10,14 @@ from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 from rich.text import Text
 
-from dfgame.compare import ALL_HARDEST, SEEN, UNSEEN, Compared, ComparedRun, Tested
 from dfgame.faces.sample import spread
+from dfgame.outcomes import Compared, ComparedRun, Tested
 from dfgame.records import COVERAGE, ORIGINAL
 from dfgame.report.drawing import COLOURS, DASHES, STYLE, svg_of
 from dfgame.report.environment import environment_of
 from dfgame.report.plain import plain
 from dfgame.report.words import number, span
+from dfgame.summary import ALL_HARDEST, SEEN, UNSEEN
 
 MOST_EPOCHS = 12
 """Epochs that are shown in words, spread over the run; the curves and the JSON have all."""
