@@ -1,4 +1,4 @@
-"""What an evaluation says beside a detector's rows: pairs, groups, classes, what became of inputs; and runs compared."""
+"""What an evaluation says beside detectors' rows: pairs, groups, classes, what became of inputs; and runs compared."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal

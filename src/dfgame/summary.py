@@ -22,8 +22,8 @@ SEEN, UNSEEN, ALL_HARDEST = "methods trained on", "methods not trained on", f"al
 FEWEST_VIDEOS = 20
 """Videos of each class from which an interval may carry a claim.
 
-In simulations (`benchmarks/coverage.py`) the 95% interval over people held the truth in 92% to 97% of the cases with 30 and
-60 people and AUCs from 0.75 to 0.97; with 20 people and an AUC of 0.97, one like it in 91%. Fewer were not tried.
+In simulations (`benchmarks/coverage.py`) the 95% interval over people held the truth in 92% to 97% of the cases with
+30 and 60 people and AUCs from 0.75 to 0.97; with 20 people and an AUC of 0.97, one like it in 91%. Fewer: not tried.
 """
 
 Verdict = Literal["alone", "other videos", "too few videos", "within the intervals", "seeds overlap", "supported"]

@@ -53,8 +53,9 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         """The slopes of features, by torch, and of kernels."""
+        (slope,) = given
         features, kernels = ctx.saved_tensors
         of_features = of_kernels = None
         if ctx.needs_input_grad[0]:
