@@ -50,6 +50,19 @@ def test_slopes_are_torchs(images, maps, height, width, side, stride, padding, f
 
 
 @compiled
+def test_slopes_of_slopes_are_torchs():
+    torch.manual_seed(0)
+    features, kernels = torch.randn((2, 8, 9, 9)), torch.randn((8, 1, 3, 3))
+    found = []
+    for conv in (convolve, torchs_own):
+        at = features.clone().requires_grad_(), kernels.clone().requires_grad_()
+        first = torch.autograd.grad(conv(at[0], at[1], None, 1, 1, 8).pow(3).sum(), at, create_graph=True)
+        found.append(torch.autograd.grad(sum((of.square().sum() for of in first), torch.zeros(())), at))
+    for own, expected in zip(*found, strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-2)
+
+
+@compiled
 def test_the_number_of_threads_changes_no_bit():
     torch.manual_seed(0)
     case = torch.randn((5, 24, 16, 16)), torch.randn((24, 1, 5, 5)), 1, 2, convolve

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from dfgame.kernels import depthwise_kernel
@@ -19,10 +18,7 @@ def convolve(
     padding: int,
     groups: int,
 ) -> Float[Tensor, "B D h w"]:
-    """As torch's `conv2d`; map by map, the slope of the kernels comes from C where that can be compiled.
-
-    There it can be differentiated once only.
-    """
+    """As torch's `conv2d`; map by map, the slope of the kernels comes from C where that can be compiled."""
     if bias is None and _is_faster(features, kernels, groups):
         return _Depthwise.apply(features, kernels, stride, padding)
     return functional.conv2d(features, kernels, bias, stride, padding, 1, groups)
@@ -52,17 +48,18 @@ class _Depthwise(torch.autograd.Function):
         return functional.conv2d(features, kernels, None, stride, padding, 1, len(kernels))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """The slopes of features, by torch, and of kernels."""
+        """The slopes of features, and of kernels: by torch, too, where they are to have slopes themselves."""
         (slope,) = given
         features, kernels = ctx.saved_tensors
         of_features = of_kernels = None
-        if ctx.needs_input_grad[0]:
+        features_too, kernels_too, *_ = ctx.needs_input_grad
+        in_c = kernels_too and not torch.is_grad_enabled()
+        if features_too or not in_c:
             shape = (None, [ctx.stride] * 2, [ctx.padding] * 2, [1, 1], False, [0, 0], len(kernels))
-            wanted = [True, False, False]
-            of_features, _, _ = torch.ops.aten.convolution_backward(slope, features, kernels, *shape, wanted)
-        if ctx.needs_input_grad[1]:
+            wanted = [features_too, kernels_too and not in_c, False]
+            of_features, of_kernels, _ = torch.ops.aten.convolution_backward(slope, features, kernels, *shape, wanted)
+        if in_c:
             kernel = depthwise_kernel(kernels.shape[2])
             assert kernel is not None
             of_kernels = kernel(features, slope, ctx.stride, ctx.padding)
