@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.evaluate.scored import Names
 from dfgame.metrics import Floats, Integers, delong, interval, people_bootstrap
 from dfgame.outcomes import Pair
-from dfgame.summary import Cell, RunEvidence, in_order
+from dfgame.summary import Cell, Evidence, RunEvidence, in_order
 
 
 def pairs_of(runs: Sequence[RunEvidence], config: EvaluateConfig) -> list[Pair]:
@@ -36,20 +35,25 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
         "n_fake": int((labels == 1).sum()),
         "missing": len(one.names) + len(other.names) - 2 * len(shared),
     }
-    people = np.array(one.people, np.str_)[of_one]
     try:
-        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], people, config)
+        draws = [_draws(evidence, places, config) for evidence, places in ((one, of_one), (other, of_other))]
+        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], *draws)
     except ValueError as error:
         nothing: dict[str, Any] = dict.fromkeys(("first_auc", "second_auc", "difference", "low", "high", "p"))
         return Pair(**named, **nothing, undefined=str(error))
     return Pair(**named, **numbers)
 
 
-def _compared(labels: Integers, one: Floats, other: Floats, people: Names, config: EvaluateConfig) -> dict[str, float]:
-    """Both AUCs, their difference with its interval, and DeLong's p."""
-    first, second = (
-        people_bootstrap(labels, scores, people, config.replicates, config.seed) for scores in (one, other)
-    )
+def _draws(evidence: Evidence, places: Integers, config: EvaluateConfig) -> Floats:
+    """The replicates of the AUC of some of its videos: its own where these are all of them."""
+    if len(places) == len(evidence.names):
+        return evidence.replicates
+    people = np.array(evidence.people, np.str_)[places]
+    return people_bootstrap(evidence.labels[places], evidence.scores[places], people, config.replicates, config.seed)
+
+
+def _compared(labels: Integers, one: Floats, other: Floats, first: Floats, second: Floats) -> dict[str, float]:
+    """Both AUCs, their difference with its interval, from the replicates `first` and `second`, and DeLong's p."""
     low, high = interval(first - second)
     test = delong(labels, one, other)
     return {

@@ -165,7 +165,7 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
             axes.plot(
                 line.fpr,
                 line.tpr,
-                label=line.player,
+                label=_wrapped(line.player),
                 color=COLOURS[place % len(COLOURS)],
                 linestyle=DASHES[place % len(DASHES)],
                 linewidth=1.7,

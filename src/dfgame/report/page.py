@@ -21,6 +21,8 @@ from dfgame.report.language import counted, listed
 from dfgame.report.worth import Worth, worth_of
 from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
 
+MOST_PAIRS = 60
+"""Differences of two detectors that are shown, at most."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -110,6 +112,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         runs=[_run_facts(run) for run in settings["runs"]],
         video_score=evaluation.card["level"]["video_score"],
         threshold=THRESHOLD,
+        most_pairs=MOST_PAIRS,
         hardest=HARDEST,
         fewest=FEWEST_VIDEOS,
         coverage=f"{COVERAGE:.0%}",
