@@ -11,11 +11,14 @@ stdout, in seconds; `ratio` is the whole over its slowest stage, `video_seconds`
 
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the dfgame command does
 
 import cv2
 import numpy as np
