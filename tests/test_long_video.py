@@ -12,7 +12,7 @@ from conftest import moving
 from dfgame.boxed import save_box
 from dfgame.media import write_video
 
-FPS, SECONDS = 10, 10
+FPS, SECONDS = 4, 10
 LOOK = """
 import sys
 from pathlib import Path
@@ -33,9 +33,10 @@ print(said.frames, sum(len(track.frames) for track in said.tracks), peak("self")
 
 
 def film(path: Path, minutes: float) -> Path:
-    """A face that drifts, the same ten seconds again and again, copied without encoding it again."""
+    """A face that drifts forth and back, the same ten seconds again and again, copied without encoding it again."""
     short = path.with_suffix(".short.mp4")
-    write_video(short, moving(3, FPS * SECONDS), FPS, 28)
+    forth = list(moving(3, FPS * SECONDS // 2))
+    write_video(short, [*forth, *forth[::-1]], FPS, 28)
     with av.open(str(short)) as source, av.open(str(path), "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
