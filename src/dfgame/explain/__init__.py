@@ -4,11 +4,12 @@
 `weight` (which frames to show).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dfgame.boxed import BoxedDetector
 from dfgame.explain.amplify import amplified
@@ -54,25 +55,12 @@ def evidence(detector: BoxedDetector, moments: Sequence[Moment], batch: int = BA
     """
     crops = [moment.crop for moment in moments]
     raw = raw_of(detector, crops, batch)
-    heats = [heat_map(detector, crop) for crop in crops]
-    changed = changes(detector, crops, heats, raw, batch)
     probes = probe(detector, crops, raw, batch)
     turning = turning_blurs(detector, crops, raw, probes, batch)
+    seen = _seen(detector, moments, raw, batch, png_bytes)
     return tuple(
-        Evidence(
-            track=moment.track,
-            frame=moment.frame,
-            time=moment.time,
-            p_fake=detector.calibrated(raw[number]),
-            crop=png_bytes(moment.crop),
-            amplified=png_bytes(amplified(moment.crop)),
-            heat=png_bytes(heat_picture(moment.crop, heats[number])),
-            hot_change=changed[number][0],
-            random_change=changed[number][1],
-            probes=probes[number],
-            turning_blur=turning[number],
-        )
-        for number, moment in enumerate(moments)
+        replace(one, amplified=png_bytes(amplified(crop)), probes=of_crop, turning_blur=sigma)
+        for one, crop, of_crop, sigma in zip(seen, crops, probes, turning, strict=True)
     )
 
 
@@ -81,26 +69,37 @@ def looked_at(detector: BoxedDetector, moments: Sequence[Moment], batch: int = B
 
     There is no enlarged view (it is empty), no probe and no turning blur.
     """
+    raw = raw_of(detector, [moment.crop for moment in moments], batch)
+    return tuple(_seen(detector, moments, raw, batch, _jpeg))
+
+
+def _seen(
+    detector: BoxedDetector,
+    moments: Sequence[Moment],
+    raw: NDArray[np.float64],
+    batch: int,
+    picture: Callable[[RgbImage], bytes],
+) -> list[Evidence]:
+    """Crop, heat map and check of each moment, its pictures as files that `picture` makes."""
     crops = [moment.crop for moment in moments]
-    raw = raw_of(detector, crops, batch)
     heats = [heat_map(detector, crop) for crop in crops]
     changed = changes(detector, crops, heats, raw, batch)
-    return tuple(
+    return [
         Evidence(
             track=moment.track,
             frame=moment.frame,
             time=moment.time,
-            p_fake=detector.calibrated(raw[number]),
-            crop=_jpeg(moment.crop),
+            p_fake=detector.calibrated(score),
+            crop=picture(moment.crop),
             amplified=b"",
-            heat=_jpeg(heat_picture(moment.crop, heats[number])),
-            hot_change=changed[number][0],
-            random_change=changed[number][1],
+            heat=picture(heat_picture(moment.crop, heat)),
+            hot_change=hot,
+            random_change=random,
             probes=(),
             turning_blur=None,
         )
-        for number, moment in enumerate(moments)
-    )
+        for moment, score, heat, (hot, random) in zip(moments, raw, heats, changed, strict=True)
+    ]
 
 
 def _jpeg(image: RgbImage) -> bytes:

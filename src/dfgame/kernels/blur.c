@@ -13,21 +13,10 @@
    larger than a few rows is ever stored. R, half of the window, is given to the compiler, which unrolls by it; LANES
    pixels of a row are computed at a time. Rows in `Work` are padded to whole lanes. */
 
-#include <stdlib.h>
-#include <string.h>
+#include "lanes.h"
 
 #define WINDOW (2 * R + 1)
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLLED _Pragma("GCC unroll 16")
-#if defined __AVX512F__
-#define LANES 16
-#elif defined __AVX__
-#define LANES 8
-#else
-#define LANES 4
-#endif
 
-typedef float Floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int Ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 typedef struct {
@@ -43,9 +32,6 @@ typedef struct {
     float *products;     /* backward: what a row gets from those around it, by distance in columns */
     float *gathered;     /* backward: the sum of those, from column -R on */
 } Work;
-
-INLINE Floats load(const float *from) { return *(const Floats *)from; }
-INLINE void store(float *to, Floats value) { *(Floats *)to = value; }
 
 /* From and to rows of exactly `width` pixels: those from column x on, of which there may be less than LANES. */
 INLINE Floats load_some(const float *row, long x, long width) {

@@ -92,7 +92,8 @@ def _fingerprint(source: Path, compiler: list[str]) -> str:
         if processor.is_file()
         else platform.processor()
     )
-    facts = "\n".join([source.read_text(encoding="utf-8"), *compiler, *FLAGS, platform.machine(), features])
+    texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
+    facts = "\n".join([*texts, *compiler, *FLAGS, platform.machine(), features])
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

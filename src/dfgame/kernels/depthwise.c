@@ -7,25 +7,10 @@
    WIDE maps are computed at a time: there each row of f is copied once, with zeros around it, to a ring of the K rows
    in use, and the K sums of a row of kernels stay in registers. K, the kernels' side, is given to the compiler. */
 
-#include <stdlib.h>
-#include <string.h>
+#include "lanes.h"
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLLED _Pragma("GCC unroll 16")
-#if defined __AVX512F__
-#define LANES 16
-#elif defined __AVX__
-#define LANES 8
-#else
-#define LANES 4
-#endif
 #define VECTORS 2
 #define WIDE (VECTORS * LANES)
-
-typedef float Floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-INLINE Floats load(const float *from) { return *(const Floats *)from; }
-INLINE void store(float *to, Floats value) { *(Floats *)to = value; }
 
 /* Some maps of a row of pixels, close together; those that are missing up to WIDE are 0. */
 static void copy_row(float *to, const float *from, long columns, long maps, long some) {
