@@ -9,12 +9,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dfgame.config import EvaluateConfig, TrainConfig, to_dict
+from dfgame.config import DetectorConfig, EvaluateConfig, TrainConfig, to_dict
 from dfgame.manifest import SCHEMA, write_manifest
 from dfgame.records import ORIGINAL
 
 METHODS = ("Deepfakes", "FaceSwap", "NeuralTextures")
 SKILL = {"none": 0.6, "random-blur": 0.8, "generator": 1.6}
+SMALL = TrainConfig(
+    game="none",
+    epochs=1,
+    epoch_pairs=8,
+    batch_size=4,
+    image_size=32,
+    workers=0,
+    detector=DetectorConfig(backbone="test_efficientnet", pretrained=False),
+)
+"""A training of seconds."""
 
 
 def manifest_rows(

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from dfgame.config import DetectorConfig, EvaluateConfig, TrainConfig
+from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.evaluate.measure import Measured, measure_run
 from dfgame.evaluate.scored import Scores
@@ -23,7 +23,7 @@ from dfgame.report.files import write_report
 from dfgame.report.terminal import card_table
 from dfgame.score import score_run
 from dfgame.train import train_run
-from synthetic_runs import made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
+from synthetic_runs import SMALL, made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
 
 CONFIG = EvaluateConfig(replicates=100)
 MADE_BY = {
@@ -40,15 +40,6 @@ MADE_BY = {
 }
 for _number, _failure in enumerate(MADE_BY["failures"], 1):
     _failure["videos"] = _number
-SMALL = TrainConfig(
-    game="none",
-    epochs=1,
-    epoch_pairs=8,
-    batch_size=4,
-    image_size=32,
-    workers=0,
-    detector=DetectorConfig(backbone="test_efficientnet", pretrained=False),
-)
 
 
 def trained_on(**data):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from dfgame.cli import app, main
-from dfgame.config import DetectorConfig, EvaluateConfig, SettingError, TrainConfig
+from dfgame.config import EvaluateConfig, SettingError, TrainConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.protocol import SHIPPED, Selection, absent, check_protocol, read_protocol, rows, shipped
@@ -20,20 +20,11 @@ from dfgame.report.files import write_report
 from dfgame.rows import asked_rows, training_rows
 from dfgame.score import run_info
 from dfgame.train import train_run
-from synthetic_runs import made_up_scorer, manifest_rows, video_rows, write_rows, write_run
+from synthetic_runs import SMALL, made_up_scorer, manifest_rows, video_rows, write_rows, write_run
 from synthetic_runs import read_run as read_settings
 
 NAMES = ["ff-c23", "ff-deepfakes", "ff-face2face", "ff-faceswap", "ff-neuraltextures", "ff-to-dfd-celebdf"]
 FF, MINI, DFD, CELEB = "FaceForensics++", "mini FaceForensics++", "DeepFakeDetection", "Celeb-DF-v2"
-SMALL = TrainConfig(
-    game="none",
-    epochs=1,
-    epoch_pairs=8,
-    batch_size=4,
-    image_size=32,
-    workers=0,
-    detector=DetectorConfig(backbone="test_efficientnet", pretrained=False),
-)
 
 
 def set_of(dataset: str, methods, compressions, splits, people: int = 2) -> list[dict]:

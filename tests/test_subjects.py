@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from boxes import FACTS
 from dfgame.boxed import Calibration, boxed_weights, save_box, unboxed
 from dfgame.checkpoint import load_detector
-from dfgame.config import DetectorConfig, EvaluateConfig, ExportConfig, OnnxConfig, TrainConfig
+from dfgame.config import EvaluateConfig, ExportConfig, OnnxConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.export import export_box
 from dfgame.manifest import read_manifest, write_manifest
@@ -26,20 +26,11 @@ from dfgame.report.files import write_report
 from dfgame.score import pick_device
 from dfgame.subjects.onnx import load_onnx
 from dfgame.train import train_run
-from synthetic_runs import made_up_scorer, read_run, video_rows, write_rows, write_run
+from synthetic_runs import SMALL, made_up_scorer, read_run, video_rows, write_rows, write_run
 
 CONFIG = EvaluateConfig(replicates=100)
 REAL, FAKE = (0.1, 0.4, 0.2, 0.7), (0.9, 0.5, 0.3, 0.6)
 """Of the 16 pairs the fake is ahead in 4 + 3 + 2 + 3 = 12: the AUC is 0.75."""
-SMALL = TrainConfig(
-    game="none",
-    epochs=1,
-    epoch_pairs=8,
-    batch_size=4,
-    image_size=32,
-    workers=0,
-    detector=DetectorConfig(backbone="test_efficientnet", pretrained=False),
-)
 
 
 def small_rows(frames=2, dataset="Made-up Faces", split="test"):
