@@ -41,6 +41,7 @@ PLAYERS: dict[str, dict[str, Any]] = {
     "gradient": {"game": "gradient"},
     "generator": {"game": "generator", "adversary": AdversaryConfig(filters=16)},
     "gradient-late": {"game": "gradient", "adversary": AdversaryConfig(start=EPOCHS // 2)},
+    "gradient-mild": {"game": "gradient", "adversary": AdversaryConfig(start=EPOCHS // 2, share=0.5)},
     "gradient-fake": {"game": "gradient", "adversary": AdversaryConfig(attacks="fake")},
     "gradient-bn2": {"game": "gradient", "detector": DetectorConfig(bn2=True)},
     "gradient-free": {"game": "gradient", "blur": BlurConfig(constraint="free")},
