@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from typing import Any, TypeVar
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the dfgame command does
 
@@ -39,33 +40,36 @@ SETTINGS = {
 }
 AS_PUBLISHED, KEPT = "as published", "kept"
 """The two processes, by what becomes of freed memory."""
+Network = TypeVar("Network", bound=torch.nn.Module)
 Way = tuple[str, str]
 """What is timed: the process, and what it does."""
 
 
 def published(config: TrainConfig, images: torch.Tensor) -> Turn:
-    detector = as_timm_has_it(Detector(config.detector))
+    detector = as_torch_has_it(Detector(config.detector))
     optimizer = torch.optim.RAdam(detector.parameters(), lr=5e-4, weight_decay=5e-4)
     sides = images.chunk(2)
     if config.game == "gradient":
         return lambda: gradient_round(detector, optimizer, sides, window=3, moves=1)
-    generators = [with_a_plain_end(Generator(1, config.adversary.filters, 3, "bn")) for _ in sides]
+    generators = [with_a_plain_end(as_torch_has_it(Generator(1, config.adversary.filters, 3, "bn"))) for _ in sides]
     optimizers = [torch.optim.RAdam(g.parameters(), lr=2e-3, weight_decay=5e-4) for g in generators]
     return lambda: generator_round(detector, generators, optimizer, optimizers, sides, window=3, moves=1)
 
 
 def with_a_plain_end(generator: Generator) -> Generator:
     """With torch's own last convolution."""
-    last = generator.body[-1]
+    last: Any = generator.body[-1]
     generator.body[-1] = torch.nn.Conv2d(last.in_channels, last.out_channels, 7, padding=3, padding_mode="reflect")
     return generator
 
 
-def as_timm_has_it(detector: Detector) -> Detector:
-    """Without what this project changes in timm's backbone: how it pads. The images stay mirrored."""
-    for module in detector.modules():
+def as_torch_has_it(network: Network) -> Network:
+    """Without what this project changes in the layers of torch and timm. The images stay mirrored."""
+    for module in network.modules():
         module.__dict__.pop("forward", None)
-    return detector
+        if isinstance(module, torch.nn.ReLU6):
+            module.inplace = True
+    return network
 
 
 def turn_of(game: str, what: str, bench: BenchConfig, images: torch.Tensor) -> Turn:

@@ -51,12 +51,20 @@ def declared(function: Function, pointers: int, sizes: int) -> Function:
     return function
 
 
-def run(function: Function, count: int, tensors: tuple[Tensor | None, ...], sizes: tuple[int, ...]) -> None:
+def run(
+    function: Function,
+    count: int,
+    tensors: tuple[Tensor | None, ...],
+    sizes: tuple[int, ...],
+    shared: tuple[Tensor, ...] = (),
+) -> None:
     """Call the function for each of `count` equal parts of the tensors, shared out to as many threads as torch uses.
 
-    What comes out does not depend on how many. All tensors are float32, dense, on the processor.
+    It takes the part of each tensor, all of those that are `shared`, and the sizes. What comes out does not depend on
+    how many threads there are. All tensors are float32, dense, on the processor.
     """
     places = [(t.data_ptr(), 4 * t.numel() // max(count, 1)) if t is not None else (0, 0) for t in tensors]
+    places += [(t.data_ptr(), 0) for t in shared]
 
     def work(first: int, last: int) -> None:
         for number in range(first, last):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from dfgame.config import DetectorConfig
 from dfgame.models.folded import Pair, foldable, folded
+from dfgame.models.normalised import normalise_at_once
 from dfgame.models.same_padding import HEIGHT_AND_WIDTH, work_mirrored
 from dfgame.records import LABELS, METHODS
 
@@ -80,6 +81,7 @@ class Detector(nn.Module):
         super().__init__()
         backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
         self._mirrored = work_mirrored(backbone)
+        normalise_at_once(backbone)
         self.backbone: nn.Module = backbone
         self.multi = config.multi
         features, classes = _map_features(backbone), len(class_names(config.multi))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dfgame.models.depthwise import convolve
+from dfgame.models.normalised import normalise_at_once
 
 Norm = Callable[[int], nn.Module]
 FEW = 3
@@ -63,6 +64,7 @@ class Generator(nn.Module):
             LastConvolution(filters, outputs, 7, padding=3, padding_mode="reflect"),
         )
         self.apply(_he_initialise)
+        normalise_at_once(self)
 
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B S H W"]:
         """Raw maps u for RGB images in [0, 1], which are brought to [-1, 1]."""
