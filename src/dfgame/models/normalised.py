@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from dfgame.kernels import norm_kernel
@@ -23,19 +24,18 @@ def normalise_at_once(network: nn.Module) -> None:
     That is timm's BatchNorm with an activation of its own, or torch's before a ReLU in a `Sequential`. Modules,
     weights and their names stay what they are.
     """
-    modules: list[Any] = list(network.modules())
-    for module in modules:
+    for module in list(network.modules()):
         if isinstance(module, nn.Sequential):
-            neighbours: Any = pairwise(module)
-            for norm, act in neighbours:
+            for norm, act in pairwise(module):
                 if type(norm) is nn.BatchNorm2d and type(act) is nn.ReLU:
-                    norm.forward = partial(_normalised, norm, act)
-                    act.forward = _unchanged
-        elif hasattr(module, "act") and hasattr(module, "drop") and isinstance(module, nn.BatchNorm2d):
-            if type(module.drop) is nn.Identity and type(module.act) in ACTIVATIONS:
-                vars(module)["forward"] = partial(_normalised, module, module.act)
-            if isinstance(module.act, nn.ReLU6):
-                module.act.inplace = False
+                    vars(norm)["forward"] = partial(_normalised, norm, act)
+                    vars(act)["forward"] = _unchanged
+        elif isinstance(module, BatchNormAct2d):
+            act: Any = module.act
+            if type(module.drop) is nn.Identity and type(act) in ACTIVATIONS:
+                vars(module)["forward"] = partial(_normalised, module, act)
+            if isinstance(act, nn.ReLU6):
+                act.inplace = False
 
 
 def _unchanged(features: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def _normalised(norm: Any, act: nn.Module, features: Float[Tensor, "B F h w"]) -
     activation = ACTIVATIONS[type(act)]
     if not (_learns(norm) and _is_faster(features, norm.weight, activation)):
         made = type(norm).forward(norm, features)
-        return made if hasattr(norm, "act") else type(act).forward(act, made)
+        return made if isinstance(norm, BatchNormAct2d) else type(act).forward(act, made)
     made, mean, variance = _Normalised.apply(features, norm.weight, norm.bias, norm.eps, activation)
     count = features.numel() // features.shape[1]
     norm.num_batches_tracked += 1
