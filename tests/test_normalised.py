@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from dfgame.config import DetectorConfig
 from dfgame.kernels import norm_kernel
-from dfgame.models import Detector, Generator
+from dfgame.models import Detector, Generator, share_batch_norms
 from dfgame.models.normalised import _Normalised, normalise_at_once
 
 compiled = pytest.mark.skipif(norm_kernel(0) is None, reason="no C compiler here")
@@ -144,6 +144,15 @@ def _steps(last):
             seen.add(step)
             waiting += [before for before, _ in step.next_functions]
     return [type(step).__name__ for step in seen]
+
+
+def test_the_activation_stays_where_batch_norms_are_shared():
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).to(memory_format=torch.channels_last)
+    normalise_at_once(body)
+    share_batch_norms(body)
+    made = body(torch.rand((2, 3, 8, 8)).contiguous(memory_format=torch.channels_last))
+    assert (made == 0).any() and (made >= 0).all()
 
 
 def test_without_a_compiler_nothing_changes(monkeypatch):

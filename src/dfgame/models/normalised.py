@@ -29,7 +29,7 @@ def normalise_at_once(network: nn.Module) -> None:
             for norm, act in pairwise(module):
                 if type(norm) is nn.BatchNorm2d and type(act) is nn.ReLU:
                     vars(norm)["forward"] = partial(_normalised, norm, act)
-                    vars(act)["forward"] = _unchanged
+                    vars(act)["forward"] = partial(_after, norm, act)
         elif isinstance(module, BatchNormAct2d):
             act: Any = module.act
             if type(module.drop) is nn.Identity and type(act) in ACTIVATIONS:
@@ -38,8 +38,10 @@ def normalise_at_once(network: nn.Module) -> None:
                 act.inplace = False
 
 
-def _unchanged(features: Tensor) -> Tensor:
-    return features
+def _after(norm: Any, act: Any, features: Tensor) -> Tensor:
+    """The activation, unless BatchNorm did it along: what else replaces a BatchNorm's forward leaves it to do."""
+    along = getattr(vars(norm).get("forward"), "func", None) is _normalised
+    return features if along else type(act).forward(act, features)
 
 
 def _normalised(norm: Any, act: nn.Module, features: Float[Tensor, "B F h w"]) -> Float[Tensor, "B F h w"]:
