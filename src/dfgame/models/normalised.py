@@ -1,4 +1,4 @@
-"""BatchNorm and the activation after it as one step, while they learn: torch passes thrice as often over the features.
+"""BatchNorm and the activation after it as one step, while they learn: torch passes twice as often over the features.
 
 In timm's mobile networks ReLU6 changes BatchNorm's outputs in place, for which autograd copies them first.
 """
