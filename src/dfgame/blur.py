@@ -10,7 +10,7 @@ How this departs from the published code, and why:
 
     The published code writes out w for every offset d: K^2 maps, then K^2 products. But a pixel's own Gaussian is
     separable, w(p,(i,j)) = a_i(p) a_j(p) with a_k = exp(-k^2 s / 2). So the sums of the image over the offsets at
-    distance i in rows and j in columns are made first, from shared sums along the rows, and the denominator is
+    distance i in rows and j in columns are made first, from sums shared along one of the two, and the denominator is
     the square (1 + 2 (a_1 + ... + a_r))^2. Where there is a C compiler the processor's float32 blur is one pass
     over the image that stores its result and its slope in s (kernels/blur.c); `_plain` is the same in tensors.
 2.  The precision s = 1/sigma^2 is the variable, not sigma: s = 0 is the box mean and s -> infinity the

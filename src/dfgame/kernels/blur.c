@@ -3,19 +3,19 @@
    A pixel's Gaussian is separable: with a_k = exp(-k^2 s / 2), and V_ij the sum of the pixels at distance i in rows
    and j in columns (four of them; two or one on the axes),
 
-       x' = sum_i,j p_ij V_ij,   p_ij = a_i a_j / T^2,   T = 1 + 2 (a_1 + ... + a_R),
+       x' = S / T^2,   S = sum_i,j a_i a_j V_ij,   T = 1 + 2 (a_1 + ... + a_R),
 
-   and its slope in s has the same sums with p_ij ((2 / T) sum_k k^2 a_k - (i^2 + j^2) / 2) in the place of p_ij. As
-   p_ij = p_ji, V_ij and V_ji are added up before they are weighed. Forward gives both where a gradient will be asked
-   for, so that backward has no need of the image.
+   and its slope in s is (D S - M / 2) / T^2 with D = (2 / T) sum_k k^2 a_k and M = sum_i,j a_i a_j (i^2 + j^2) V_ij. As
+   a_i a_j is a_j a_i, V_ij and V_ji are added up before they are weighed. Forward gives both where a gradient will be
+   asked for, so that backward has no need of the image.
 
-   The sums along a row, H_j(x) = x(x - j) + x(x + j), are made once and kept for the 2 R + 1 rows in use: nothing
-   larger than a few rows is ever stored. R, half of the window, is given to the compiler, which unrolls by it; LANES
-   pixels of a row are computed at a time. Rows in `Work` are padded to whole lanes. */
+   Rows first, then columns, and backward the other way round: nothing larger than a few rows is ever stored. R, half
+   of the window, is given to the compiler, which unrolls by it; LANES pixels of a row are computed at a time. */
 
 #include "lanes.h"
 
-#define WINDOW (2 * R + 1)
+#define PAIRS ((R + 1) * (R + 2) / 2)
+#define MARGIN ((R + LANES - 1) / LANES * LANES)
 
 typedef int Ints __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
@@ -23,14 +23,13 @@ typedef struct {
     long colours, height, width;
 } Shape;
 
-/* Rings hold the WINDOW rows around the present one; row y of the image is in slot y mod WINDOW. */
+/* Rows with room on either side; where column 0 of the first of several is, `pitch` floats from one to the next. */
 typedef struct {
-    long pitch, wide;    /* floats from row to row: the width in whole lanes; and with room on either side */
-    float *ring;         /* a ring for each colour. Forward: H_0 .. H_R. Backward: u a_0 .. u a_R, u = g / T^2 */
-    float *weights;      /* ring, backward: a_1 .. a_R, and 1 / T^2 */
-    float *padded;       /* forward: a row of the image with R reflected pixels on either side */
-    float *products;     /* backward: what a row gets from those around it, by distance in columns */
-    float *gathered;     /* backward: the sum of those, from column -R on */
+    long pitch;
+    float *columns;   /* forward, for each colour: U_0 .. U_R of the present row, U_i = x(y - i) + x(y + i) */
+    float *weights;   /* backward: a_1 .. a_R, and 1 / T^2 */
+    float *products;  /* backward: u a_i a_j for j <= i, u = g / T^2; zeros on either side */
+    float *given;     /* backward: what the row gives to those at distance 0 .. R */
 } Work;
 
 /* From and to rows of exactly `width` pixels: those from column x on, of which there may be less than LANES. */
@@ -54,23 +53,17 @@ INLINE long reflected(long index, long size) {
 }
 
 INLINE void *open_work(Work *w, Shape n) {
-    const long pitch = ((n.width + LANES - 1) / LANES | 1) * LANES, wide = pitch + 4 * R + 2 * LANES;
-    const long ring = WINDOW * (R + 1) * pitch;
-    float *memory = calloc(wide * (R + 3) + ring * (n.colours + 1), sizeof(float)), *next = memory;
+    const long pitch = ((n.width + 4 * MARGIN + 2 * LANES - 1) / LANES | 1) * LANES;
+    const long columns = n.colours * (R + 1), rows = columns + R + 1 + PAIRS + R + 1;
+    float *memory = aligned_alloc(4 * LANES, rows * pitch * sizeof(float)), *first = memory + 2 * MARGIN;
     if (!memory) return NULL;
+    memset(memory, 0, rows * pitch * sizeof(float));
     w->pitch = pitch;
-    w->wide = wide;
-    w->padded = next, next += wide;
-    w->gathered = next, next += wide;
-    w->products = next, next += wide * (R + 1);
-    w->ring = next, next += ring * n.colours;
-    w->weights = next;
+    w->columns = first;
+    w->weights = w->columns + columns * pitch;
+    w->products = w->weights + (R + 1) * pitch;
+    w->given = w->products + PAIRS * pitch;
     return memory;
-}
-
-/* Where row y of ring number `which` begins; y >= -WINDOW. */
-INLINE float *slot(float *rings, long which, long y, long pitch) {
-    return rings + (which * WINDOW + (y + WINDOW) % WINDOW) * (R + 1) * pitch;
 }
 
 /* 2^x for x <= 0, relative error below 3e-7: 2^n times a polynomial on [-1/2, 1/2]; below -125 it is 2^-125. */
@@ -87,10 +80,9 @@ INLINE Floats power_of_two(Floats x) {
     return (p * f + 1.0f) * (Floats)((n + 127) << 23);
 }
 
-/* a_0 .. a_R of some pixels' precisions: a_k = q^(k^2), each from the last, as k^2 - (k - 1)^2 = 2 k - 1. And 1 / T. */
+/* a_1 .. a_R of some pixels' precisions: a_k = q^(k^2), each from the last, as k^2 - (k - 1)^2 = 2 k - 1. And 1 / T. */
 INLINE Floats weigh(Floats precision, Floats a[R + 1]) {
     Floats q = power_of_two(precision * -0.72134752f), square = q * q, odd = q, half = q;
-    a[0] = (Floats){} + 1.0f;
     a[1] = q;
     UNROLLED for (int k = 2; k <= R; k++) {
         odd *= square;
@@ -100,73 +92,67 @@ INLINE Floats weigh(Floats precision, Floats a[R + 1]) {
     return 1.0f / (1.0f + 2.0f * half);
 }
 
-INLINE void sum_row(const float *plane, long y, Shape n, Work *w, float *sums) {
-    const float *row = plane + reflected(y, n.height) * n.width;
-    memcpy(w->padded + R, row, n.width * sizeof(float));
-    for (int k = 1; k <= R; k++) {
-        w->padded[R - k] = row[k];
-        w->padded[R + n.width - 1 + k] = row[n.width - 1 - k];
+/* U_0 .. U_R of row y, reflected on either side. */
+INLINE void sum_columns(const float *plane, long y, float *columns, Shape n, const Work *w) {
+    const float *row = plane + y * n.width;
+    memcpy(columns, row, n.width * sizeof(float));
+    UNROLLED for (int i = 1; i <= R; i++) {
+        const float *above = plane + reflected(y - i, n.height) * n.width;
+        const float *below = plane + reflected(y + i, n.height) * n.width;
+        for (long x = 0; x < n.width; x += LANES)
+            store(columns + i * w->pitch + x, load_some(above, x, n.width) + load_some(below, x, n.width));
     }
-    for (long x = 0; x < n.width; x += LANES) {
-        const float *centre = w->padded + R + x;
-        store(sums + x, load(centre));
-        UNROLLED for (int j = 1; j <= R; j++) store(sums + j * w->pitch + x, load(centre - j) + load(centre + j));
+    for (int i = 0; i <= R; i++) {
+        float *sums = columns + i * w->pitch;
+        for (int k = 1; k <= R; k++) {
+            sums[-k] = sums[k];
+            sums[n.width - 1 + k] = sums[n.width - 1 - k];
+        }
     }
 }
 
-/* Bring a colour's ring to row y: only the newest of its rows is computed, except at the top. Where they are. */
-INLINE void advance(const float *plane, long c, long y, Shape n, Work *w, const float *rows[WINDOW]) {
-    for (long k = y ? R : -R; k <= R; k++) sum_row(plane, y + k, n, w, slot(w->ring, c, y + k, w->pitch));
-    for (int k = 0; k < WINDOW; k++) rows[k] = slot(w->ring, c, y + k - R, w->pitch);
-}
+/* The sum of what is j >= 1 columns before and after. */
+INLINE Floats both(const float *row, int j) { return load(row - j) + load(row + j); }
 
-/* V_ij of the pixels from column x on. */
-INLINE Floats four(const float *rows[WINDOW], int i, int j, long x, long pitch) {
-    if (i == 0) return load(rows[R] + j * pitch + x);
-    return load(rows[R - i] + j * pitch + x) + load(rows[R + i] + j * pitch + x);
-}
-
-/* One row, already in the rings of all colours: blurred, and, unless `slopes` is NULL, its slope in the precision. */
-INLINE void blur_row(
-    const float *precision, const float *rows[][WINDOW], float *blurred, float *slopes, Shape n, Work *w
-) {
+/* One row, from the sums of its columns: blurred, and, unless `slopes` is NULL, its slope in the precision. */
+INLINE void blur_row(const float *precision, float *blurred, float *slopes, Shape n, const Work *w) {
     const long plane = n.height * n.width;
     for (long x = 0; x < n.width; x += LANES) {
-        Floats a[R + 1], p[R + 1][R + 1], slope[R + 1][R + 1], spread = {};
-        const Floats once = weigh(load_some(precision, x, n.width), a);
-        UNROLLED for (int k = 1; k <= R; k++) spread += (float)(k * k) * a[k];
-        spread *= 2.0f * once;
-        UNROLLED for (int i = 0; i <= R; i++) {
-            const Floats part = a[i] * once * once;
-            UNROLLED for (int j = 0; j <= i; j++) {
-                p[i][j] = part * a[j];
-                slope[i][j] = p[i][j] * (spread - 0.5f * (i * i + j * j));
-            }
+        Floats a[R + 1], distant[R + 1], spread = {};
+        const Floats once = weigh(load_some(precision, x, n.width), a), square = once * once;
+        UNROLLED for (int k = 1; k <= R; k++) {
+            distant[k] = (float)(k * k) * a[k];
+            spread += distant[k];
         }
+        spread *= 2.0f * once;
         for (long c = 0; c < n.colours; c++) {
-            Floats sum = {}, moment = {};
-            UNROLLED for (int i = 0; i <= R; i++) {
-                UNROLLED for (int j = 0; j <= i; j++) {
-                    Floats v = four(rows[c], i, j, x, w->pitch);
-                    if (i != j) v += four(rows[c], j, i, x, w->pitch);
-                    sum += p[i][j] * v;
-                    if (slopes) moment += slope[i][j] * v;
+            const float *sums = w->columns + c * (R + 1) * w->pitch + x;
+            Floats sum = load(sums), moment = {};
+            UNROLLED for (int i = 1; i <= R; i++) {
+                Floats along = load(sums + i * w->pitch) + both(sums, i), across = {};
+                UNROLLED for (int j = 1; j <= i; j++) {
+                    Floats v = both(sums + i * w->pitch, j);
+                    if (i != j) v += both(sums + j * w->pitch, i);
+                    along += a[j] * v;
+                    if (slopes) across += distant[j] * v;
                 }
+                sum += a[i] * along;
+                if (slopes) moment += distant[i] * along + a[i] * across;
             }
-            store_some(blurred + c * plane, x, n.width, sum);
-            if (slopes) store_some(slopes + c * plane, x, n.width, moment);
+            store_some(blurred + c * plane, x, n.width, sum * square);
+            if (slopes) store_some(slopes + c * plane, x, n.width, (spread * sum - 0.5f * moment) * square);
         }
     }
 }
 
 INLINE void blur_image(
-    const float *images, const float *precision, float *blurred, float *slopes, Shape n, Work *w
+    const float *images, const float *precision, float *blurred, float *slopes, Shape n, const Work *w
 ) {
-    const float *rows[n.colours][WINDOW];
     for (long y = 0; y < n.height; y++) {
-        for (long c = 0; c < n.colours; c++) advance(images + c * n.height * n.width, c, y, n, w, rows[c]);
         const long at = y * n.width;
-        blur_row(precision + at, rows, blurred + at, slopes ? slopes + at : NULL, n, w);
+        for (long c = 0; c < n.colours; c++)
+            sum_columns(images + c * n.height * n.width, y, w->columns + c * (R + 1) * w->pitch, n, w);
+        blur_row(precision + at, blurred + at, slopes ? slopes + at : NULL, n, w);
     }
 }
 
@@ -187,61 +173,69 @@ int dfgame_blur_forward(
     return 0;
 }
 
-INLINE void add(float *to, const float *values, long count) {
-    long x = 0;
-    for (; x + LANES <= count; x += LANES) store(to + x, load(to + x) + load(values + x));
-    for (; x < count; x++) to[x] += values[x];
-}
-
 /* A row of the map for backward: a_1 .. a_R, and 1 / T^2. */
-INLINE void weigh_row(const float *precision, float *weights, Work *w, long width) {
+INLINE void weigh_row(const float *precision, const Work *w, long width) {
     for (long x = 0; x < width; x += LANES) {
         Floats a[R + 1];
         const Floats once = weigh(load_some(precision, x, width), a);
-        UNROLLED for (int k = 1; k <= R; k++) store(weights + (k - 1) * w->pitch + x, a[k]);
-        store(weights + R * w->pitch + x, once * once);
+        UNROLLED for (int k = 1; k <= R; k++) store(w->weights + (k - 1) * w->pitch + x, a[k]);
+        store(w->weights + R * w->pitch + x, once * once);
     }
 }
 
-/* A row of the slope of the blurred image: its sources. */
-INLINE void source_row(const float *slope, const float *weights, float *source, Work *w, long width) {
-    for (long x = 0; x < width; x += LANES) {
-        const Floats u = load_some(slope, x, width) * load(weights + R * w->pitch + x);
-        store(source + x, u);
-        UNROLLED for (int k = 1; k <= R; k++) store(source + k * w->pitch + x, u * load(weights + (k - 1) * w->pitch + x));
-    }
+/* Where u a_i a_j is, whichever of the two is the larger. */
+INLINE float *pair(const Work *w, int i, int j) {
+    return w->products + (i >= j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i) * w->pitch;
 }
 
-/* The blur's transpose: a pixel t gives a_i a_j u(t) to those at distance i, j. Row y, which may lie up to R outside
-   the image, from the sources of the rows y - R .. y + R, into w->gathered from column -R on. */
-INLINE void gather_row(Work *w, long c, long y, long width) {
-    const float *sources[WINDOW], *weights[WINDOW];
-    for (int k = 0; k < WINDOW; k++) {
-        sources[k] = slot(w->ring, c, y + k - R, w->pitch);
-        weights[k] = slot(w->weights, 0, y + k - R, w->pitch);
-    }
+/* The blur's transpose: a pixel gives u a_i a_j to those at distance i, j. From the slope of a row of blurred pixels,
+   what it gives to each column of the rows at distance i; what would fall beside the image is folded back. */
+INLINE void give(const float *slope, const Work *w, long width) {
     for (long x = 0; x < width; x += LANES) {
-        Floats sum[R + 1];
-        UNROLLED for (int j = 0; j <= R; j++) sum[j] = load(sources[R] + j * w->pitch + x);
+        Floats part = load_some(slope, x, width) * load(w->weights + R * w->pitch + x);
+        const Floats u = part;
+        store(pair(w, 0, 0) + x, u);
         UNROLLED for (int i = 1; i <= R; i++) {
-            Floats above = load(weights[R - i] + (i - 1) * w->pitch + x);
-            Floats below = load(weights[R + i] + (i - 1) * w->pitch + x);
-            UNROLLED for (int j = 0; j <= R; j++) {
-                sum[j] += above * load(sources[R - i] + j * w->pitch + x);
-                sum[j] += below * load(sources[R + i] + j * w->pitch + x);
-            }
+            part = u * load(w->weights + (i - 1) * w->pitch + x);
+            store(pair(w, i, 0) + x, part);
+            UNROLLED for (int j = 1; j <= i; j++)
+                store(pair(w, i, j) + x, part * load(w->weights + (j - 1) * w->pitch + x));
         }
-        UNROLLED for (int j = 0; j <= R; j++) store(w->products + j * w->wide + 2 * R + x, sum[j]);
     }
-    for (long x = 0; x < width + 2 * R; x += LANES) {
-        const float *centre = w->products + R + x;
-        Floats sum = load(centre);
-        UNROLLED for (int j = 1; j <= R; j++) sum += load(centre + j * w->wide - j) + load(centre + j * w->wide + j);
-        store(w->gathered + x, sum);
+    for (long x = -MARGIN; x < width + R; x += LANES) {
+        UNROLLED for (int i = 0; i <= R; i++) {
+            Floats sum = load(pair(w, i, 0) + x);
+            UNROLLED for (int j = 1; j <= R; j++) sum += both(pair(w, i, j) + x, j);
+            store(w->given + i * w->pitch + x, sum);
+        }
     }
-    for (int k = 1; k <= R; k++) {
-        w->gathered[R + k] += w->gathered[R - k];
-        w->gathered[R + width - 1 - k] += w->gathered[R + width - 1 + k];
+    for (int i = 0; i <= R; i++) {
+        float *given = w->given + i * w->pitch;
+        for (int k = 1; k <= R; k++) {
+            given[k] += given[-k];
+            given[width - 1 - k] += given[width - 1 + k];
+        }
+    }
+}
+
+INLINE void add(float *row, long x, long width, Floats given) {
+    store_some(row, x, width, load_some(row, x, width) + given);
+}
+
+/* Add what row y gives to the gradient of the image. */
+INLINE void add_given(float *gradient, long y, Shape n, const Work *w) {
+    float *above[R + 1], *below[R + 1];
+    for (int i = 0; i <= R; i++) {
+        above[i] = gradient + reflected(y - i, n.height) * n.width;
+        below[i] = gradient + reflected(y + i, n.height) * n.width;
+    }
+    for (long x = 0; x < n.width; x += LANES) {
+        add(above[0], x, n.width, load(w->given + x));
+        UNROLLED for (int i = 1; i <= R; i++) {
+            const Floats given = load(w->given + i * w->pitch + x);
+            add(above[i], x, n.width, given);
+            add(below[i], x, n.width, given);
+        }
     }
 }
 
@@ -256,27 +250,16 @@ INLINE void slope_of_map(const float *slope, const float *slopes, float *slope_p
 }
 
 INLINE int slope_of_image(const float *precision, const float *slope, float *slope_images, Shape n) {
-    const long plane = n.height * n.width, row = n.width * sizeof(float);
+    const long plane = n.height * n.width;
     Work w;
     void *memory = open_work(&w, n);
     if (!memory) return 1;
-    for (long c = 0; c < n.colours; c++) memset(slope_images + c * plane + n.width, 0, R * row);
-    for (long y = 0; y < n.height + 2 * R; y++) {
-        float *weights = slot(w.weights, 0, y, w.pitch);
-        if (y < n.height) weigh_row(precision + y * n.width, weights, &w, n.width);
+    memset(slope_images, 0, n.colours * plane * sizeof(float));
+    for (long y = 0; y < n.height; y++) {
+        weigh_row(precision + y * n.width, &w, n.width);
         for (long c = 0; c < n.colours; c++) {
-            float *source = slot(w.ring, c, y, w.pitch);
-            if (y < n.height)
-                source_row(slope + c * plane + y * n.width, weights, source, &w, n.width);
-            else
-                memset(source, 0, (R + 1) * w.pitch * sizeof(float));
-            const long done = y - R;
-            float *slope_row = slope_images + c * plane + reflected(done, n.height) * n.width;
-            gather_row(&w, c, done, n.width);
-            if (done == 0 || (done > R && done < n.height))
-                memcpy(slope_row, w.gathered + R, row);
-            else
-                add(slope_row, w.gathered + R, n.width);
+            give(slope + c * plane + y * n.width, &w, n.width);
+            add_given(slope_images + c * plane, y, n, &w);
         }
     }
     free(memory);
