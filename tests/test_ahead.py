@@ -32,28 +32,32 @@ def until(true):
 
 def test_the_same_frames_in_the_same_order(tmp_path):
     write_video(tmp_path / "clip.mp4", moving(1, 12), 25, 23)
-    plain, early = list(read_frames(tmp_path / "clip.mp4")), list(ahead(read_frames(tmp_path / "clip.mp4")))
+    plain = list(read_frames(tmp_path / "clip.mp4"))
+    with ahead(read_frames(tmp_path / "clip.mp4")) as frames:
+        early = list(frames)
     assert [(one.index, one.time) for one in plain] == [(one.index, one.time) for one in early]
     assert all((one.image == other.image).all() for one, other in zip(plain, early, strict=True))
 
 
 def test_two_frames_are_made_ahead_and_no_more():
     made: list[int] = []
-    frames = ahead(counted(made))
-    assert next(frames).index == 0
-    until(lambda: len(made) == 3)
-    time.sleep(0.3)
-    assert made == [0, 1, 2]
-    assert [frame.index for frame in frames] == list(range(1, 100))
+    with ahead(counted(made)) as frames:
+        until(lambda: len(made) == 2)
+        time.sleep(0.3)
+        assert made == [0, 1]
+        assert next(frames).index == 0
+        until(lambda: len(made) == 3)
+        time.sleep(0.3)
+        assert made == [0, 1, 2]
+        assert [frame.index for frame in frames] == list(range(1, 100))
 
 
 def test_whoever_leaves_early_ends_the_thread():
     made: list[int] = []
     before = threading.active_count()
-    frames = ahead(counted(made))
-    next(frames)
-    assert threading.active_count() == before + 1
-    frames.close()
+    with ahead(counted(made)) as frames:
+        next(frames)
+        assert threading.active_count() == before + 1
     assert threading.active_count() == before and len(made) <= 3
 
 
@@ -63,8 +67,8 @@ def test_an_error_comes_after_the_frames_before_it():
         raise MediaError("breaks off", "")
 
     seen: list[int] = []
-    with pytest.raises(MediaError, match="breaks off"):
-        seen.extend(frame.index for frame in ahead(broken()))
+    with pytest.raises(MediaError, match="breaks off"), ahead(broken()) as frames:
+        seen.extend(frame.index for frame in frames)
     assert seen == [0, 1, 2]
 
 

@@ -20,6 +20,7 @@ import dfgame.extract
 from conftest import CLIP_FRAMES, CROP_SIZE, METHODS, QUALITIES, frame_of, moving, orl_face
 from dfgame.config import ExtractConfig
 from dfgame.extract import MANIFEST, extract_faces, extract_video, make_jobs, report_failures, spread, summary
+from dfgame.files import held_folder
 from dfgame.manifest import made_by, read_manifest
 from dfgame.media import read_frames, write_video
 from dfgame.records import Failure, UserError, Video
@@ -261,6 +262,10 @@ class TestAgain:
         before = files_of(done[1])
         assert extract_faces(*done, SETTINGS).new_frames == 0
         assert files_of(done[1]) == before
+
+    def test_a_folder_that_is_being_written_is_left_alone(self, done: tuple[Path, Path]):
+        with held_folder(done[1]), pytest.raises(UserError, match="another process is writing there"):
+            extract_faces(*done, SETTINGS)
 
     def test_other_settings_are_refused_by_name(self, done: tuple[Path, Path]):
         with pytest.raises(UserError, match="size was 32 and is now 48"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dfgame.files import atomic_path, read_json, sha256, versions, writable_folder, write_json, write_text
+from dfgame.files import atomic_path, held_folder, read_json, sha256, versions, writable_folder, write_json, write_text
 from dfgame.records import UserError
 
 
@@ -89,3 +89,19 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write there"):
         writable_folder(tmp_path / "file")
+
+
+def test_a_folder_is_held_by_one_process_and_let_go_of_when_that_is_killed(tmp_path):
+    code = "import sys; from pathlib import Path; from dfgame.files import held_folder\n"
+    code += "with held_folder(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match=r"out: another process is writing there"), held_folder(tmp_path / "out"):
+            pass
+        holder.kill()
+        holder.wait()
+        with held_folder(tmp_path / "out"):
+            pass
+    with held_folder(tmp_path / "out"):
+        pass

@@ -18,6 +18,7 @@ from dfgame.config import ForgeConfig
 from dfgame.datasets import find_data
 from dfgame.datasets.photographs import find_photographs
 from dfgame.faces.detect import default_detector
+from dfgame.files import held_folder
 from dfgame.forgery import align
 from dfgame.forgery.build import build_tree
 from dfgame.forgery.clip import render
@@ -200,6 +201,16 @@ def test_a_folder_with_something_else_is_refused(tmp_path, faces):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_tree_that_is_being_written_is_left_alone(tmp_path, faces):
+    half = tmp_path / ".000.1.tmp.mp4"
+    with held_folder(tmp_path):
+        (tmp_path / "people.json").write_text("{}")
+        half.write_bytes(b"half a clip")
+        with pytest.raises(UserError, match="another process is writing there"):
+            build_tree(faces, tmp_path, ForgeConfig())
+    assert half.exists()
+
+
 def test_photographs_of_every_kind(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
@@ -243,7 +254,7 @@ def test_too_few_people(tmp_path, names, message):
             (source / name).write_text("text")
     with pytest.raises(UserError, match=message):
         build_tree(source, tmp_path / "out", ForgeConfig(workers=1))
-    assert not list((tmp_path / "out").iterdir())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
 def test_who_is_who_by_folder_or_by_name(tmp_path):

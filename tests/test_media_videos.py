@@ -84,6 +84,16 @@ def test_seeking_decodes_little(tmp_path, monkeypatch):
     assert 0 < len(given) <= 3 * 30 + 1
 
 
+def test_frames_that_no_other_refers_to_are_left_out(tmp_path, monkeypatch):
+    path = encode(tmp_path / "a.mp4", LONG, g="300", bf="3", b_strategy="0")
+    given = []
+    number_of = videos.seek_frames.__globals__["_number_of"]
+    monkeypatch.setitem(videos.seek_frames.__globals__, "_number_of", lambda *a: given.append(1) or number_of(*a))
+    wanted = [10, 11, 12, 13, 150, 151, 299]
+    assert [frame.index for frame in read_frames(path, wanted)] == wanted
+    assert len(wanted) < len(given) < 0.6 * LONG
+
+
 def test_a_seek_that_misleads_ends_in_decoding_all(tmp_path, monkeypatch):
     path = encode(tmp_path / "a.mp4", LONG, g="30")
     expected = [frame for frame in read_frames(path) if frame.index in (10, 150, 299)]

@@ -194,6 +194,36 @@ def test_folded_batch_norms_change_neither_answers_nor_slopes(backbone, bn2):
     assert all(weight.grad is None for weight in detector.parameters())
 
 
+def test_each_statistics_have_their_own_folding():
+    detector = new_detector(DetectorConfig(backbone="resnet18", pretrained=False, bn2=True)).eval().double()
+    unsettled(detector)
+    images = torch.rand((2, 3, 64, 64), dtype=torch.float64)
+    with torch.no_grad():
+        expected = detector(images)
+        with detector.adversarial_statistics(), detector.folded_norms():
+            adversarial = detector(images)
+        with detector.folded_norms():
+            found = detector(images)
+    assert not torch.allclose(adversarial, expected)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "tf_efficientnet_b0", "resnet18", "densenet121"])
+def test_a_folded_copy_says_the_same_and_leaves_its_original_alone(backbone):
+    detector = new_detector(DetectorConfig(backbone=backbone, pretrained=False)).eval().double()
+    unsettled(detector)
+    images = torch.rand((2, 3, 64, 64), dtype=torch.float64, requires_grad=True)
+    expected = detector(images)
+    copied = detector.folded()
+    with torch.inference_mode():
+        found = [copied(images) for _ in range(2)]  # in place or not, it may not change what it is given
+    for one in found:
+        torch.testing.assert_close(one, expected.detach(), rtol=1e-5, atol=1e-5 * expected.detach().abs().max().item())
+    again = detector(images)
+    assert torch.equal(again, expected)
+    assert torch.autograd.grad(again.sum(), images)[0].abs().sum() > 0
+
+
 def test_all_batch_norms_of_an_efficientnet_are_folded_away():
     detector = Detector(DetectorConfig(pretrained=False)).eval()
     called = []

@@ -28,6 +28,7 @@ from dfgame.config import (
     to_dict,
     train_config_from_dict,
 )
+from dfgame.files import held_folder
 from dfgame.manifest import SCHEMA, read_manifest, select, write_manifest
 from dfgame.models import follow
 from dfgame.models.detector import SplitNorm
@@ -237,6 +238,10 @@ def test_refusals(manifest, tmp_path):
         train_run(tmp_path / "none.parquet", tmp_path / "other", settings("generator"))
     with pytest.raises(UserError, match="--methods Face2Face: not in"):
         train_run(manifest, tmp_path / "third", settings("none", methods=("Face2Face",)))
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    with held_folder(run), pytest.raises(UserError, match="run: another process is writing there"):
+        train_run(manifest, run, TrainConfig(game="none", **SMALL, resume=True))
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
 
 
 def test_people_in_two_splits_are_refused(manifest, tmp_path):

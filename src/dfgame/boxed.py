@@ -8,6 +8,7 @@ fields of `Facts`, and `format`.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,10 @@ class Facts:
 
 
 class Ensemble(nn.Module):
-    """Detectors of one architecture; what they say together is the mean of their probabilities."""
+    """Detectors of one architecture; what they say together is the mean of their probabilities.
+
+    Their weights, and the device they are on, are those at the first call.
+    """
 
     def __init__(self, members: Sequence[Detector]) -> None:
         super().__init__()
@@ -109,7 +113,12 @@ class Ensemble(nn.Module):
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
         """The raw probability of fake of each image, all that is not real; images are RGB in [0, 1]."""
         images = images.to(next(self.parameters()).device, memory_format=torch.channels_last)
-        return torch.stack([1 - probabilities(member(images))[:, 0] for member in self.members]).mean(dim=0)
+        return torch.stack([1 - probabilities(member(images))[:, 0] for member in self._fast]).mean(dim=0)
+
+    @cached_property
+    def _fast(self) -> list[nn.Module]:
+        """The members, their BatchNorms folded: copies, so that others may take the members' gradients meanwhile."""
+        return [member.folded() if isinstance(member, Detector) else member for member in self.members]
 
 
 @dataclass(frozen=True, slots=True)

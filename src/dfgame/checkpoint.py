@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from dfgame import __version__
 from dfgame.config import HOUSEKEEPING, DetectorConfig, TrainConfig, to_dict, train_config_from_dict
-from dfgame.files import atomic_path, sha256, versions, writable_folder
+from dfgame.files import atomic_path, sha256, versions
 from dfgame.models import Detector
 from dfgame.models.detector import PACKAGED_BACKBONE
 from dfgame.protocol import Protocol
@@ -43,9 +43,8 @@ def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol 
     Only HOUSEKEEPING may change, and the number of epochs may grow where the learning rate does not depend on it.
 
     Raises:
-        UserError: RUN cannot be written, or holds another run.
+        UserError: RUN holds another run.
     """
-    writable_folder(run, "RUN")
     facts = protocol.facts if protocol else None
     if not (run / RUN_FILE).is_file():
         return {

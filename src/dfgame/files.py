@@ -14,7 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from dfgame.records import UserError
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -146,3 +150,24 @@ def writable_folder(folder: Path, flag: str = "OUT") -> Path:
         remedy = f"choose another folder as {flag}"
         raise UserError(f"{folder}: cannot write there ({reason})", remedy) from None
     return folder
+
+
+@contextmanager
+def held_folder(folder: Path, flag: str = "OUT") -> Iterator[None]:
+    """Make `folder` as `writable_folder` does, and hold it: meanwhile, others that want to hold it are refused.
+
+    A process that is killed lets go. The hidden file `.lock` stays behind, and means nothing by itself.
+
+    Raises:
+        UserError: it cannot be written, or another process holds it.
+    """
+    lock = FileLock(writable_folder(folder, flag) / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        remedy = f"wait until it has ended, or choose another folder as {flag}"
+        raise UserError(f"{folder}: another process is writing there", remedy) from None
+    try:
+        yield
+    finally:
+        lock.release()

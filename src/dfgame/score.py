@@ -43,7 +43,8 @@ def class_probabilities(
     device = next(detector.parameters()).device
     found = [np.empty((0, len(class_names(detector.multi))))]
     batches = crop_loader(paths, image_size, batch_size, workers, augmentation)
-    with contextlib.closing(progress_bar(batches, -(-len(paths) // batch_size), "scoring")) as bar:
+    bar = progress_bar(batches, -(-len(paths) // batch_size), "scoring")
+    with contextlib.closing(bar), detector.folded_norms():
         for images in bar:
             images = images.to(device, memory_format=torch.channels_last)
             found.append(probabilities(detector(images)).cpu().double().numpy())

@@ -34,7 +34,7 @@ from dfgame.checkpoint import (
 )
 from dfgame.config import TrainConfig, pairs_of
 from dfgame.curves import Curves
-from dfgame.files import write_json
+from dfgame.files import held_folder, write_json
 from dfgame.footage import Footage
 from dfgame.forgery.live import Forger
 from dfgame.game import Round, play_round
@@ -57,17 +57,18 @@ def train_run(manifest: Path, run: Path, config: TrainConfig) -> dict[str, Any]:
     `accelerate launch` or torchrun, all processes train the one detector.
 
     Raises:
-        UserError: RUN holds another run, or the manifest has nothing to train on or leaks between splits.
+        UserError: RUN holds another run or is being written, or the manifest has nothing to train on or leaks between
+            splits.
     """
     keep_freed_memory()
     processes = Processes(pick_device(config.device))
     rows = training_rows(manifest, config)
-    record = processes.first(lambda: open_run(run, manifest, config, rows.protocol))
-    training = Training(run, config, record, rows, manifest.parent, processes)
-    try:
+    with contextlib.ExitStack() as ends:
+        processes.first(lambda: ends.enter_context(held_folder(run, "RUN")))
+        record = processes.first(lambda: open_run(run, manifest, config, rows.protocol))
+        training = Training(run, config, record, rows, manifest.parent, processes)
+        ends.callback(training.close)
         training.play()
-    finally:
-        training.close()
     return training.record
 
 

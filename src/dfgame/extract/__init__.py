@@ -35,7 +35,7 @@ from dfgame.extract.records import (
 )
 from dfgame.faces.detect import default_detector, detector_facts
 from dfgame.faces.sample import spread
-from dfgame.files import read_json, writable_folder, write_json
+from dfgame.files import held_folder, read_json, write_json
 from dfgame.jobs import console, run_jobs
 from dfgame.manifest import SCHEMA, write_manifest
 from dfgame.records import Failure, UserError
@@ -87,8 +87,8 @@ def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport
     data sets that earlier calls put into OUT stay in its manifest.
 
     Raises:
-        UserError: ROOT is no data set, no video is wanted, there is no face detector, or OUT cannot be written, was
-            made with other settings, or is on a full disk.
+        UserError: ROOT is no data set, no video is wanted, there is no face detector, or OUT cannot be written, is
+            being written, was made with other settings, or is on a full disk.
     """
     data = _named(find_data(root, config.layout or None, config.splits, config.build_splits), config.name)
     jobs = make_jobs(data.root, out, data.videos, config)
@@ -96,9 +96,9 @@ def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport
         raise UserError(f"{root}: no video is left of {len(data.videos)}", "see --methods and --compressions")
     if not all(job.file.is_dir() for job in jobs):
         default_detector(config.min_score)
-    writable_folder(out)
     try:
-        return _extract(data, out, config)
+        with held_folder(out):
+            return _extract(data, out, config)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

@@ -86,8 +86,7 @@ def sample_faces(
         MediaError: nothing of it can be read.
         UserError: there is no face detector.
     """
-    kind, facts = kind_of(job.file), media_facts(job.file)  # which open nothing that could make the hash wait
-    content = sha256(job.file)
+    kind = kind_of(job.file)  # which opens nothing that could make the hash wait
     numbers = chosen_frames(job, kind)
     cut_out = cutter(job.rule.alignment, job.rule.margin, job.rule.size)
 
@@ -96,12 +95,14 @@ def sample_faces(
         crop = cut_out(frame.image, face)
         take(SeenFace(track, frame.index, frame.time, face, detail(crop, native_side(face, job.rule)), crop))
 
-    def frames() -> Iterator[Frame]:
-        for number, frame in enumerate(ahead(read_frames(job.file, numbers)), start=1):
+    def told(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for number, frame in enumerate(frames, start=1):
             yield frame
             looked(number, len(numbers))
 
-    followed = follow_faces(frames(), _detector(job.rule.min_score), cut)
+    with ahead(read_frames(job.file, numbers)) as frames:
+        facts, content = media_facts(job.file), sha256(job.file)
+        followed = follow_faces(told(frames), _detector(job.rule.min_score), cut)
     main = tuple(track.number for track in main_tracks(followed.tracks))
     return Sample(content, kind, facts, followed.frames, main, followed.problem)
 

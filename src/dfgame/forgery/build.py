@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dfgame.config import ForgeConfig
-from dfgame.files import atomic_path, write_json
+from dfgame.files import atomic_path, held_folder, write_json
 from dfgame.forgery import tree
 from dfgame.forgery.clip import Clip, render
 from dfgame.forgery.deepfakes import Autoencoder, Deepfakes, train_shared
@@ -78,10 +78,15 @@ def build_tree(faces: Path, out: Path, config: ForgeConfig) -> list[Failure]:
         What could not be used: photographs without a face or unreadable, and targets whose job failed.
 
     Raises:
-        UserError: there are no two people, OUT holds something else or was made with other settings, or it cannot
-            be written.
+        UserError: there are no two people, OUT holds something else, was made with other settings or is being
+            written, or it cannot be written.
     """
     tree.refuse_foreign(out)
+    with held_folder(out):
+        return _build(faces, out, config)
+
+
+def _build(faces: Path, out: Path, config: ForgeConfig) -> list[Failure]:
     people, failures = find_people(faces, config)
     pairs = split_pairs([person.id for person in people], config.split, config.seed)
     tree.claim(out, people, pairs, config, faces)

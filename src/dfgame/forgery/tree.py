@@ -8,7 +8,7 @@ from typing import Any
 
 from dfgame import __version__
 from dfgame.config import ForgeConfig, to_dict
-from dfgame.files import read_json, sha256, writable_folder, write_json
+from dfgame.files import LOCK, read_json, sha256, write_json
 from dfgame.forgery.photographs import Person
 from dfgame.records import METHODS, ORIGINAL, SPLITS, Split, UserError
 
@@ -40,11 +40,10 @@ def refuse_foreign(out: Path) -> None:
     """Refuse to write into a folder that holds something else.
 
     Raises:
-        UserError: OUT is a file, or is not empty and not a tree made by `dfgame forge`.
+        UserError: OUT is not empty and not a tree made by `dfgame forge`.
     """
-    if out.is_dir() and any(out.iterdir()) and not (out / PEOPLE).is_file():
+    if out.is_dir() and any(path.name != LOCK for path in out.iterdir()) and not (out / PEOPLE).is_file():
         raise UserError(f"{out}: not empty, and not made by `dfgame forge`", "choose an empty or new folder as OUT")
-    writable_folder(out)
 
 
 def claim(

@@ -1,7 +1,7 @@
 """Frames decoded by a thread of their own, while whoever takes them works on those before."""
 
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 
@@ -10,10 +10,11 @@ from dfgame.media.videos import Frame
 _MOMENT = 0.1
 
 
-def ahead(frames: Generator[Frame]) -> Generator[Frame]:
-    """The same frames in the same order, of which the next two, no more, are made meanwhile.
+@contextmanager
+def ahead(frames: Generator[Frame]) -> Iterator[Iterator[Frame]]:
+    """The same frames in the same order, of which the next two, no more, are made meanwhile, the first from now on.
 
-    Decoders and OpenCV do not hold Python's lock. Whoever leaves early, or lets the last go, ends the thread.
+    Decoders and OpenCV do not hold Python's lock. At the end of the context the thread has ended.
 
     Args:
         frames: as `read_frames` gives them; what it raises is raised here, after the frames before.
@@ -23,15 +24,19 @@ def ahead(frames: Generator[Frame]) -> Generator[Frame]:
     thread = Thread(target=_make, args=(frames, made, stopped), daemon=True)
     thread.start()
     try:
-        while (one := made.get()) is not None:
-            if isinstance(one, BaseException):
-                raise one
-            yield one
+        yield _taken(made)
     finally:
         stopped.set()
         with suppress(Empty):
             made.get_nowait()
         thread.join()
+
+
+def _taken(made: Queue[Frame | BaseException | None]) -> Iterator[Frame]:
+    while (one := made.get()) is not None:
+        if isinstance(one, BaseException):
+            raise one
+        yield one
 
 
 def _make(frames: Generator[Frame], made: Queue[Frame | BaseException | None], stopped: Event) -> None:

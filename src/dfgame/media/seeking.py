@@ -1,4 +1,7 @@
-"""Some frames of a long video, found by their time stamps: only what lies between a key frame and them is decoded."""
+"""Some frames of a long video, found by their time stamps: only what lies between a key frame and them is decoded.
+
+And of that only what they are made from: frames that no other refers to are left out, unless they are wanted.
+"""
 
 from array import array
 from collections.abc import Collection, Iterator
@@ -83,13 +86,14 @@ def seek_frames(
         LostError: a frame is not found, or not decoded; those before it have been given.
     """
     numbers = sorted(number for number in wanted if 0 <= number < len(packets.shown))
+    stamps = frozenset(packets.shown[numbers].tolist())
     run: Iterator[Decoded] = iter(())
     at = -1 - _NO_LEAP
     for number in numbers:
         key = _key_before(packets, number)
         key_number = int(np.searchsorted(packets.shown, packets.stamps[key]))
         if key_number > at + _NO_LEAP:
-            run = _from_key(container, stream, packets, key)
+            run = _from_key(container, stream, packets, key, stamps)
         found = next((one for one in run if one.number >= number), None)
         if found is None or found.number != number:
             raise LostError
@@ -105,8 +109,10 @@ def _key_before(packets: Packets, number: int) -> int:
     return int(keys[-1])
 
 
-def _from_key(container: InputContainer, stream: av.VideoStream, packets: Packets, key: int) -> Iterator[Decoded]:
-    """The frames from a key frame on; those that are decoded after it and shown before are left out."""
+def _from_key(
+    container: InputContainer, stream: av.VideoStream, packets: Packets, key: int, wanted: Collection[int]
+) -> Iterator[Decoded]:
+    """The frames from a key frame on, those with the wanted time stamps among them; none that is shown before it."""
     start = packets.stamps[key]
     try:
         container.seek(int(packets.decoded_at[key]), stream=stream)
@@ -115,6 +121,7 @@ def _from_key(container: InputContainer, stream: av.VideoStream, packets: Packet
             found = found or packet.pts == start
             if not found and passed > _PACKETS_TO_KEY:
                 raise LostError
+            stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
             for frame in packet.decode() if found else ():
                 if frame.pts is None or frame.pts >= start:
                     yield Decoded(_number_of(frame, packets), frame)

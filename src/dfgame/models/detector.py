@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dfgame.config import DetectorConfig
-from dfgame.models.folded import Pair, foldable, folded
+from dfgame.models.folded import Pair, fold, foldable, folded
 from dfgame.models.normalised import normalise_at_once
 from dfgame.models.same_padding import HEIGHT_AND_WIDTH, work_mirrored
 from dfgame.records import LABELS, METHODS
@@ -98,7 +98,7 @@ class Detector(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self._split_norms: list[SplitNorm] = []
-        self._foldable: list[Pair] | None = None
+        self._foldable: dict[bool, list[Pair]] = {}
 
     def split_batch_norms(self) -> None:
         """Give every BatchNorm of the backbone its auxiliary twin. Call it after weights were loaded."""
@@ -144,13 +144,24 @@ class Detector(nn.Module):
     def folded_norms(self) -> Iterator[None]:
         """Inside, in eval mode, the backbone's convolutions do the work of the BatchNorms after them where they can.
 
-        Which can is found at the first call, for the statistics chosen then. A compiled backbone is left alone.
+        Which can is found at the first call. A compiled backbone is left alone.
         """
-        if self._foldable is None:
-            compiled = self.backbone._compiled_call_impl is not None
-            self._foldable = [] if compiled else foldable(self.backbone, _pattern().to(self.mean))
-        with folded(self._foldable):
+        with folded(self._pairs()):
             yield
+
+    def folded(self) -> "Detector":
+        """A copy in eval mode that scores faster, by the weights and statistics of now, and is for nothing else."""
+        made = copy.deepcopy(self).eval()
+        fold(made._pairs())
+        return made
+
+    def _pairs(self) -> list[Pair]:
+        """What can be folded, for the statistics that are chosen."""
+        adversarial = any(norm.adversarial for norm in self._split_norms)
+        if adversarial not in self._foldable:
+            compiled = self.backbone._compiled_call_impl is not None
+            self._foldable[adversarial] = [] if compiled else foldable(self.backbone, _pattern().to(self.mean))
+        return self._foldable[adversarial]
 
     def features(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B F h w"]:
         """The last feature map."""

@@ -2,6 +2,7 @@
 
 There y = (conv(x) - mean) / sqrt(var + eps) * gamma + beta is a convolution, too. While the detector is frozen, the
 adversary's gradient thus skips every BatchNorm, forward and backward; the weights themselves stay what they are.
+Without a gradient the activation after it works in place: an image is scored in about half the time.
 """
 
 import copy
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 Pair = tuple[Any, Any]
 """A convolution, and the BatchNorm (torch's, or timm's with its activation) that alone takes its outputs."""
@@ -51,9 +53,7 @@ def folded(pairs: Sequence[Pair]) -> Iterator[None]:
     """Inside, these convolutions do their BatchNorms' work, with the running statistics; weights take no gradient."""
     before = [(dict(conv._parameters), norm.__dict__.get("forward")) for conv, norm in pairs]
     try:
-        for conv, norm in pairs:
-            conv._parameters["weight"], conv._parameters["bias"] = _merged(conv, norm)
-            norm.forward = partial(_activated, norm)
+        fold(pairs)
         yield
     finally:
         for (conv, norm), (parameters, forward) in zip(pairs, before, strict=True):
@@ -61,6 +61,13 @@ def folded(pairs: Sequence[Pair]) -> Iterator[None]:
             del norm.forward
             if forward is not None:
                 norm.forward = forward
+
+
+def fold(pairs: Sequence[Pair]) -> None:
+    """From now on, these convolutions do their BatchNorms' work, with the running statistics of now."""
+    for conv, norm in pairs:
+        conv._parameters["weight"], conv._parameters["bias"] = _merged(conv, norm)
+        norm.forward = partial(_activated, norm)
 
 
 @torch.no_grad()
@@ -72,7 +79,11 @@ def _merged(conv: Any, norm: Any) -> tuple[Tensor, Tensor]:
 
 def _activated(norm: Any, features: Tensor) -> Tensor:
     """What timm's BatchNormAct2d does after normalising; torch's own does nothing."""
-    return norm.act(norm.drop(features)) if hasattr(norm, "act") else features
+    if not hasattr(norm, "act"):
+        return features
+    if type(norm.act) is nn.ReLU6 and not torch.is_grad_enabled():
+        return functional.relu6(norm.drop(features), inplace=True)
+    return norm.act(norm.drop(features))
 
 
 def _seen(network: nn.Module, probe: Tensor) -> list[Pair]:

@@ -124,11 +124,14 @@ class Worker:
     def _watched(self, watch: Callable[[float], None]) -> Iterator[None]:
         """Watch what the detector does meanwhile, too: the evidence of a report is many passes."""
         watch(1.0)
-        hook = self._service.detector.ensemble.members[0].register_forward_pre_hook(lambda *_: watch(1.0))
+        ensemble = self._service.detector.ensemble
+        scored = (ensemble, ensemble.members[0])  # evidence asks both
+        hooks = [module.register_forward_pre_hook(lambda *_: watch(1.0)) for module in scored]
         try:
             yield
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
 
     def _report(self, said: FileVerdict, file: Path) -> str:
         service = self._service
