@@ -67,6 +67,7 @@ def test_every_cell_at_both_levels_and_nothing_else(tmp_path, manifest):
     cells = [(row["test_method"], row["test_compression"], row["level"]) for row in rows]
     expected = [(m, c, level) for c in ("c23", "c40") for m in METHODS for level in ("frame", "video")]
     assert cells == expected
+    assert evaluation.card["level"]["reported"] == ["frame", "video"]
     for row in rows:
         assert (row["game"], row["train_method"], row["train_compression"]) == ("none", "Deepfakes", "c23")
         frames = 3 if row["level"] == "frame" else 1

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_pairs_on_the_videos_that_both_scored(tmp_path):
     del second[next(iter(second))]  # the real one of 0.1
     files = [written(tmp_path / "first.csv", first), written(tmp_path / "second.csv", second)]
     found = evaluate_runs(files, write_rows(tmp_path / "m.parquet", rows), tmp_path / "out", CONFIG)
+    assert found.card["level"]["reported"] == ["video"]
     (pair,) = found.pairs
     assert (pair.first, pair.second, pair.n_real, pair.n_fake, pair.missing) == ("first", "second", 3, 4, 1)
     real, fake = (0.4, 0.2, 0.7), (0.9, 0.5, 0.3, 0.6)
@@ -187,6 +189,16 @@ def test_a_leaderboard_grows_and_never_says_a_thing_twice(evaluation, tmp_path):
         lines = list(csv.DictReader(file))
     assert tuple(lines[0]) == COLUMNS
     assert float(lines[0]["auc"]) == evaluation.results[0].auc and lines[-1]["auc"] == "0.123"
+
+
+def test_those_who_append_at_the_same_time_lose_nothing(evaluation, tmp_path):
+    board = tmp_path / "board.csv"
+    first = evaluation.results[0]
+    several = [replace(evaluation, results=[replace(first, auc=number / 100)]) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(append, [board] * 40, several)) == 40
+    with board.open(newline="") as file:
+        assert sorted(float(line["auc"]) for line in csv.DictReader(file)) == [number / 100 for number in range(40)]
 
 
 def test_a_leaderboard_of_other_columns_is_left_alone(evaluation, tmp_path):

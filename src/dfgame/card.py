@@ -1,13 +1,14 @@
 """How numbers came about: the protocol card of an evaluation, and what keeps runs from being measured by it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from dfgame.config import EvaluateConfig
+from dfgame.outcomes import LEVELS, Level
 from dfgame.players import Entry
 from dfgame.protocol import Protocol, Selection, videos_of
 from dfgame.records import UserError
@@ -75,14 +76,18 @@ def _other_protocol(entry: Entry, protocol: Protocol | None) -> str:
 
 
 def make_card(
-    entries: Sequence[Entry], asked: AskedRows, config: EvaluateConfig, warnings: list[str]
+    entries: Sequence[Entry],
+    asked: AskedRows,
+    config: EvaluateConfig,
+    warnings: list[str],
+    levels: Iterable[Level],
 ) -> dict[str, Any]:
-    """The card, as plain JSON values; None is not known."""
+    """The card, as plain JSON values; None is not known. `levels` are those of the results."""
     settings = asked.made_by.get("settings") or {}
     videos = [group for selection, rows in asked.tests.items() for group in _groups(selection, rows, asked.made_by)]
     return {
         "protocol": asked.protocol.facts if asked.protocol else None,
-        "level": {"reported": ["frame", "video"], "video_score": video_score(config.pooling)},
+        "level": {"reported": sorted(set(levels), key=LEVELS.index), "video_score": video_score(config.pooling)},
         "qualities": sorted(set(asked.table["compression"].to_pylist())),
         "tests": [_test(selection, rows, settings.get("frames")) for selection, rows in asked.tests.items()],
         "not_done": asked.not_done,

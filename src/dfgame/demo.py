@@ -23,7 +23,7 @@ from dfgame.config import (
 )
 from dfgame.evaluate import evaluate_runs
 from dfgame.extract import extract_faces
-from dfgame.files import read_json, writable_folder, write_json
+from dfgame.files import LOCK, read_json, writable_folder, write_json
 from dfgame.forgery.build import build_tree
 from dfgame.jobs import console
 from dfgame.records import UserError
@@ -130,7 +130,7 @@ def _claimed(config: DemoConfig) -> Path:
     mark = out / MARK
     settings = json.loads(json.dumps(asdict(config), default=str))
     settings = {name: value for name, value in settings.items() if name not in _FREE_TO_CHANGE}
-    if any(path.is_file() and path != mark for path in out.rglob("*")):
+    if any(path.is_file() and path != mark and path.name != LOCK for path in out.rglob("*")):
         if not mark.is_file():
             raise UserError(f"{out}: not empty, and not made by `dfgame demo`", "choose an empty folder as --out")
         before = read_json(mark)

@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from dfgame.files import atomic_path
 from dfgame.records import UserError
 from dfgame.summary import Evaluation, Result
@@ -23,18 +25,22 @@ COLUMNS = ("version", "detector", "detector_sha256", "manifest_sha256", "split",
 def append(path: Path, evaluation: Evaluation) -> int:
     """Append a line a detector, cell and level to `path`, whole or not at all; returns how many are new.
 
+    Others that append to it at the same time wait for each other.
+
     Raises:
         UserError: the file is there and has other columns.
     """
     lines = [_line(evaluation.settings, result) for result in evaluation.results]
-    before = _read(path) if path.exists() else []
-    known = {tuple(line) for line in before}
-    new = [line for line in lines if tuple(line) not in known]
-    if not new and path.exists():
-        return 0
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([COLUMNS, *before, *new])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        before = _read(path) if path.exists() else []
+        known = {tuple(line) for line in before}
+        new = [line for line in lines if tuple(line) not in known]
+        if not new and path.exists():
+            return 0
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([COLUMNS, *before, *new])
     return len(new)
 
 

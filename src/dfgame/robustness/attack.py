@@ -27,9 +27,9 @@ from dfgame.perturb.additive import Additive
 from dfgame.perturb.blur import GaussianBlur
 from dfgame.robustness.points import Point
 from dfgame.robustness.subjects import Subject
+from dfgame.robustness.transform import GREY_LEVELS
 
 FAKE = 1
-GREY_LEVELS = 255
 REACH = 2.0
 """All steps together are as long as this many radii of the set: from its middle to an edge and back again."""
 LEAST_SIGMA = 0.2
