@@ -209,12 +209,13 @@ def test_each_statistics_have_their_own_folding():
 
 
 @pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "tf_efficientnet_b0", "resnet18", "densenet121"])
-def test_a_folded_copy_says_the_same_and_leaves_its_original_alone(backbone):
+@pytest.mark.parametrize("known", [False, True])
+def test_a_folded_copy_says_the_same_and_leaves_its_original_alone(backbone, known):
     detector = new_detector(DetectorConfig(backbone=backbone, pretrained=False)).eval().double()
     unsettled(detector)
     images = torch.rand((2, 3, 64, 64), dtype=torch.float64, requires_grad=True)
     expected = detector(images)
-    copied = detector.folded()
+    copied = detector.folded(detector.folded() if known else None)
     with torch.inference_mode():
         found = [copied(images) for _ in range(2)]  # in place or not, it may not change what it is given
     for one in found:

@@ -118,7 +118,11 @@ class Ensemble(nn.Module):
     @cached_property
     def _fast(self) -> list[nn.Module]:
         """The members, their BatchNorms folded: copies, so that others may take the members' gradients meanwhile."""
-        return [member.folded() if isinstance(member, Detector) else member for member in self.members]
+        made: list[nn.Module] = []
+        for member in self.members:
+            like = next((one for one in made if isinstance(one, Detector)), None)
+            made.append(member.folded(like) if isinstance(member, Detector) else member)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
