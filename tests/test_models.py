@@ -12,7 +12,7 @@ from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.models import Detector, Generator, probabilities
 from dfgame.models.detector import SplitNorm
-from dfgame.models.folded import foldable
+from dfgame.models.folded import _activated, foldable
 from dfgame.models.generator import LastConvolution
 from dfgame.models.same_padding import HEIGHT_AND_WIDTH, work_mirrored
 from dfgame.records import UserError
@@ -218,6 +218,9 @@ def test_a_folded_copy_says_the_same_and_leaves_its_original_alone(backbone, kno
     copied = detector.folded(detector.folded() if known else None)
     with torch.inference_mode():
         found = [copied(images) for _ in range(2)]  # in place or not, it may not change what it is given
+    done = {module: getattr(vars(module).get("forward"), "func", None) for module in copied.modules()}
+    folded = [module for module, function in done.items() if function is _activated]
+    assert len(folded) > 10 and not set(folded) & set(detector.modules())
     for one in found:
         torch.testing.assert_close(one, expected.detach(), rtol=1e-5, atol=1e-5 * expected.detach().abs().max().item())
     again = detector(images)

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from dfgame.records import UserError
 
 LOCK = ".lock"
+"""The hidden file by which a folder is held; see `held_folder`."""
 
 
 @contextmanager
