@@ -63,14 +63,14 @@ def subjects(cells: Sequence[Cell], method: str) -> dict[str, list[Cell]]:
     return main_subjects(cells, method) | {f"{cell.method} at {cell.compression}": [cell] for cell in cells}
 
 
-def compared(means: dict[str, Mean]) -> dict[str, dict[str, Any]]:
-    """Each player's mean and how far it is ahead of plain training, with both kinds of interval.
+def compared(means: dict[str, Mean], plain: str = PLAIN) -> dict[str, dict[str, Any]]:
+    """Each player's mean and how far it is ahead of `plain`, plain training, with both kinds of interval.
 
     `ahead_supported` says whether both intervals, with Bonferroni's correction for the number of players beside plain
     training, leave out 0 on the same side, over enough videos.
     """
     rivals = max(len(means) - 1, 1)
-    return {name: _entry(mean, means[PLAIN], rivals) for name, mean in means.items()}
+    return {name: _entry(mean, means[plain], rivals) for name, mean in means.items()}
 
 
 def _entry(mean: Mean, plain: Mean, rivals: int) -> dict[str, Any]:

@@ -25,9 +25,9 @@ def study_page(found: dict[str, Any], matrices: Sequence[Matrix]) -> str:
     ]
     if len(found["methods"]) > 1:
         trainings = listed(found["methods"])
-        parts += [f"## Over all trainings: on {trainings}, one at a time", _tables(found["pooled"])]
+        parts += [f"## Over all trainings: on {trainings}, one at a time", tables(found["pooled"])]
     for method, subjects in found["trainings"].items():
-        parts += [f"## Trained on {method} at c23", _tables(subjects)]
+        parts += [f"## Trained on {method} at c23", tables(subjects)]
     if matrices:
         parts += ["## Trained on one, tested on another", *map(markdown_table, matrices)]
     if found["search"]:
@@ -122,14 +122,16 @@ def _setting(found: dict[str, Any]) -> str:
     )
 
 
-def _tables(subjects: dict[str, Any]) -> str:
-    """AUC of each player on the main subjects, and how far each is ahead of plain training."""
+def tables(subjects: dict[str, Any], plain: str = PLAIN) -> str:
+    """AUC of each player on the main subjects, and how far each is ahead of plain training or what stands for it."""
     titles = _main(subjects)
     players = subjects[titles[0]]
     head, rule = _row(["player", *titles]), _row(["---"] * (1 + len(titles)))
     values = [_row([player, *(_auc(subjects[title][player]) for title in titles)]) for player in players]
-    ahead = [_row([player, *(_ahead(subjects[title][player]) for title in titles)]) for player in _others(players)]
-    return "\n".join([head, rule, *values, "", "Ahead of plain training:", "", head, rule, *ahead])
+    others = [player for player in players if player != plain]
+    ahead = [_row([player, *(_ahead(subjects[title][player]) for title in titles)]) for player in others]
+    of = "plain training" if plain == PLAIN else f"the {plain}"
+    return "\n".join([head, rule, *values, "", f"Ahead of {of}:", "", head, rule, *ahead])
 
 
 def _row(cells: Sequence[str]) -> str:
