@@ -12,6 +12,7 @@ CROPS are those that `make detector` cuts out.
 """
 
 import argparse
+import shutil
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from study_analysis import Mean, compared, main_subjects, mean_of
 from study_page import tables
 from study_runs import RunJob, train_all
 
+from dfgame.checkpoint import RERENDERER_FILE
 from dfgame.cli import exit_with
 from dfgame.config import AdversaryConfig, EvaluateConfig, FootageConfig, TrainConfig, train_config_from_dict
 from dfgame.evaluate import evaluate_runs
@@ -72,9 +74,7 @@ CHANGES: dict[str, Change] = {
     "without rerender": without("rerender"),
     "without recompress": without("recompress"),
     "selfblend alone": families("selfblend"),
-    "with spectrum": lambda config: families(*config.live.families, "spectrum")(config),
     "without H.264": setting(footage=FootageConfig()),
-    "without average": setting(average=0.0),
     "random-blur": setting(game="random-blur"),
     "additive": setting(game="gradient", adversary=AdversaryConfig(perturbation="additive")),
     "gradient": setting(game="gradient"),
@@ -95,12 +95,18 @@ def main(words: Sequence[str] | None = None, shared: Change = same) -> int:
     recipe = shared(_recipe(asked.rounds, asked.image_size))
     changes = list(dict.fromkeys((WHOLE, *asked.changes)))
     wanted = [(change, seed) for seed in range(asked.seeds) for change in changes]
-    paths = [out / "runs" / f"{change.replace(' ', '-')}-{seed}" for change, seed in wanted]
-    configs = [replace(CHANGES[change](recipe), seed=seed) for change, seed in wanted]
-    train_all([RunJob(asked.manifest, path, config) for path, config in zip(paths, configs, strict=True)], workers=0)
+    paths = {run: out / "runs" / f"{run[0].replace(' ', '-')}-{run[1]}" for run in wanted}
+    jobs = {
+        (change, seed): RunJob(asked.manifest, paths[change, seed], replace(CHANGES[change](recipe), seed=seed))
+        for change, seed in wanted
+    }
+    train_all([jobs[run] for run in wanted if run[0] == WHOLE], workers=0)
+    for change, seed in wanted:
+        _share(paths[WHOLE, seed], paths[change, seed])
+    train_all([jobs[run] for run in wanted if run[0] != WHOLE], workers=0)
     datasets = read_protocol(recipe.protocol).val.datasets
     config = EvaluateConfig("val", "last", datasets=datasets, frames=TEST_FRAMES, allow_mismatch=True, overwrite=True)
-    evaluation = evaluate_runs(paths, asked.manifest, out / "evaluation", config)
+    evaluation = evaluate_runs(list(paths.values()), asked.manifest, out / "evaluation", config)
     groups: dict[str, list[RunEvidence]] = {}
     for (change, _), evidence in zip(wanted, evaluation.runs, strict=True):
         groups.setdefault(change, []).append(evidence)
@@ -144,6 +150,13 @@ def _recipe(rounds: int, image_size: int) -> TrainConfig:
     protocol = str(RECIPE.parent.parent / config.protocol)
     short = replace(config, protocol=protocol, epochs=EPOCHS, epoch_pairs=pairs, image_size=image_size)
     return replace(short, workers=0, val_level="frame", segment_length=TrainConfig.segment_length, val_images=100)
+
+
+def _share(made: Path, run: Path) -> None:
+    """Give a run the network that renders faces, which every run of a seed would train alike."""
+    if (made / RERENDERER_FILE).is_file() and not (run / RERENDERER_FILE).is_file():
+        (run / RERENDERER_FILE).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made / RERENDERER_FILE, run / RERENDERER_FILE)
 
 
 def _means(groups: dict[str, list[RunEvidence]], cells: Sequence[Cell]) -> dict[str, Mean]:
