@@ -36,7 +36,7 @@ from dfgame.summary import Cell, RunEvidence
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "detector.toml"
 WHOLE = "recipe"
-EPOCHS = 2
+EPOCHS, BATCH = 2, 16
 TEST_FRAMES = 4
 Change = Callable[[TrainConfig], TrainConfig]
 
@@ -134,7 +134,7 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--changes", nargs="+", choices=CHANGES, default=list(CHANGES), help="to compare with the recipe"
     )
-    parser.add_argument("--rounds", type=int, default=300, help="of each run (300)")
+    parser.add_argument("--rounds", type=int, default=400, help="of each run (400)")
     parser.add_argument("--image-size", type=int, default=112, help="side of the detector's input in pixels (112)")
     parser.add_argument("--seeds", type=int, default=3, help="runs that differ in nothing else (3)")
     asked = parser.parse_args(words)
@@ -144,11 +144,13 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _recipe(rounds: int, image_size: int) -> TrainConfig:
-    """The recipe, shorter and on one thread; its protocol is found from anywhere."""
+    """The recipe, shorter, of smaller batches and on one thread; its protocol is found from anywhere."""
     config = train_config_from_dict(tomllib.loads(RECIPE.read_text(encoding="utf-8")))
-    pairs = rounds // EPOCHS * config.batch_size // 2
+    pairs = rounds // EPOCHS * BATCH // 2
     protocol = str(RECIPE.parent.parent / config.protocol)
-    short = replace(config, protocol=protocol, epochs=EPOCHS, epoch_pairs=pairs, image_size=image_size)
+    short = replace(
+        config, protocol=protocol, epochs=EPOCHS, epoch_pairs=pairs, batch_size=BATCH, image_size=image_size
+    )
     return replace(short, workers=0, val_level="frame", segment_length=TrainConfig.segment_length, val_images=100)
 
 
@@ -169,7 +171,8 @@ def page(found: dict[str, Any]) -> str:
     videos = " and ".join(counted(tested[f"{kind}_videos"], f"{kind} video") for kind in ("real", "fake"))
     head = (
         f"Video-level AUC on {counted(tested['identities'], 'person', 'people')} and {videos}, "
-        f"{counted(found['seeds'], 'seed')} of {found['rounds']} rounds at {found['image_size']} pixels."
+        f"{counted(found['seeds'], 'seed')} of {found['rounds']} rounds of {BATCH} images, "
+        f"{found['image_size']} pixels wide."
     )
     single = [title for title in subjects if not title.startswith("unseen at")]
     rows = [

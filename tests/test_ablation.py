@@ -48,7 +48,7 @@ def test_the_whole_ablation(manifest: Path, tmp_path: Path, monkeypatch: pytest.
     def tiny(config: TrainConfig) -> TrainConfig:
         detector = DetectorConfig(backbone="test_efficientnet", pretrained=False)
         live = replace(config.live, families=("selfblend", "rerender"))
-        return replace(config, protocol=str(protocol), detector=detector, live=live, batch_size=4, val_images=4)
+        return replace(config, protocol=str(protocol), detector=detector, live=live, val_images=4)
 
     out = tmp_path / "out"
     words = [str(out), str(manifest), "--rounds", "2", "--image-size", "32", "--seeds", "2"]
