@@ -4,7 +4,7 @@
 
 TREE is a tree of `dfgame forge` with raw videos, BOX a detector's file (default, or -: the packaged one), SPLIT the
 one that is measured (default test), PEOPLE at most so many of its people. Of each video 4 frames are altered, encoded
-as H.264 (CRF 23 unless the condition says otherwise), and inspected as `dfgame inspect` does. A line a condition: the
+as H.264 (CRF 23 unless the condition says otherwise), and inspected. A line a condition: the
 AUC over videos with its 95% interval, the share of real videos called fake and of fakes called real, the share called
 neither, videos in which no face was found, and the AUC of each family. JSON, with intervals of these, too, on
 stdout. Last, the plain videos by the lightness of the skin (the individual typology angle of the cheeks, darker and
@@ -20,22 +20,24 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dfgame.batches import fitted, to_unit
 from dfgame.boxed import BoxedDetector, load_detector
+from dfgame.config import InspectConfig
 from dfgame.datasets import find_data
 from dfgame.faces.detect import default_detector
-from dfgame.faces.sample import SampleJob, SeenFace, sample_faces, spread
+from dfgame.faces.sample import spread
 from dfgame.forgery.align import alignment, cut
-from dfgame.media import MediaError, RgbImage, count_frames, read_frames, through_h264, write_video
+from dfgame.inspection.pipeline import inspect_files
+from dfgame.media import RgbImage, count_frames, read_frames, through_h264, write_video
 from dfgame.metrics import auc_bootstrap, interval, measures
-from dfgame.records import ORIGINAL, Video
+from dfgame.records import ORIGINAL, FileVerdict, Video
 
 FRAMES = 4
 REPLICATES, SEED = 1_000, 0
 Condition = Callable[[list[RgbImage], np.random.Generator], list[RgbImage]]
+Said = dict[str, Any]
+"""What is said of each video, by name: a FileVerdict, or a Failure."""
 
 
 def even(image: NDArray[np.generic]) -> RgbImage:
@@ -96,61 +98,54 @@ def main(tree: Path, box: Path | None = None, split: str = "test", people: int =
     chosen = sorted({video.identity for video in raw})[: people or None]
     videos = [video for video in raw if video.identity in chosen]
     results: dict[str, dict[str, Any]] = {}
-    scores: dict[str, float] = {}
+    said: Said = {}
     for name, (condition, crf) in CONDITIONS.items():
-        scores = {video.name: _score(tree / video.path, condition, crf, detector) for video in videos}
-        results[name] = _measured(videos, scores, detector)
+        said = _inspected(tree, videos, condition, crf, detector)
+        results[name] = _measured(videos, said)
         print(f"{name:50} " + _line(results[name]), file=sys.stderr, flush=True)
         if name.endswith("c23"):
-            plain = scores
+            plain = said
     lightness = {video.identity: _skin(tree / video.path) for video in videos if video.label == "real"}
     middle = float(np.median(list(lightness.values())))
     for name, keep in (("darker half of the people", lambda a: a <= middle), ("lighter half", lambda a: a > middle)):
         some = [video for video in videos if keep(lightness[video.identity])]
-        results[name] = _measured(some, plain, detector)
+        results[name] = _measured(some, plain)
         print(f"{name:50} " + _line(results[name]), file=sys.stderr, flush=True)
     print(json.dumps({"detector": detector.model.sha256, "people": len(chosen), "conditions": results}, indent=2))
 
 
-def _score(path: Path, condition: Condition, crf: int, detector: BoxedDetector) -> float:
-    """The calibrated probability of fake; not a number without a face."""
-    clip = [frame.image for frame in read_frames(path, spread(count_frames(path), FRAMES))]
-    rng = np.random.default_rng([SEED, *path.name.encode()])
+def _inspected(tree: Path, videos: list[Video], condition: Condition, crf: int, detector: BoxedDetector) -> Said:
+    """What is said of each video under a condition."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "clip.mp4"
-        write_video(file, condition(clip, rng), 25, crf)
-        seen: list[SeenFace] = []
-        try:
-            found = sample_faces(SampleJob(file, FRAMES, detector.facts.crop), seen.append)
-        except MediaError:
-            return float("nan")
-    crops = [fitted(face.crop, detector.facts.image_size) for face in seen if face.track in found.main]
-    if not crops:
-        return float("nan")
-    images = torch.stack(crops)
-    return detector.calibrated(float(detector.probabilities(to_unit(images)).mean()))
+        files = {Path(folder) / f"{number}.mp4": video for number, video in enumerate(videos)}
+        for file, video in files.items():
+            path = tree / video.path
+            clip = [frame.image for frame in read_frames(path, spread(count_frames(path), FRAMES))]
+            write_video(file, condition(clip, np.random.default_rng([SEED, *path.name.encode()])), 25, crf)
+        said = inspect_files(list(files), detector, InspectConfig(), shown=False)
+        return {video.name: one for video, one in zip(files.values(), said, strict=True)}
 
 
-def _auc(videos: list[Video], scores: dict[str, float]) -> tuple[float, float, float]:
+def _auc(videos: list[Video], said: Said) -> tuple[float, float, float]:
     """The AUC over these videos, and its interval."""
     labels = np.array([int(video.label == "fake") for video in videos])
-    values = np.array([scores[video.name] for video in videos])
+    values = np.array([said[video.name].p_fake for video in videos], np.float64)
     draws = auc_bootstrap(labels, values, [video.name for video in videos], "video", REPLICATES, SEED)
     return measures(labels, values).auc, *interval(draws)
 
 
-def _measured(videos: list[Video], scores: dict[str, float], detector: BoxedDetector) -> dict[str, Any]:
-    seen = [video for video in videos if np.isfinite(scores[video.name])]
+def _measured(videos: list[Video], said: Said) -> dict[str, Any]:
+    seen = [video for video in videos if isinstance(said[video.name], FileVerdict) and said[video.name].tracks]
     labels = np.array([int(video.label == "fake") for video in seen])
-    verdicts = np.array([detector.verdict(scores[video.name]) for video in seen])
-    auc, low, high = _auc(seen, scores)
+    verdicts = np.array([said[video.name].verdict for video in seen])
+    auc, low, high = _auc(seen, said)
     methods = sorted({video.method for video in seen if video.label == "fake"})
     return {
         "auc": auc,
         "auc_low": low,
         "auc_high": high,
         "by_method": {
-            name: _auc([video for video in seen if video.method in (ORIGINAL, name)], scores) for name in methods
+            name: _auc([video for video in seen if video.method in (ORIGINAL, name)], said) for name in methods
         },
         "real_called_fake": float((verdicts[labels == 0] == "fake").mean()),
         "fake_called_real": float((verdicts[labels == 1] == "real").mean()),

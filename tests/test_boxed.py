@@ -13,13 +13,17 @@ from safetensors.torch import load_file, save_file
 
 import dfgame
 from boxes import FACTS, TINY, trained_a_little
-from dfgame.boxed import Calibration, Condition, architecture, boxed_weights, load_detector, save_box
+from dfgame.boxed import Calibration, Condition, Thresholds, architecture, boxed_weights, load_detector, save_box
 from dfgame.models import probabilities
 from dfgame.records import ErrorRates, UserError
 
 IMAGES = torch.rand((3, 3, 64, 64), generator=torch.Generator().manual_seed(0))
 CONDITION = Condition(
-    (40.0, 80.0), (-2.5, None), ErrorRates("40 to 80 pixels wide", 30, 0.1, 60, 0.2, 0.8), (0.7, 0.9)
+    (40.0, 80.0),
+    (-2.5, None),
+    ErrorRates("40 to 80 pixels wide", 30, 0.1, 60, 0.2, 0.8),
+    (0.7, 0.9),
+    Thresholds(0.9, 0.1),
 )
 
 
@@ -134,3 +138,8 @@ def test_conditions_come_back_and_boxes_without_them_are_read(members, tmp_path)
     weights = load_file(tmp_path / "new.safetensors")
     save_file(weights, tmp_path / "old.safetensors", metadata={"dfgame": json.dumps(values)})
     assert load_detector(tmp_path / "old.safetensors", "cpu").facts == FACTS
+    of_all = {key: value for key, value in asdict(CONDITION).items() if key != "limits"}
+    texts = {"dfgame": json.dumps(values | {"format": 2, "conditions": [of_all]})}
+    save_file(weights, tmp_path / "second.safetensors", metadata=texts)
+    (second,) = load_detector(tmp_path / "second.safetensors", "cpu").facts.conditions
+    assert second == replace(CONDITION, limits=None)

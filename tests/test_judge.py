@@ -8,10 +8,11 @@ import pytest
 from scipy.special import expit
 
 from boxes import BRIGHTNESS, FACTS
-from dfgame.boxed import Calibration, Condition
+from dfgame.boxed import Calibration, Condition, Thresholds
 from dfgame.faces.sample import Sample
 from dfgame.inspection.intervals import mean_interval
 from dfgame.inspection.judge import ScoredFace, judged
+from dfgame.inspection.pipeline import with_threshold
 from dfgame.records import ErrorRates, Face, FileVerdict, Kind
 
 BOX = (10.0, 20.0, 70.0, 90.0)
@@ -100,6 +101,25 @@ def test_faces_that_the_detector_cannot_tell_are_left_open(conditions, words):
     said = judge([[0.9] * 5], detector=with_conditions(*conditions))
     assert said.verdict == "inconclusive" and words in said.reasons[0]
     assert said.p_fake == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict", "words"),
+    [
+        (0.80, "inconclusive", "too many real faces like it had in validation (faces of a kind)"),
+        (0.95, "fake", ""),
+        (0.20, "inconclusive", "too many fakes like it had"),
+        (0.05, "real", ""),
+        (0.50, "inconclusive", "lies between"),
+    ],
+)
+def test_a_score_that_is_clear_in_general_may_be_doubtful_among_faces_like_it(score, verdict, words):
+    limits = Thresholds(fake=0.9, real=0.1)
+    detector = with_conditions(replace(condition((40.0, 80.0), (-2.0, None), (0.8, 0.9)), limits=limits))
+    said = judge([[score] * 5], detector=detector)
+    assert said.verdict == verdict and len(said.reasons) == bool(words)
+    assert all(words in reason for reason in said.reasons)
+    assert judge([[score] * 5], detector=with_threshold(detector, 0.7)).verdict != "inconclusive" or score == 0.5
 
 
 def correlated(rng, series, frames, correlation, middle, spread):

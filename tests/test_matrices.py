@@ -1,6 +1,8 @@
 """Matrices of what was trained on and what is tested: their numbers, their marks, tables that any name survives."""
 
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -166,6 +168,16 @@ def test_a_latex_table_is_whole(evaluation):
     assert unescaped.count("{") == unescaped.count("}")
     for name in ("table", "tabular"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+def test_latex_sets_the_tables(evaluation, tmp_path):
+    tables = [latex_table(matrix) for matrix in (*cross_matrices(evaluation), _hostile(evaluation))]
+    head = [r"\documentclass{article}", r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
+    (tmp_path / "paper.tex").write_text("\n".join([*head, *tables, r"\end{document}"]))
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert said.returncode == 0 and (tmp_path / "paper.pdf").stat().st_size > 10_000, said.stdout[-2000:]
 
 
 def test_files_replace_those_of_earlier_players(evaluation, tmp_path):

@@ -30,18 +30,36 @@ def made_up(videos, seed=0, details=None, width=60.0):
     return View(names, raw, np.full(videos, width), details), labels, groups
 
 
+def of_scores(real, fake):
+    """Faces with these scores, of ten people in turn."""
+    names = [f"{label}-{number:03d}" for label, scores in enumerate((real, fake)) for number in range(len(scores))]
+    labels = {name: int(name[0]) for name in names}
+    groups = {name: int(name[2:]) % 10 for name in names}
+    return View(names, np.array([*real, *fake]), np.full(len(names), 60.0), np.full(len(names), -2.0)), labels, groups
+
+
 def test_rates_are_those_counted_by_hand():
-    view, labels, groups = made_up(60)
-    (found,) = conditions([view], labels, groups, SAME, LIMITS)
-    truth = np.array([labels[name] for name in view.videos])
-    real, fake = view.raw[truth == 0], view.raw[truth == 1]
+    """One of 30 is called what it is not: less than 5%, so that the thresholds for all are strict enough."""
+    real, fake = [0.8, 0.6] + [0.2] * 28, [0.1, 0.4] + [0.9] * 28
+    (found,) = conditions([of_scores(real, fake)[0]], *of_scores(real, fake)[1:], SAME, LIMITS)
     assert (found.rates.real, found.rates.fake) == (30, 30)
-    assert found.rates.real_called_fake == pytest.approx((real >= 0.7).mean())
-    assert found.rates.fake_called_real == pytest.approx((fake <= 0.3).mean())
-    assert found.rates.auc == pytest.approx(roc_auc_score(truth, view.raw))
+    assert (found.rates.real_called_fake, found.rates.fake_called_real) == (1 / 30, 1 / 30)
+    assert found.limits == LIMITS
+    assert found.rates.auc == pytest.approx(roc_auc_score([0] * 30 + [1] * 30, real + fake))
     assert found.auc[0] < found.rates.auc < found.auc[1]
     assert found.widths == (52.0, 80.0) and found.details[1] is None
     assert found.rates.faces == "52 to 80 pixels wide, any amount of detail"
+
+
+def test_limits_are_stricter_where_faces_need_it_and_rates_are_of_people_held_out():
+    """One person's four are at 0.95: of 40 only two may be called fake. By the limits of other people all four are."""
+    real = [0.95 if number % 10 == 0 else 0.2 for number in range(40)]
+    fake = [0.9] * 40
+    view, labels, groups = of_scores(real, fake)
+    (found,) = conditions([view], labels, groups, SAME, LIMITS)
+    assert found.limits is not None and found.limits.fake == pytest.approx(0.95)
+    assert found.limits.real == LIMITS.real and (SAME(np.array(real)) >= found.limits.fake).sum() == 0
+    assert (found.rates.real_called_fake, found.rates.fake_called_real) == (0.1, 0.0)
 
 
 def test_a_band_is_cut_as_often_as_its_videos_bear():

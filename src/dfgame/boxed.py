@@ -28,9 +28,9 @@ from dfgame.files import atomic_path, sha256
 from dfgame.models import Detector, probabilities
 from dfgame.records import CropRule, ErrorRates, Interval, Model, UserError, Verdict
 
-FORMAT = 2
-READABLE = (1, FORMAT)
-"""Formats of boxes that can be read; those of the first hold no conditions."""
+FORMAT = 3
+READABLE = (1, 2, FORMAT)
+"""Formats of boxes that can be read; those of the first hold no conditions, those of the second no limits of them."""
 METADATA_KEY = "dfgame"
 PACKAGED = "weights/detector.safetensors"
 """The box that travels inside the package, where it does."""
@@ -63,13 +63,15 @@ class Condition:
     """How often the detector was wrong on validation faces of some widths and some amounts of detail.
 
     `widths` (pixels) and `details` (see `faces/quality.py`) are from and up to; None is no bound. `auc` is the 95%
-    interval of the AUC of `rates`, over people.
+    interval of the AUC of `rates`, over people. `limits` are the thresholds for these faces, at least as strict as
+    those for all; None where only these hold.
     """
 
     widths: tuple[float, float | None]
     details: tuple[float, float | None]
     rates: ErrorRates
     auc: Interval
+    limits: Thresholds | None = None
 
     def holds(self, width: float, detail: float) -> bool:
         """Whether a face is like these."""
@@ -261,7 +263,8 @@ def _read_facts(metadata: dict[str, str]) -> Facts:
 
 def _read_condition(values: dict[str, Any]) -> Condition:
     widths, details, auc = ((low, high) for low, high in (values[name] for name in ("widths", "details", "auc")))
-    return Condition(widths, details, ErrorRates(**values["rates"]), auc)
+    limits = values.get("limits")
+    return Condition(widths, details, ErrorRates(**values["rates"]), auc, limits and Thresholds(**limits))
 
 
 def _by_member(tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:

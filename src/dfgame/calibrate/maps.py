@@ -109,9 +109,17 @@ def choose_thresholds(scored: ScoredVideos, calibration: Calibration) -> Thresho
         UserError: there are no compressed videos of a class.
     """
     p_fake = calibration(scored.raw)
-    real, fake = (np.sort(p_fake[scored.compressed & (scored.labels == label)]) for label in (0, 1))
+    real, fake = (p_fake[scored.compressed & (scored.labels == label)] for label in (0, 1))
     if not len(real) or not len(fake):
         raise UserError("no compressed videos, real and fake, to choose thresholds on", "see --compressions")
-    allowed = int(FALSE_ALARMS * len(real)), int(FALSE_ALARMS * len(fake))
-    above, below = np.nextafter(real[-1 - allowed[0]], np.inf), np.nextafter(fake[allowed[1]], -np.inf)
-    return Thresholds(fake=float(max(above, 0.5)), real=float(min(below, 0.5)))
+    return stricter(Thresholds(fake=0.5, real=0.5), real, fake)
+
+
+def stricter(thresholds: Thresholds, real: Floats, fake: Floats) -> Thresholds:
+    """The thresholds moved outwards until at most 5% of these real scores are called fake, and of these fakes real."""
+    above, below = thresholds.fake, thresholds.real
+    if len(real):
+        above = max(above, float(np.nextafter(np.sort(real)[-1 - int(FALSE_ALARMS * len(real))], np.inf)))
+    if len(fake):
+        below = min(below, float(np.nextafter(np.sort(fake)[int(FALSE_ALARMS * len(fake))], -np.inf)))
+    return Thresholds(fake=above, real=below)

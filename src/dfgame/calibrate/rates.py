@@ -1,12 +1,14 @@
-"""Error rates by condition: how often a detector is wrong on faces of some width and some amount of detail."""
+"""How strict thresholds must be for faces of some width and some amount of detail, and how often they err."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold
 
 from dfgame.boxed import Calibration, Condition, Thresholds
+from dfgame.calibrate.maps import FOLDS, stricter
 from dfgame.calibrate.views import BANDS, View, band_of
 from dfgame.metrics import auc_bootstrap, interval, measures, video_means
 from dfgame.records import ErrorRates
@@ -43,10 +45,12 @@ def conditions(
     calibration: Calibration,
     thresholds: Thresholds,
 ) -> tuple[Condition, ...]:
-    """The error rates of each band of widths (see `BANDS`), cut by detail into as many parts as its videos bear.
+    """Limits and error rates of each band of widths (see `BANDS`), cut by detail into as many parts as videos bear.
 
     Each part has at least FEWEST real and FEWEST fake videos, of two groups of people or more each; a band that has
-    not is left out. The map and the thresholds were chosen on the same videos; an AUC depends on neither.
+    not is left out. Its limits are the thresholds, stricter where more than 5% of either kind would be called the
+    other. Its rates are of people held out in turn, by the limits found on the others; the map and the thresholds
+    for all were chosen on the same videos.
 
     Args:
         views: of `scored_views`.
@@ -86,8 +90,9 @@ def _of_band(videos: SeenVideos, widths: tuple[float, float | None], thresholds:
     wide = f"{low:.0f} pixels wide or more" if high is None else f"{low:.0f} to {high:.0f} pixels wide"
     cuts = _cuts(videos)
     for amount, details in zip(_AMOUNTS[len(cuts)], cuts, strict=True):
-        rates, auc = _rates(_part(videos, *details), f"{wide}, {amount}", thresholds)
-        yield Condition(widths, details, rates, auc)
+        part = _part(videos, *details)
+        rates, auc = _rates(part, f"{wide}, {amount}", thresholds)
+        yield Condition(widths, details, rates, auc, _limits(part.labels, part.p_fake, thresholds))
 
 
 def _cuts(videos: SeenVideos) -> list[tuple[float, float | None]]:
@@ -113,15 +118,29 @@ def _is_enough(videos: SeenVideos) -> bool:
 
 def _rates(videos: SeenVideos, faces: str, thresholds: Thresholds) -> tuple[ErrorRates, tuple[float, float]]:
     """The rates, and the AUC's interval over groups of people, whose videos are alike."""
-    real, fake = (videos.p_fake[videos.labels == label] for label in (0, 1))
+    called_fake, called_real = _held_out_calls(videos, thresholds)
     people = [f"{label}/{group}" for label, group in zip(videos.labels, videos.groups, strict=True)]
     draws = auc_bootstrap(videos.labels, videos.p_fake, people, "frame", REPLICATES, SEED)
     rates = ErrorRates(
         faces=faces,
-        real=len(real),
-        real_called_fake=float((real >= thresholds.fake).mean()),
-        fake=len(fake),
-        fake_called_real=float((fake <= thresholds.real).mean()),
+        real=int((videos.labels == 0).sum()),
+        real_called_fake=float(called_fake[videos.labels == 0].mean()),
+        fake=int((videos.labels == 1).sum()),
+        fake_called_real=float(called_real[videos.labels == 1].mean()),
         auc=measures(videos.labels, videos.p_fake).auc,
     )
     return rates, interval(draws)
+
+
+def _limits(labels: Integers, p_fake: Floats, thresholds: Thresholds) -> Thresholds:
+    return stricter(thresholds, p_fake[labels == 0], p_fake[labels == 1])
+
+
+def _held_out_calls(videos: SeenVideos, thresholds: Thresholds) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each video is called fake, and real, by the limits found on the other people."""
+    fake, real = (np.zeros(len(videos.labels), bool) for _ in range(2))
+    parts = min(FOLDS, len(np.unique(videos.groups)))
+    for fitted, held in GroupKFold(parts).split(videos.p_fake, groups=videos.groups):
+        limits = _limits(videos.labels[fitted], videos.p_fake[fitted], thresholds)
+        fake[held], real[held] = videos.p_fake[held] >= limits.fake, videos.p_fake[held] <= limits.real
+    return fake, real

@@ -29,6 +29,24 @@ def between(p_fake: float, detector: BoxedDetector) -> str:
     )
 
 
+def doubtful_here(p_fake: float, condition: Condition | None, detector: BoxedDetector) -> str:
+    """The reason where a score is clear among all faces but not among those like one, else an empty string."""
+    if condition is None or condition.limits is None:
+        return ""
+    verdict, limits, faces = detector.verdict(p_fake), condition.limits, condition.rates.faces
+    if verdict == "fake" and p_fake < limits.fake:
+        return (
+            f"its score {p_fake:.2f} is one that too many real faces like it had in validation ({faces}): such a face "
+            f"counts as fake from {limits.fake:.2f}"
+        )
+    if verdict == "real" and p_fake > limits.real:
+        return (
+            f"its score {p_fake:.2f} is one that too many fakes like it had in validation ({faces}): such a face "
+            f"counts as real up to {limits.real:.2f}"
+        )
+    return ""
+
+
 def out_of_reach(width: float, detail: float, detector: BoxedDetector) -> str:
     """The reason where the detector was never tested on faces like one, or failed there, else an empty string.
 

@@ -16,7 +16,7 @@ from dfgame.boxed import BoxedDetector
 from dfgame.extract.records import reason
 from dfgame.faces.quality import face_width
 from dfgame.faces.sample import Sample
-from dfgame.inspection.conditions import between, out_of_reach, too_few
+from dfgame.inspection.conditions import between, doubtful_here, out_of_reach, too_few
 from dfgame.inspection.intervals import mean_interval
 from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 
@@ -78,7 +78,10 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
     width = float(np.median([face_width(one.face) for one in faces]))
     detail = float(np.median([one.detail for one in faces]))
     condition = detector.condition(width, detail)
-    against = [out_of_reach(width, detail, detector), between(p_fake, detector)]
+    against = [
+        out_of_reach(width, detail, detector) or doubtful_here(p_fake, condition, detector),
+        between(p_fake, detector),
+    ]
     if sample.kind == "video":
         against.insert(0, too_few(len(faces), sample.looked_at))
     against = [sentence for sentence in against if sentence]

@@ -116,11 +116,12 @@ def inspect_files(
 
 
 def with_threshold(detector: BoxedDetector, fake: float | None) -> BoxedDetector:
-    """The detector with another probability from which a verdict is fake; None leaves it as it is."""
+    """The detector with another probability from which any face is fake; None leaves it as it is."""
     if fake is None:
         return detector
     limits = replace(detector.facts.thresholds, fake=fake, real=min(detector.facts.thresholds.real, fake))
-    return replace(detector, facts=replace(detector.facts, thresholds=limits))
+    conditions = tuple(replace(one, limits=None) for one in detector.facts.conditions)
+    return replace(detector, facts=replace(detector.facts, thresholds=limits, conditions=conditions))
 
 
 def settings_of(detector: BoxedDetector, config: InspectConfig) -> dict[str, Any]:

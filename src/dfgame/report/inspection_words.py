@@ -206,7 +206,7 @@ def rates_words(rates: ErrorRates | None) -> list[str]:
     if rates is None:
         return ["How often the detector errs on faces like this one is not known: its file does not say."]
     said = [
-        f"Among validation faces like this one ({plain(rates.faces)}), "
+        f"Among validation faces like this one ({plain(rates.faces)}), by the detector's own thresholds, "
         f"{_errors(rates.real_called_fake, rates.real, 'real', 'forged')}, and "
         f"{_errors(rates.fake_called_real, rates.fake, 'forged', 'real')}.",
         f"Shown a forged and a real one of these, the detector gave the forged one the higher score in "

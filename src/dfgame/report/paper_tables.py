@@ -8,6 +8,8 @@ from dfgame.report.plain import plain
 from dfgame.report.words import number, span
 
 NOTHING = "–"
+_MOST_COLUMNS = 4
+"""That fit on a page of LaTeX in the size of the text."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -36,15 +38,19 @@ def markdown_escaped(text: str) -> str:
 
 
 def latex_table(matrix: Matrix) -> str:
-    r"""The matrix as a `table`, an interval below each number; needs \usepackage{booktabs}."""
+    r"""The matrix as a `table`, an interval below each number; needs \usepackage{booktabs,graphicx}.
+
+    One of more columns than fit on a page is scaled to the width of the text.
+    """
     columns = len(matrix.columns)
     groups, rules = _latex_groups(matrix)
     heads = " & ".join(latex_escaped(head.name) for head in matrix.columns)
     lines = [
-        r"% \usepackage{booktabs}",
+        r"% \usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex_escaped(matrix.title)} ({_MARKS_WORDS}).}}",
+        *([r"\resizebox{\textwidth}{!}{%"] if columns > _MOST_COLUMNS else []),
         rf"\begin{{tabular}}{{l{'c' * columns}}}",
         r"\toprule",
         rf" & {groups} \\",
@@ -57,7 +63,8 @@ def latex_table(matrix: Matrix) -> str:
         values = " & ".join(_LATEX_MARKS[entry.seen] % number(entry.value) if entry else "--" for entry in entries)
         below = " & ".join(rf"{{\scriptsize {latex_escaped(_span(entry))}}}" if entry else "" for entry in entries)
         lines += [rf"{latex_escaped(name)} & {values} \\", rf" & {below} \\"]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    end = r"\end{tabular}}" if columns > _MOST_COLUMNS else r"\end{tabular}"
+    return "\n".join([*lines, r"\bottomrule", end, r"\end{table}", ""])
 
 
 def _latex_groups(matrix: Matrix) -> tuple[str, str]:
