@@ -1,5 +1,7 @@
 """Frames that are decoded ahead of whoever takes them."""
 
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -87,6 +89,35 @@ def unlocked_detect_of_the_package():
     if found is None:
         pytest.skip("the package holds no library of that name")
     return found
+
+
+WAITS = """
+#include <unistd.h>
+int *_Z14facedetect_cnnPhS_iii(unsigned char *buffer, volatile unsigned char *pixels, int w, int h, int step) {
+    pixels[1] = 1;
+    for (int turn = 0; turn < 6000 && !pixels[0]; turn++) usleep(10000);
+    ((short *) (buffer + 4))[0] = pixels[0] ? 90 : 0;
+    *(int *) buffer = 1;
+    return (int *) buffer;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no compiler of C")
+def test_python_goes_on_while_faces_are_looked_for(tmp_path):
+    """A library of the same name waits, for a minute at most, until another thread of Python has set a pixel."""
+    (tmp_path / "waits.c").write_text(WAITS)
+    library = tmp_path / "libfacedetection.so.v1"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "waits.c"], check=True)
+    detect, pixels = unlocked_detect(tmp_path), np.zeros((4, 4, 3), np.uint8)
+    assert detect is not None
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.extend(detect(pixels, 0.5)[0].tolist()))
+    thread.start()
+    until(lambda: pixels[0, 0, 1])
+    pixels[0, 0, 0] = 1
+    thread.join()
+    assert found == [90]
 
 
 def test_without_the_library_the_package_serves(tmp_path, monkeypatch):
