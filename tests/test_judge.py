@@ -110,7 +110,7 @@ def test_faces_that_the_detector_cannot_tell_are_left_open(conditions, words):
         (0.95, "fake", ""),
         (0.20, "inconclusive", "too many fakes like it had"),
         (0.05, "real", ""),
-        (0.50, "inconclusive", "lies between"),
+        (0.50, "inconclusive", "lies between 0.10, up to which a face counts as real, and 0.90,"),
     ],
 )
 def test_a_score_that_is_clear_in_general_may_be_doubtful_among_faces_like_it(score, verdict, words):

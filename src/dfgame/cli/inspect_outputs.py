@@ -154,6 +154,6 @@ def _rest(track: TrackScore, kind: str) -> str:
     wrong = ""
     if track.rates:
         rates = track.rates
-        wrong = f"; by its own thresholds {rates.real_called_fake:.0%} of real faces like it are called fake, "
-        wrong += f"{rates.fake_called_real:.0%} of fake real"
+        wrong = f"; of real faces like it the detector calls {rates.real_called_fake:.0%} fake, "
+        wrong += f"of fakes {rates.fake_called_real:.0%} real"
     return f", p_fake {track.p_fake:.2f}{sure}, {track.first_time:.2f} to {track.last_time:.2f} s, {frames}{wrong}"

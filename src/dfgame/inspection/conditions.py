@@ -18,11 +18,11 @@ def too_few(frames: int, looked_at: int) -> str:
     )
 
 
-def between(p_fake: float, detector: BoxedDetector) -> str:
+def between(p_fake: float, condition: Condition | None, detector: BoxedDetector) -> str:
     """The reason where a score is neither high nor low enough, else an empty string."""
     if detector.verdict(p_fake) != "inconclusive":
         return ""
-    limits = detector.facts.thresholds
+    limits = (condition and condition.limits) or detector.facts.thresholds
     return (
         f"its score {p_fake:.2f} lies between {limits.real:.2f}, up to which a face counts as real, and "
         f"{limits.fake:.2f}, from which it counts as fake"

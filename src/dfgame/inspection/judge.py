@@ -80,7 +80,7 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
     condition = detector.condition(width, detail)
     against = [
         out_of_reach(width, detail, detector) or doubtful_here(p_fake, condition, detector),
-        between(p_fake, detector),
+        between(p_fake, condition, detector),
     ]
     if sample.kind == "video":
         against.insert(0, too_few(len(faces), sample.looked_at))
