@@ -6,9 +6,10 @@ import pytest
 
 from boxes import FACTS, trained_a_little
 from conftest import moving
-from dfgame.boxed import save_box
+from dfgame.boxed import Condition, Thresholds, save_box
 from dfgame.cli import main
 from dfgame.media import write_video
+from dfgame.records import ErrorRates
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,21 @@ def test_a_report_holds_for_its_file(made, capsys):
     assert verified(made) == 0
     said = capsys.readouterr().out
     assert "DIFFERS" not in said and "5 frames, at most" in said
+
+
+def test_a_report_by_thresholds_for_faces_like_it_holds(made, capsys):
+    """The score is clear by the thresholds for all, and not by those of its kind of faces."""
+    rates = ErrorRates("faces of any kind", 40, 0.0, 40, 0.0, 0.9)
+    strict = Condition((1.0, None), (-99.0, None), rates, (0.85, 0.95), Thresholds(1.0, 0.0))
+    facts = replace(FACTS, thresholds=Thresholds(0.01, 0.0), conditions=(strict,))
+    save_box(made / "strict.safetensors", facts, [trained_a_little(0)])
+    words = ["--detector", str(made / "strict.safetensors"), "--frames", "5", "--report", str(made / "strict.html")]
+    assert run("inspect", str(made / "clip.mp4"), *words) == 0
+    assert "too many real faces like it" in capsys.readouterr().out
+    sentence = "Faces of a kind that the detector errs on more often need more than that."
+    assert sentence in (made / "strict.html").read_text() and sentence not in (made / "report.html").read_text()
+    assert verified(made, report="strict.html", box="strict.safetensors") == 0
+    assert "the verdict: inconclusive" in capsys.readouterr().out
 
 
 def test_another_file_is_told(made, capsys):

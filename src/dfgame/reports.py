@@ -58,7 +58,7 @@ def report_page(
     facts = asdict(detector.facts)
     about = {name: facts[name] for name in ("name", "version", "thresholds", "calibration", "made")}
     context = InspectionContext(
-        detector=about | {"sha256": detector.sha256},
+        detector=about | {"sha256": detector.sha256, "stricter": any(one.limits for one in detector.facts.conditions)},
         versions={"dfgame": __version__} | versions(_VERSIONS),
         command=command,
     )

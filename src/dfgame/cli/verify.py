@@ -61,7 +61,7 @@ def _checks(data: dict[str, Any], file: Path, settings: InspectConfig) -> Iterat
 def _as_before(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of an inspection that a verdict depends on."""
     named = {name: settings[name] for name in ("frames", "every", "max_frames", "batch_size") if name in settings}
-    return named | {"threshold": settings["fake_from"]}
+    return named | {"threshold": settings.get("threshold", settings["fake_from"])}
 
 
 def _scores(said: dict[str, Any], again: FileVerdict) -> Iterator[Check]:

@@ -125,10 +125,14 @@ def with_threshold(detector: BoxedDetector, fake: float | None) -> BoxedDetector
 
 
 def settings_of(detector: BoxedDetector, config: InspectConfig) -> dict[str, Any]:
-    """What a verdict depends on beside the file and the detector, as plain JSON values."""
+    """What a verdict depends on beside the file and the detector, as plain JSON values.
+
+    `threshold` is the one asked for; None is the detector's own, which may be stricter for some faces.
+    """
     looked = {"every": config.every, "max_frames": config.max_frames} if config.every else {"frames": config.frames}
     limits = detector.facts.thresholds
-    return looked | {"batch_size": config.batch_size, "fake_from": limits.fake, "real_up_to": limits.real}
+    found = {"threshold": config.threshold, "fake_from": limits.fake, "real_up_to": limits.real}
+    return looked | {"batch_size": config.batch_size} | found
 
 
 def _said(

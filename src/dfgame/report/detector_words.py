@@ -55,10 +55,13 @@ def _calibration_limits(detector: Mapping[str, Any]) -> list[str]:
 def threshold_words(detector: Mapping[str, Any]) -> str:
     """From when on a face is called what."""
     fake, real = (percent(detector["thresholds"][name]) for name in ("fake", "real"))
-    return (
+    said = (
         f"From {fake} a face is called likely forged; up to {real}, it shows no sign of forgery; what lies between is "
         "inconclusive."
     )
+    if detector.get("stricter"):
+        said += " Faces of a kind that the detector errs on more often need more than that."
+    return said
 
 
 def method(kind: Kind, calibrated: bool) -> str:

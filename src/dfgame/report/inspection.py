@@ -30,8 +30,8 @@ class InspectionContext:
     """What a verdict depends on beside the file.
 
     `detector` holds plain JSON values: `name`, `version`, `sha256`, `thresholds` (`fake`, `real`), `calibration`
-    (None: its scores are no probabilities) and `made`, as a box's facts do. `versions` are those of Python and
-    packages. `command` makes the report again.
+    (None: its scores are no probabilities) and `made`, as a box's facts do, and whether thresholds are `stricter` for
+    some faces. `versions` are those of Python and packages. `command` makes the report again.
     """
 
     detector: Mapping[str, Any]
