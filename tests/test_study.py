@@ -227,7 +227,7 @@ def test_the_whole_study(crops, tmp_path, capsys):
     names = {f"{m}-{p}-{s}" for m in ("FaceSwap", "Deepfakes") for p in ("none", "random-blur") for s in (0, 1)}
     assert set(weights(out)) == names
     found = json.loads((out / "study.json").read_text())
-    results = json.loads((out / "evaluation" / "results.json").read_text())
+    results = json.loads((out / "evaluation" / "results.json").read_text())["results"]
     entry = found["trainings"]["Deepfakes"]["unseen at c40"]["random-blur"]
     for seed in (0, 1):
         aucs = [
