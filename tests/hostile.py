@@ -28,16 +28,22 @@ def hostile_files(folder: Path) -> list[Path]:
 
     Some can be read, most cannot. Among them are folders, pipes and links that lead nowhere or to themselves.
     """
+    return [path for paths in hostile_kinds(folder).values() for path in paths]
+
+
+def hostile_kinds(folder: Path) -> dict[str, list[Path]]:
+    """The same by what is wrong with them."""
     folder.mkdir(parents=True, exist_ok=True)
     random, real = np.random.default_rng(20), _real_files()
-    paths = []
-    for make in (_damaged, _misnamed, _headers, _bombs, _lists, _names, _with_html):
+    kinds: dict[str, list[Path]] = {}
+    for kind, make in _KINDS.items():
+        kinds[kind] = []
         for name, content in make(real, random):
             path = folder / os.fsdecode(name)
             with suppress(OSError):
                 path.write_bytes(content)
-                paths.append(path)
-    return paths + list(_no_files(folder))
+                kinds[kind].append(path)
+    return kinds | {"folders, pipes, dead links": list(_no_files(folder))}
 
 
 def _photograph(shift: int = 0) -> Image.Image:
@@ -258,3 +264,14 @@ def _no_files(folder: Path) -> Iterator[Path]:
     yield folder / "none" / ".." / ".." / "x.mp4"
     yield folder / ("long" * 100)
     yield folder / "null\0.jpg"
+
+
+_KINDS: dict[str, Callable[[dict[str, bytes], np.random.Generator], Files]] = {
+    "truncated, flipped bytes, holes": _damaged,
+    "wrong suffix, empty, noise": _misnamed,
+    "absurd headers": _headers,
+    "bombs: zipped, 50,000 pixels a side": _bombs,
+    "playlists and scripts": _lists,
+    "names like paths and options": _names,
+    "HTML in metadata": _with_html,
+}
