@@ -1,7 +1,6 @@
 """Why a face cannot be judged: what is seen of it is too little, or too poor for this detector. In sentences."""
 
 from dfgame.boxed import BoxedDetector, Condition
-from dfgame.records import Interval
 
 FEWEST_FRAMES = 3
 """Frames of a video in which a face must be seen to be judged."""
@@ -46,19 +45,6 @@ def doubtful_here(p_fake: float, condition: Condition | None, detector: BoxedDet
             f"counts as real up to {limits.real:.2f}"
         )
     return ""
-
-
-def unsteady(p_fake: float, interval: Interval | None, detector: BoxedDetector) -> str:
-    """The reason where the interval of a clear score reaches to the opposite verdict, else an empty string."""
-    if interval is None or detector.verdict(p_fake) == "inconclusive":
-        return ""
-    low, high = interval
-    if {detector.verdict(low), detector.verdict(high)} != {"real", "fake"}:
-        return ""
-    return (
-        f"its score moves so much between the frames that were looked at that its 95% interval, {low:.2f} to "
-        f"{high:.2f}, reaches from what counts as real to what counts as fake; --every or --frames looks at more"
-    )
 
 
 def out_of_reach(width: float, detail: float, detector: BoxedDetector) -> str:

@@ -16,7 +16,7 @@ from dfgame.boxed import BoxedDetector
 from dfgame.extract.records import reason
 from dfgame.faces.quality import face_width
 from dfgame.faces.sample import Sample
-from dfgame.inspection.conditions import between, doubtful_here, out_of_reach, too_few, unsteady
+from dfgame.inspection.conditions import between, doubtful_here, out_of_reach, too_few
 from dfgame.inspection.intervals import mean_interval
 from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 
@@ -78,11 +78,9 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
     width = float(np.median([face_width(one.face) for one in faces]))
     detail = float(np.median([one.detail for one in faces]))
     condition = detector.condition(width, detail)
-    interval = _interval(raw, sample.kind, detector)
     against = [
         out_of_reach(width, detail, detector) or doubtful_here(p_fake, condition, detector),
         between(p_fake, condition, detector),
-        unsteady(p_fake, interval, detector),
     ]
     if sample.kind == "video":
         against.insert(0, too_few(len(faces), sample.looked_at))
@@ -94,7 +92,7 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
         last_time=round(faces[-1].time, 3),
         frames=tuple(_frame(one, detector) for one in faces),
         verdict="inconclusive" if against else detector.verdict(p_fake),
-        interval=interval,
+        interval=_interval(raw, sample.kind, detector),
         reasons=(*against, SINGLE) if sample.kind == "picture" else tuple(against),
         width=round(width, 1),
         rates=condition.rates if condition else None,
