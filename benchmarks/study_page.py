@@ -126,11 +126,11 @@ def tables(subjects: dict[str, Any], plain: str = PLAIN) -> str:
     """AUC of each player on the main subjects, and how far each is ahead of plain training or what stands for it."""
     titles = _main(subjects)
     players = subjects[titles[0]]
-    head, rule = _row(["player", *titles]), _row(["---"] * (1 + len(titles)))
+    subject, of = ("player", "plain training") if plain == PLAIN else ("change", f"the {plain}")
+    head, rule = _row([subject, *titles]), _row(["---"] * (1 + len(titles)))
     values = [_row([player, *(_auc(subjects[title][player]) for title in titles)]) for player in players]
     others = [player for player in players if player != plain]
     ahead = [_row([player, *(_ahead(subjects[title][player]) for title in titles)]) for player in others]
-    of = "plain training" if plain == PLAIN else f"the {plain}"
     return "\n".join([head, rule, *values, "", f"Ahead of {of}:", "", head, rule, *ahead])
 
 
