@@ -1,6 +1,6 @@
 """What `dfgame inspect` says of files that nobody sends in good faith, by kind, and in what time and memory.
 
-    python benchmarks/hostile.py
+    python benchmarks/hostile_files.py
 
 The files are those of tests/hostile.py: small real ones, damaged, misnamed or blown up. A call for each kind, with the
 packaged detector; a line each: files that were named, how many got a verdict and how many a line that says why not
