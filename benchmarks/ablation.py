@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from study_analysis import Mean, compared, main_subjects, mean_of
+from study_analysis import Mean, compared, mean_of, subjects
 from study_page import tables
 from study_runs import RunJob, train_all
 
@@ -74,7 +74,7 @@ CHANGES: dict[str, Change] = {
     "without rerender": without("rerender"),
     "without recompress": without("recompress"),
     "selfblend alone": families("selfblend"),
-    "without H.264": setting(footage=FootageConfig()),
+    "without footage": setting(footage=FootageConfig()),
     "random-blur": setting(game="random-blur"),
     "additive": setting(game="gradient", adversary=AdversaryConfig(perturbation="additive")),
     "gradient": setting(game="gradient"),
@@ -110,14 +110,13 @@ def main(words: Sequence[str] | None = None, shared: Change = same) -> int:
     groups: dict[str, list[RunEvidence]] = {}
     for (change, _), evidence in zip(wanted, evaluation.runs, strict=True):
         groups.setdefault(change, []).append(evidence)
-    cells = list(groups[WHOLE][0].cells)
-    subjects = main_subjects(cells, "") | {f"{cell.method} at {cell.compression}": [cell] for cell in cells}
+    asked_of = subjects(list(groups[WHOLE][0].cells), "")
     found = {
         "seeds": asked.seeds,
         "rounds": asked.rounds,
         "image_size": asked.image_size,
         "tested": {name: int(value) for name, value in evaluation.settings["counts"].items()},
-        "subjects": {title: compared(_means(groups, chosen), WHOLE) for title, chosen in subjects.items()},
+        "subjects": {title: compared(_means(groups, chosen), WHOLE) for title, chosen in asked_of.items()},
     }
     write_json(out / "ablation.json", found)
     write_text(out / "ablation.md", page(read_json(out / "ablation.json")))
@@ -167,21 +166,23 @@ def _means(groups: dict[str, list[RunEvidence]], cells: Sequence[Cell]) -> dict[
 
 def page(found: dict[str, Any]) -> str:
     """The tables of `ablation.json` in Markdown."""
-    tested, subjects = found["tested"], found["subjects"]
+    tested, of_changes = found["tested"], found["subjects"]
     videos = " and ".join(counted(tested[f"{kind}_videos"], f"{kind} video") for kind in ("real", "fake"))
     head = (
         f"Video-level AUC on {counted(tested['identities'], 'person', 'people')} and {videos}, "
         f"{counted(found['seeds'], 'seed')} of {found['rounds']} rounds of {BATCH} images, "
         f"{found['image_size']} pixels wide."
     )
-    single = [title for title in subjects if not title.startswith("unseen at")]
+    single = [title for title in of_changes if not title.startswith("unseen at")]
     rows = [
-        f"| {change} | {' | '.join(number(subjects[t][change]['auc']) for t in single)} |"
-        for change in subjects[single[0]]
+        f"| {change} | {' | '.join(number(of_changes[t][change]['auc']) for t in single)} |"
+        for change in of_changes[single[0]]
     ]
     by_family = [f"| change | {' | '.join(single)} |", "|---" * (1 + len(single)) + "|", *rows]
     return (
-        "\n\n".join(["# The recipe, one thing changed at a time", head, tables(subjects, WHOLE), "\n".join(by_family)])
+        "\n\n".join(
+            ["# The recipe, one thing changed at a time", head, tables(of_changes, WHOLE), "\n".join(by_family)]
+        )
         + "\n"
     )
 

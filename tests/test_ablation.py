@@ -8,6 +8,7 @@ import ablation
 import numpy as np
 import pytest
 
+from dfgame.checkpoint import RERENDERER_FILE
 from dfgame.config import DetectorConfig, TrainConfig
 from dfgame.protocol import read_protocol
 
@@ -40,14 +41,25 @@ def test_wrong_use_ends_before_any_work(tmp_path, monkeypatch):
     assert ended.value.code == 2 and not list(tmp_path.iterdir())
 
 
-def test_the_whole_ablation(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dfgame.forgery.live.rerender.STEPS", 2)
+def test_a_run_gets_the_network_of_its_seed_and_keeps_its_own(tmp_path: Path):
+    made, run, own = (tmp_path / name for name in ("made", "run", "own"))
+    ablation._share(made, run)
+    assert not run.exists()
+    for folder, content in ((made, b"made"), (own, b"own")):
+        (folder / RERENDERER_FILE).parent.mkdir(parents=True)
+        (folder / RERENDERER_FILE).write_bytes(content)
+    for folder in (made, run, own):
+        ablation._share(made, folder)
+    assert [(folder / RERENDERER_FILE).read_bytes() for folder in (made, run, own)] == [b"made", b"made", b"own"]
+
+
+def test_the_whole_ablation(manifest: Path, tmp_path: Path):
     protocol = tmp_path / "tiny.toml"
     protocol.write_text(PROTOCOL)
 
     def tiny(config: TrainConfig) -> TrainConfig:
         detector = DetectorConfig(backbone="test_efficientnet", pretrained=False)
-        live = replace(config.live, families=("selfblend", "rerender"))
+        live = replace(config.live, families=("selfblend", "recompress"))
         return replace(config, protocol=str(protocol), detector=detector, live=live, val_images=4)
 
     out = tmp_path / "out"
