@@ -34,20 +34,26 @@ PLAIN = TrainConfig(
     hist_interval=1_000_000,
     optimizer=OptimizerConfig(lr=1e-3, schedule="cosine", warmup=20),
 )
+CLAMPED = BlurConfig(constraint="clamp")
+"""Sigma at most one pixel, from where a gradient step can only sharpen."""
 PLAYERS: dict[str, dict[str, Any]] = {
     "none": {},
     "random-blur": {"game": "random-blur"},
     "additive": {"game": "gradient", "adversary": AdversaryConfig(perturbation="additive")},
     "gradient": {"game": "gradient"},
     "generator": {"game": "generator", "adversary": AdversaryConfig(filters=16)},
-    "gradient-late": {"game": "gradient", "adversary": AdversaryConfig(start=EPOCHS // 2)},
-    "gradient-mild": {"game": "gradient", "adversary": AdversaryConfig(start=EPOCHS // 2, share=0.5)},
     "gradient-fake": {"game": "gradient", "adversary": AdversaryConfig(attacks="fake")},
-    "gradient-bn2": {"game": "gradient", "detector": DetectorConfig(bn2=True)},
+    "random-blur-norm": {"game": "random-blur", "blur": BlurConfig(constraint="norm")},
+    "clamped": {"game": "gradient", "blur": CLAMPED},
+    "clamped-late": {"game": "gradient", "blur": CLAMPED, "adversary": AdversaryConfig(start=EPOCHS // 2)},
+    "clamped-mild": {"game": "gradient", "blur": CLAMPED, "adversary": AdversaryConfig(start=EPOCHS // 2, share=0.5)},
+    "clamped-fake": {"game": "gradient", "blur": CLAMPED, "adversary": AdversaryConfig(attacks="fake")},
+    "clamped-bn2": {"game": "gradient", "blur": CLAMPED, "detector": DetectorConfig(bn2=True)},
     "gradient-free": {"game": "gradient", "blur": BlurConfig(constraint="free")},
     "gradient-wide": {"game": "gradient", "blur": BlurConfig(constraint="free", window=7)},
 }
-"""The five that are compared by default, and settings to look for one in which the adversary helps."""
+"""The five that are compared by default, random blur as strong as the gradient player's, and settings to look for one
+in which the adversary helps."""
 COMPARED = ("none", "random-blur", "additive", "gradient", "generator")
 
 

@@ -114,6 +114,24 @@ def test_a_setting_that_changes_nothing_is_refused_by_name(flag, changed):
         TrainConfig(**changed)
 
 
+@pytest.mark.parametrize(
+    ("flags", "constraint"),
+    [
+        (["--game", "gradient"], "norm"),
+        (["--game", "gradient", "--blur.window", "5"], "norm"),
+        (["--game", "gradient", "--blur.constraint", "clamp"], "clamp"),
+        (["--game", "generator"], "clamp"),
+        (["--game", "random-blur"], "clamp"),
+        (["--game", "random-blur", "--blur.constraint", "norm"], "norm"),
+        (["--game", "none"], "auto"),
+        (["--game", "gradient", "--adversary.perturbation", "additive"], "auto"),
+    ],
+)
+def test_each_game_has_its_published_constraint_unless_another_is_asked_for(flags, constraint):
+    _, bound, _ = app.parse_args(["train", "manifest", "run", *flags], exit_on_error=False, print_error=False)
+    assert bound.arguments["settings"].blur.constraint == constraint
+
+
 def test_no_game_needs_more_than_its_name():
     for game in ("none", "random-blur", "gradient", "generator"):
         assert not idle_settings(TrainConfig(game=game))

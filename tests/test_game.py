@@ -21,6 +21,7 @@ from dfgame.checkpoint import new_detector
 from dfgame.config import AdversaryConfig, BlurConfig, DetectorConfig, TrainConfig
 from dfgame.game import play_round
 from dfgame.models import Detector
+from dfgame.models.detector import SplitNorm
 
 GAMES = ("none", "random-blur", "gradient", "generator")
 MOVES = [
@@ -300,11 +301,30 @@ def test_every_move_raises_the_detectors_loss_and_keeps_images_images(game, kind
 
 @pytest.mark.parametrize("game", ["random-blur", "gradient", "generator"])
 @pytest.mark.parametrize("side", ["real", "fake"])
-def test_only_the_attacked_side_changes(game, side, detector, batch):
+def test_only_the_attacked_side_is_played_on_and_the_other_stands_unchanged(game, side, detector, batch):
     images, labels = batch
-    perturbed = make(game, adversary={"attacks": side}).perturb(images, labels, detector).images
-    unchanged = [torch.equal(a, b) for a, b in zip(images, perturbed, strict=True)]
-    assert unchanged == [side == "fake"] * 2 + [side == "real"] * 2
+    adversary = make(game, adversary={"attacks": side})
+    before = weights_of(adversary)
+    optimizer = torch.optim.RAdam(detector.parameters(), lr=1e-3)
+    learned = []
+    detector.register_forward_pre_hook(lambda module, given: learned.append(given[0]) if module.training else None)
+    played = play_round(detector, optimizer, adversary, images, labels)
+    attacked, spared = (images[:2], images[2:]) if side == "real" else (images[2:], images[:2])
+    assert played.attacked is not None and torch.equal(played.attacked, attacked)
+    assert played.perturbed is not None and not torch.equal(played.perturbed.images, attacked)
+    torch.testing.assert_close(torch.cat(learned), torch.cat([images, spared, played.perturbed.images]))
+    assert all(f"generators.{side}." in name for name in changed(before, adversary))
+
+
+def test_images_that_are_not_attacked_keep_the_main_statistics(batch):
+    detector = new_detector(DetectorConfig(backbone="test_efficientnet", pretrained=False, bn2=True))
+    optimizer = torch.optim.RAdam(detector.parameters(), lr=1e-3)
+    norm: Any = next(module for module in detector.modules() if isinstance(module, SplitNorm))
+    seen = []
+    for of in (norm.main, norm.auxiliary):
+        of.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])) if module.training else None)
+    play_round(detector, optimizer, make("gradient", adversary={"attacks": "fake"}), *batch)
+    assert seen == [6, 2]
 
 
 def test_a_shuffled_map_has_the_same_strengths_elsewhere(detector, batch):

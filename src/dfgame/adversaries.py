@@ -91,36 +91,33 @@ def rate_factor(config: TrainConfig, number: int) -> float:
 class Adversary(nn.Module):
     """What every adversary is. Those that learn hold their networks and optimisers.
 
-    `attacks` and `shuffled` are as in the settings: whom it attacks, and whether its maps are moved to random pixels.
+    `attacks` is as in the settings, for who sets the images before it; where `shuffled` is, too, its maps are moved
+    to random pixels.
     """
 
     def __init__(self, perturbation: Perturbation, config: AdversaryConfig) -> None:
         super().__init__()
-        self.perturbation = perturbation
-        self._attacks, self._shuffled = config.attacks, config.shuffled
+        self.perturbation, self.attacks = perturbation, config.attacks
+        self._shuffled = config.shuffled
 
     @abstractmethod
     def maps(self, images: Images, labels: Labels, detector: Detector) -> Tensor:
-        """The map of each image, detached from every graph."""
+        """The map of each image."""
 
     @torch.no_grad()
     def perturb(self, images: Images, labels: Labels, detector: Detector) -> Perturbed:
-        """Harder versions of `images`; those it does not attack come back unchanged."""
-        return self._answer(images, labels, self.maps(images, labels, detector))
+        """Harder versions of `images`."""
+        return self._answer(images, self.maps(images, labels, detector))
 
     def move(self, parts: Sequence[Part], detector: Detector, moves: int) -> Moved:
         """So many moves on a batch in parts. Those that do not learn make theirs in `perturb`."""
         return Moved([self.perturb(*part, detector) for part in parts], {})
 
-    def _answer(self, images: Images, labels: Labels, maps: Tensor, drawn: Tensor | None = None) -> Perturbed:
+    def _answer(self, images: Images, maps: Tensor, drawn: Tensor | None = None) -> Perturbed:
         """What comes of the maps, `drawn` if it is there already."""
         if self._shuffled:
             maps, drawn = at_random_pixels(maps), None
-        perturbed = self.perturbation.apply(images, maps) if drawn is None else drawn
-        if self._attacks != "both":
-            attacked = (labels == REAL) == (self._attacks == "real")
-            perturbed = torch.where(attacked.view(-1, 1, 1, 1), perturbed, images)
-        return Perturbed(perturbed, maps)
+        return Perturbed(self.perturbation.apply(images, maps) if drawn is None else drawn, maps)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """The optimisers, by name, for the schedule and the checkpoint."""
@@ -215,7 +212,7 @@ class GeneratorAdversary(Adversary):
                     loss.backward()
                     total += loss.item()
                     with torch.no_grad():
-                        answers.append(self._answer(images, labels, maps.detach(), drawn.detach()))
+                        answers.append(self._answer(images, maps.detach(), drawn.detach()))
             self._optimizer.step()
             moved = Moved(answers, {"loss": total})
         return moved

@@ -16,7 +16,7 @@ How this departs from the published code, and why:
 2.  The precision s = 1/sigma^2 is the variable, not sigma: s = 0 is the box mean and s -> infinity the
     identity, both reached without a division by zero.
 3.  The budget N of the norm constraint is scaled with the image's size, so that the mean strength of the blur
-    does not depend on the resolution. It is 100 for one map at 256 x 256, as published.
+    does not depend on the resolution. It is 100 for an image of 256 x 256, as published, in one map or in three.
 
 Axes: B images, C colours (3), S maps of the precision (1 for all colours, or 3), H rows, W columns.
 """
@@ -31,8 +31,8 @@ from torch.nn import functional
 from dfgame.config import BlurConfig
 from dfgame.kernels import blur_kernel
 
-REFERENCE_VALUES = 256 * 256
-"""Values of the map for which the budget of the norm constraint is stated."""
+REFERENCE_PIXELS = 256 * 256
+"""Of an image for which the budget of the norm constraint is stated."""
 LEAST_PRECISION = 1.0
 """The clamp constraint's bound: sigma is at most one pixel."""
 
@@ -125,12 +125,13 @@ class _Compiled(torch.autograd.Function):
 
 
 def scaled_budget(budget: float | Tensor, precision: Float[Tensor, "B S H W"]) -> float | Tensor:
-    """N for maps of this size: `budget` at 256 x 256, the same mean square of s at any other."""
-    return budget * (precision[0].numel() / REFERENCE_VALUES) ** 0.5
+    """N for images of this size: `budget` at 256 x 256, the same mean square of s at any other."""
+    height, width = precision.shape[2:]
+    return budget * (height * width / REFERENCE_PIXELS) ** 0.5
 
 
 def with_norm(precision: Float[Tensor, "B S H W"], budget: float | Tensor) -> Float[Tensor, "B S H W"]:
-    """Share out the budget: s <- N s / ||s||_2 for each image, N scaled to the map's size."""
+    """Share out the budget: s <- N s / ||s||_2 for each image, N scaled to the image's size."""
     norm = torch.linalg.vector_norm(precision, dim=(1, 2, 3), keepdim=True)
     return scaled_budget(budget, precision) * (precision / norm.clamp_min(torch.finfo(norm.dtype).tiny))
 
@@ -140,12 +141,12 @@ def precision_from_raw(
 ) -> Float[Tensor, "B S H W"]:
     """The adversary's raw output u, any real number, as a precision map s >= 0.
 
-    clamp: max(u^2, 1); free: u^2; norm and learn-norm: N u^2 / ||u^2||_2. With `config.sigmoid`, sigmoid(u)
+    clamp, and auto: max(u^2, 1); free: u^2; norm and learn-norm: N u^2 / ||u^2||_2. With `config.sigmoid`, sigmoid(u)
     takes the place of u^2. `budget` is the learned N of learn-norm; `config.budget` otherwise.
     """
     positive = torch.sigmoid(raw) if config.sigmoid else raw.square()
     match config.constraint:
-        case "clamp":
+        case "auto" | "clamp":
             return positive.clamp_min(LEAST_PRECISION)
         case "free":
             return positive
@@ -156,7 +157,7 @@ def precision_from_raw(
 def project(precision: Float[Tensor, "B S H W"], config: BlurConfig) -> Float[Tensor, "B S H W"]:
     """Bring a map that has left the constraint's set, by a gradient step, back into it."""
     match config.constraint:
-        case "clamp":
+        case "auto" | "clamp":
             return precision.clamp_min(LEAST_PRECISION)
         case "free":
             return precision.clamp_min(0)

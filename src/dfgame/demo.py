@@ -12,7 +12,6 @@ from typing import Any
 
 from dfgame.config import (
     AdversaryConfig,
-    BlurConfig,
     DemoConfig,
     EvaluateConfig,
     ExtractConfig,
@@ -116,7 +115,6 @@ def train_settings(config: DemoConfig, game: str) -> TrainConfig:
         epoch_pairs=config.rounds // EPOCHS * config.batch_size // 2,
         batch_size=config.batch_size,
         image_size=config.image_size,
-        blur=BlurConfig(),
         adversary=AdversaryConfig(filters=GENERATOR_FILTERS) if game == "generator" else AdversaryConfig(),
         optimizer=OptimizerConfig(lr=1e-3, decay_epochs=EPOCHS - 1),
         seed=config.seed,

@@ -13,6 +13,10 @@ from torch import Tensor
 from dfgame.adversaries import Adversary, Part, Perturbed, cross_entropy
 from dfgame.config import pairs_of
 from dfgame.models import Detector
+from dfgame.records import LABELS
+
+ATTACKED = {"both": LABELS, "real": LABELS[:1], "fake": LABELS[1:]}
+"""The sides that an adversary plays on, by its `attacks`."""
 
 
 class Round(NamedTuple):
@@ -46,7 +50,8 @@ def play_round(
         images: clean, RGB in [0, 1].
         labels: of the images.
         moves: learning steps of the adversary before the detector's one (g_per_d).
-        share: of the images, that the adversary plays on: the first of each half, which come in a random order.
+        share: of the images, that appear among the adversarial ones: the first of each half, in their random order.
+            Those of a side that the adversary does not attack stand there unchanged.
         parts: play the batch in so many parts, every `parts`-th image in each, and step once.
         permute: shuffle the detector's batch.
         augment_after: applied to clean and to adversarial images before the detector learns from them.
@@ -57,7 +62,7 @@ def play_round(
     attacked: list[Part] = []
     perturbed: list[Perturbed] = []
     if adversary is not None:
-        attacked = [_first_of_each_half(part, share) for part in batch]
+        attacked = [_shared(part, share, ATTACKED[adversary.attacks]) for part in batch]
         perturbed, worth = adversary.move(attacked, detector, moves)
         scalars |= {f"adversary/{name}": value for name, value in worth.items()}
 
@@ -65,7 +70,11 @@ def play_round(
     optimizer.zero_grad(set_to_none=True)
     losses: list[Tensor] = []
     for number, clean in enumerate(batch):
-        versions = [clean, (perturbed[number].images, attacked[number][1])] if perturbed else [clean]
+        versions = [clean]
+        if adversary is not None:
+            if spared := [side for side in LABELS if side not in ATTACKED[adversary.attacks]]:
+                versions = [_together([clean, _shared(clean, share, spared)])]
+            versions.append((perturbed[number].images, attacked[number][1]))
         if augment_after is not None:
             versions = [(augment_after(version), of_version) for version, of_version in versions]
         of_versions = _losses(detector, versions, class_weights, permute)
@@ -82,19 +91,24 @@ def play_round(
     return Round(scalars, _whole([of for of, _ in attacked]), Perturbed(*map(_whole, zip(*perturbed, strict=True))))
 
 
-def _first_of_each_half(part: Part, share: float) -> Part:
-    """So much of the real images, and as many of the fake ones."""
+def _shared(part: Part, share: float, sides: Sequence[str]) -> Part:
+    """So much of each of these sides: the first of its half."""
     images, labels = part
     half = len(labels) // 2
     pairs = pairs_of(share, half)
-    chosen = [slice(pairs), slice(half, half + pairs)]
-    return torch.cat([images[of] for of in chosen]), torch.cat([labels[of] for of in chosen])
+    starts = [start for side, start in zip(LABELS, (0, half), strict=True) if side in sides]
+    return _together([(images[start : start + pairs], labels[start : start + pairs]) for start in starts])
+
+
+def _together(parts: Sequence[Part]) -> Part:
+    images, labels = zip(*parts, strict=True)
+    return torch.cat(images), torch.cat(labels)
 
 
 def _losses(
     detector: Detector, versions: Sequence[Part], class_weights: Tensor | None, permute: bool
 ) -> list[Float[Tensor, "_"]]:
-    """Cross-entropy of each image in each version, clean and adversarial: in one batch unless BN keeps them apart."""
+    """Cross-entropy of each image, unchanged and adversarial: in one batch unless BN keeps them apart."""
     if len(versions) > 1 and detector.has_auxiliary_norms:
         clean = _in_one_batch(detector, *versions[0], class_weights, permute)
         with detector.adversarial_statistics():

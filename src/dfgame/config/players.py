@@ -39,8 +39,9 @@ class BlurConfig:
 
     window: int = 3
     """Side of the window in pixels, odd."""
-    constraint: Literal["clamp", "free", "norm", "learn-norm"] = "clamp"
-    """clamp: s >= 1; free: s >= 0; norm: a fixed budget of sharpness an image; learn-norm: a learned one."""
+    constraint: Literal["auto", "clamp", "free", "norm", "learn-norm"] = "auto"
+    """clamp: s >= 1; free: s >= 0; norm: a fixed budget of sharpness an image; learn-norm: a learned one; auto: the
+    published one of each game, norm with --game gradient and clamp with others."""
     budget: float = 100.0
     """N of the norm constraint for a 256 x 256 image; scaled with the image's size."""
     sigmoid: bool = False
@@ -51,7 +52,7 @@ class BlurConfig:
     def __post_init__(self) -> None:
         require(self.window >= 3 and self.window % 2 == 1, "blur.window", "odd and at least 3")
         require(self.budget > 0, "blur.budget", "above 0")
-        constant = self.sigmoid and self.constraint == "clamp"
+        constant = self.sigmoid and self.constraint in ("auto", "clamp")
         require(not constant, "blur.sigmoid", "used with another --blur.constraint: under clamp s would be 1")
 
 

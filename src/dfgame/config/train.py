@@ -112,6 +112,9 @@ class TrainConfig:
             "blur.constraint learn-norm",
             "used with --game generator: nobody else learns",
         )
+        if self.blur.constraint == "auto" and self.game != "none" and self.adversary.perturbation == "blur":
+            chosen = "norm" if self.game == "gradient" else "clamp"
+            object.__setattr__(self, "blur", dataclasses.replace(self.blur, constraint=chosen))
         separate = not (self.live.families and self.detector.multi)
         require(separate, "detector.multi", "used without --live.families, whose fakes have no class of their own")
         for name, needs in idle_settings(self):

@@ -137,7 +137,7 @@ def _by_the_adversary(
     It is that of the gradient game, in the detector's own pixels, with a step so long that its clamp decides: each
     pixel is blurred by a sigma of 1 where that speaks against the detector's answer, and sharp where it does not.
     """
-    adversary = GradientAdversary(GaussianBlur(BlurConfig()), AdversaryConfig(step=_LONG_STEP))
+    adversary = GradientAdversary(GaussianBlur(BlurConfig(constraint="clamp")), AdversaryConfig(step=_LONG_STEP))
     found = []
     for crop, score in zip(crops, raw, strict=True):
         with torch.inference_mode(False):
