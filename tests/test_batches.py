@@ -14,7 +14,8 @@ from dfgame.config import AugmentConfig
 from dfgame.models import class_names
 from dfgame.records import UserError
 
-NOTHING = AugmentConfig(jpeg=0, noise=0, flip=0, colour=0, grey=0, geometry=0)
+STEPS = ("jpeg", "noise", "flip", "colour", "grey", "geometry")
+NOTHING = AugmentConfig(**dict.fromkeys(STEPS, 0.0))
 
 
 def crops_of(folder, videos):
@@ -91,7 +92,7 @@ def test_crop_loader_keeps_the_order(tmp_path):
     torch.testing.assert_close(loaded[:, 0, 0, 0], to_unit(torch.arange(0, 50, 10)))
 
 
-@pytest.mark.parametrize("name", ["jpeg", "noise", "flip", "colour", "grey", "geometry"])
+@pytest.mark.parametrize("name", STEPS)
 def test_each_augmentation_changes_the_image_alone(name):
     image = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     before = image.clone()
@@ -169,9 +170,24 @@ def test_five_classes_are_the_methods(tmp_path):
 @pytest.mark.parametrize(("before", "changed"), [("none", set()), ("light", {"flip", "colour"})])
 def test_what_is_done_before_the_adversary(before, changed):
     image = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    for name in ("jpeg", "noise", "flip", "colour", "grey", "geometry"):
+    for name in STEPS:
         only = Augmentation(AugmentConfig(**{**vars(NOTHING), name: 1.0, "before": before}))
         assert torch.equal(only(image, seed=1), image) == (name not in changed)
+
+
+@pytest.mark.parametrize(("again", "changed"), [("light", {"flip", "colour"}), ("full", set(STEPS))])
+def test_what_is_done_a_second_time(again, changed):
+    """The second time goes on with the dice of the first, which are those of an augmentation that is done once."""
+    image = torch.randint(0, 256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for name in STEPS:
+        once, twice = (
+            Augmentation(AugmentConfig(**{**vars(NOTHING), name: 1.0, "again": times})) for times in ("none", again)
+        )
+        alone = Augmentation(AugmentConfig(**{**vars(NOTHING), name: 1.0, "before": "none", "again": again}))
+        assert torch.equal(alone(image, seed=1), image) == (name not in changed)
+        assert torch.equal(once(image, seed=1), twice(image, seed=1)) == (name not in changed)
+    flipped = Augmentation(AugmentConfig(**{**vars(NOTHING), "flip": 1.0, "again": again}))(image, 0)
+    assert torch.equal(flipped, image)
 
 
 def test_diff_augment_does_its_three_things_at_their_rates():

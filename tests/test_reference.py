@@ -22,7 +22,7 @@ from dfgame.cli.reference import evaluation, training
 from dfgame.cli.reference.evaluation import evaluate
 from dfgame.cli.reference.options import EVALUATION, OURS, SHARED, TRAINING, tables
 from dfgame.cli.reference.training import train
-from dfgame.config import SettingError
+from dfgame.config import AugmentConfig, SettingError
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.records import METHODS, UserError
 
@@ -420,6 +420,13 @@ def test_the_papers_commands_word_for_word(script, moves):
     assert config.detector.backbone == "tf_efficientnet_b5" and config.optimizer.lr == 5e-4
     assert config.blur.constraint == {"gen": "clamp", "grad": "norm"}[script]
     assert config.compressions == ("c23",) and config.methods == ()
+    assert config.augment == AugmentConfig() and config.augment.before == "full"
+
+
+@pytest.mark.parametrize(("option", "again"), [("aug_before", "light"), ("aug_before_full", "full")])
+def test_augmentation_before_the_adversary_comes_on_top_of_that_of_the_data(option, again):
+    given = training.parse("x", (*TRAINING, *OURS, *SHARED), [f"--{option}"])
+    assert training.translated(given, "gen").augment == AugmentConfig(again=again)
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,8 @@ class Augmentation:
             (config.grey, v2.Grayscale(num_output_channels=3)),
             (config.geometry, ShiftScaleRotate()),
         )
-        self._steps = {"none": (), "light": light, "full": full}[config.before]
+        steps = {"none": (), "light": light, "full": full}
+        self._steps = (*steps[config.before], *steps[config.again])
 
     def __call__(self, image: UInt8[Tensor, "3 H W"], seed: int) -> UInt8[Tensor, "3 H W"]:
         """The augmented image, of the same shape."""

@@ -10,8 +10,11 @@ _Works = Callable[[Any], bool]
 _PLAYED: tuple[_Works, str] = (lambda c: c.game != "none", "a --game with an adversary")
 _MOVES: tuple[_Works, str] = (lambda c: c.game in ("gradient", "generator"), "--game gradient or generator")
 _DRAWS: tuple[_Works, str] = (lambda c: c.game == "generator", "--game generator")
-_LIGHT: tuple[_Works, str] = (lambda c: c.augment.before != "none", "--augment.before light or full")
-_FULL: tuple[_Works, str] = (lambda c: c.augment.before == "full", "--augment.before full")
+_LIGHT: tuple[_Works, str] = (
+    lambda c: {c.augment.before, c.augment.again} != {"none"},
+    "--augment.before light or full",
+)
+_FULL: tuple[_Works, str] = (lambda c: "full" in (c.augment.before, c.augment.again), "--augment.before full")
 _CHOSEN: tuple[_Works, str] = (lambda c: not c.protocol, "no --protocol, which says what is chosen")
 _STEPS: tuple[_Works, str] = (lambda c: c.optimizer.schedule == "step", "--optimizer.schedule step")
 _NEEDS: tuple[tuple[str, _Works, str], ...] = (

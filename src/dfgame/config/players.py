@@ -156,6 +156,8 @@ class AugmentConfig:
 
     before: Literal["none", "light", "full"] = "full"
     """Of the clean image, before the adversary: nothing, flip and colour only, or all that follows."""
+    again: Literal["none", "light", "full"] = "none"
+    """What of it is applied a second time, as the published --aug_before (light) and --aug_before_full."""
     jpeg: float = 0.5
     """JPEG at a quality from 60 to 100."""
     noise: float = 0.1

@@ -160,7 +160,7 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
         residual=ResidualConfig(bound=CLAMPED_RESIDUAL if given.clamp_res else 0.0, **_named(given, replace="no_res")),
         additive=AdditiveConfig(),
         augment=AugmentConfig(
-            before="full" if given.aug_before_full else "light" if given.aug_before else "none",
+            again="full" if given.aug_before_full else "light" if given.aug_before else "none",
             **_named(given, after="aug_after"),
         ),
         optimizer=OptimizerConfig(
