@@ -550,6 +550,8 @@ def test_five_classes_and_their_collapse_into_two(tested):
     assert {f"{method} accuracy" for method in METHODS} < five.keys()
     two, _ = tested(exp_name="five", multi=None, multi2two=None)
     assert {"auc", "eer", "fake accuracy"} < two.keys() and two["count"] == five["count"]
+    figures = ("accuracy", "real accuracy", "fake accuracy", "auc", "average precision", "eer")
+    assert {name: five[f"two-class {name}"] for name in figures} == {name: two[name] for name in figures}
 
 
 def test_checkpoints_keep_their_published_names(experiments):
@@ -643,14 +645,43 @@ def test_without_data_it_says_where_to_put_them(tmp_path, monkeypatch):
         evaluation.find_data(evaluation.data_root(None), "ff", {"test": "a.lst"}, False, tmp_path / "x")
 
 
-def test_a_data_set_without_splits_and_with_methods_of_its_own_is_tested_whole(tested, crops, tmp_path):
+def foreign(crops: Path, root: Path, **others: Any) -> int:
+    """A data set ROOT/celebdf with a method and a quality of its own; returns how many rows it has."""
     rows = [
         row
-        | {"split": None, "compression": "unknown", "path": str(crops.parent / row["path"])}
-        | ({"method": "unknown"} if row["label"] == "fake" else {})
+        | {"compression": "unknown", "path": str(crops.parent / row["path"])}
+        | ({"method": "Celeb-synthesis"} if row["label"] == "fake" else {})
+        | others
         for row in read_manifest(crops).to_pylist()
     ]
-    (tmp_path / "celebdf").mkdir()
-    write_manifest(tmp_path / "celebdf" / "manifest.parquet", pa.Table.from_pylist(rows, schema=SCHEMA), {})
-    found, said = tested(dataset="celebdf", data_root=str(tmp_path))
-    assert found["count"] == len(rows) and "has no splits" in said
+    (root / "celebdf").mkdir()
+    write_manifest(root / "celebdf" / "manifest.parquet", pa.Table.from_pylist(rows, schema=SCHEMA), {})
+    return len(rows)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"exp_name": "five"},
+        {"exp_name": "five", "multi2two": None},
+        {"exp_name": "five", "multi": None, "multi2two": None},
+    ],
+)
+def test_a_data_set_without_splits_and_with_methods_of_its_own_is_tested_whole(given, tested, crops, tmp_path):
+    count = foreign(crops, tmp_path, split=None)
+    found, said = tested(dataset="celebdf", data_root=str(tmp_path), **given)
+    assert found["count"] == count and 0 <= found["auc"] <= 1 and "has no splits" in said
+
+
+def test_five_classes_have_none_for_another_method(tested, crops, tmp_path):
+    foreign(crops, tmp_path, split=None)
+    with pytest.raises(UserError, match="Celeb-synthesis has no class of its own") as caught:
+        tested(dataset="celebdf", data_root=str(tmp_path), exp_name="five", multi=None)
+    assert caught.value.remedy == "collapse them: --multi2two"
+
+
+def test_a_test_set_of_one_side_is_one_line(tested, crops, tmp_path):
+    foreign(crops, tmp_path, split=None, label="fake", method="Celeb-synthesis")
+    with pytest.raises(UserError, match="all that is tested on is real, or all of it fake"):
+        tested(dataset="celebdf", data_root=str(tmp_path))

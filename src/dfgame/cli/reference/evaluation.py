@@ -55,12 +55,11 @@ def evaluate(words: Sequence[str]) -> int:
     if not rows.num_rows:
         raise UserError(f"{manifest}: no rows in the split test", "see --cmp_level and --fake_type")
     found = _probabilities(given, run, [manifest.parent / path for path in rows["path"].to_pylist()])
-    truth = np.array(
-        [
-            _class(*pair, found.shape[1])
-            for pair in zip(rows["label"].to_pylist(), rows["method"].to_pylist(), strict=True)
-        ]
-    )
+    five = found.shape[1] > 2 and bool(given.multi) and not given.multi2two
+    pairs = zip(rows["label"].to_pylist(), rows["method"].to_pylist(), strict=True)
+    truth = np.array([_class(*pair, five) for pair in pairs])
+    if len(set(truth > 0)) < 2:
+        raise UserError(f"{manifest}: all that is tested on is real, or all of it fake", "see --fake_type")
     if given.mean:
         truth, found = _of_videos(rows["video"].to_pylist(), truth, found)
     checkpoint = checkpoint_of(run, given.epoch or "best")
@@ -70,12 +69,10 @@ def evaluate(words: Sequence[str]) -> int:
         "level": "video" if given.mean else "frame",
         "count": len(truth),
     }
-    five = found.shape[1] > 2 and bool(given.multi) and not given.multi2two
     results |= _five_class(truth, found) if five else _two_class(truth, found)
     name = f"eval_{given.epoch or 'best'}_{Path(dataset).stem}_{fake_type}"
     write_json(run / f"{name}.json", results)
-    if not five:
-        _write_roc(run / f"{name}_roc.csv", truth, found)
+    _write_roc(run / f"{name}_roc.csv", truth, found)
     for key, value in results.items():
         print(f"{key}: {value:.4f}" if isinstance(value, float) else f"{key}: {value}")
     return 0
@@ -126,12 +123,10 @@ def _tell_what_differs(given: argparse.Namespace, config: TrainConfig, run: Path
             console.print(f"--{name}: {run} {what}")
 
 
-def _class(label: str, method: str, classes: int) -> int:
+def _class(label: str, method: str, five: bool) -> int:
     """The class number of a row; where there are five, a method beyond the four has none."""
-    if label == "real":
-        return 0
-    if classes == 2:
-        return 1
+    if label == "real" or not five:
+        return int(label != "real")
     if method not in METHODS:
         raise UserError(f"{method} has no class of its own in five classes", "collapse them: --multi2two")
     return METHODS.index(method) + 1
@@ -147,6 +142,7 @@ def _of_videos(
 
 
 def _two_class(truth: NDArray[np.int64], found: NDArray[np.float64]) -> dict[str, Any]:
+    """The figures of real against fake, which is all that is not real."""
     labels, scores = (truth > 0).astype(int), 1 - found[:, 0]
     all_of_them = measures(labels, scores)
     right = (scores >= 0.5) == (labels == 1)
@@ -161,6 +157,7 @@ def _two_class(truth: NDArray[np.int64], found: NDArray[np.float64]) -> dict[str
 
 
 def _five_class(truth: NDArray[np.int64], found: NDArray[np.float64]) -> dict[str, Any]:
+    """The figures of the five classes, and those of their collapse into two."""
     answer = found.argmax(axis=1)
     names = ("real", *METHODS)
     confusion = [[int(((truth == k) & (answer == j)).sum()) for j in range(5)] for k in range(5)]
@@ -169,7 +166,8 @@ def _five_class(truth: NDArray[np.int64], found: NDArray[np.float64]) -> dict[st
         for k, name in enumerate(names)
         if (truth == k).any()
     }
-    return {"accuracy": float((answer == truth).mean()), **of_class, "confusion (rows: truth)": confusion}
+    of_two = {f"two-class {name}": value for name, value in _two_class(truth, found).items()}
+    return {"accuracy": float((answer == truth).mean()), **of_class, "confusion (rows: truth)": confusion, **of_two}
 
 
 def _write_roc(path: Path, truth: NDArray[np.int64], found: NDArray[np.float64]) -> None:
