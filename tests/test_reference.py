@@ -674,6 +674,14 @@ def test_a_data_set_without_splits_and_with_methods_of_its_own_is_tested_whole(g
     assert found["count"] == count and 0 <= found["auc"] <= 1 and "has no splits" in said
 
 
+def test_a_data_set_with_methods_and_qualities_of_its_own_is_trained_on_whole(played, crops, tmp_path):
+    foreign(crops, tmp_path)
+    base = {"data_root": str(tmp_path), "dataset": "celebdf", **BASE}
+    assert played("grad", base).history
+    with pytest.raises(UserError, match=r"^--cmp_level c23: not in"):
+        played("grad", base | {"exp_name": "other", "cmp_level": "c23"})
+
+
 def test_five_classes_have_none_for_another_method(tested, crops, tmp_path):
     foreign(crops, tmp_path, split=None)
     with pytest.raises(UserError, match="Celeb-synthesis has no class of its own") as caught:

@@ -65,9 +65,14 @@ def test_lists(methods: tuple[str, ...], compressions: tuple[str, ...]) -> dict[
     return {"test": f"ff_test_{kind}{quality}.lst"}
 
 
-def compressions_of(level: str | None) -> tuple[str, ...]:
-    """--cmp_level as the settings have it."""
-    level = level or "c23"
+def is_ff(dataset: str) -> bool:
+    """Whether it is FaceForensics++: other data sets have neither its methods nor its qualities."""
+    return NAMES.get(dataset) == ""
+
+
+def compressions_of(level: str | None, dataset: str) -> tuple[str, ...]:
+    """--cmp_level as the settings have it; without it c23 of FaceForensics++, and all there is of another data set."""
+    level = level or ("c23" if is_ff(dataset) else "all")
     return () if level == "all" else ("raw",) if level in ("c0", "raw") else (level,)
 
 

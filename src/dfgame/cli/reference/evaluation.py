@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.cli.reference.data import NAMES, compressions_of, data_root, find_data, methods_of, test_lists
-from dfgame.cli.reference.options import EVALUATION, SHARED, parse
+from dfgame.cli.reference.data import compressions_of, data_root, find_data, is_ff, methods_of, test_lists
+from dfgame.cli.reference.options import EVALUATION, SHARED, own_words, parse
 from dfgame.cli.reference.training import backbone_of, checkpoint_of, run_folder, usual_workers
 from dfgame.config import AugmentConfig, TrainConfig
 from dfgame.files import atomic_path, write_json, write_text
@@ -31,12 +31,11 @@ def evaluate(words: Sequence[str]) -> int:
         raise UserError("--segment_length: changes nothing here, it needs --mean")
     run = _run(given.exp_name or "test")
     dataset = given.dataset or "ff"
-    of_ff = not NAMES.get(dataset, dataset)  # other data sets have neither these methods nor these qualities
-    fake_type = given.fake_type or ("FaceSwap" if of_ff and not given.multi else "multi")
+    fake_type = given.fake_type or ("FaceSwap" if is_ff(dataset) and not given.multi else "multi")
     methods = () if given.multi else methods_of(fake_type)
     if given.multi and given.fake_type:
         raise UserError("--fake_type: changes nothing here, with --multi all four methods are tested on")
-    compressions = compressions_of(given.cmp_level) if of_ff or given.cmp_level else ()
+    compressions = compressions_of(given.cmp_level, dataset)
     manifest = find_data(
         data_root(given.data_root),
         dataset,
@@ -45,7 +44,8 @@ def evaluate(words: Sequence[str]) -> int:
         run / "test_lists.parquet",
     )
     table = read_manifest(manifest)
-    check_choice(table, methods, compressions, manifest)
+    with own_words(EVALUATION):
+        check_choice(table, methods, compressions, manifest)
     has_splits = any(table["split"].to_pylist())
     if not has_splits:
         console.print(f"{manifest}: has no splits, so all of it is tested on")

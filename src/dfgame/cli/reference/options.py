@@ -4,11 +4,13 @@ python -m dfgame.cli.reference.options    # the tables of docs/reference.md
 """
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dfgame.records import METHODS
+from dfgame.records import METHODS, UserError
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ TRAINING = (
     Option("fc_model", "fc head instead of the patch head", "detector.head"),
     Option("multi", "five classes: real and the four manipulation methods", "detector.multi"),
     Option("fake_type", "train on this manipulation method only", "methods", str, "all four", METHODS),
-    Option("cmp_level", "compression: raw (c0), c23, c40, or all", "compressions", str, "c23"),
+    Option("cmp_level", "compression: raw (c0), c23, c40, or all (other data sets: all)", "compressions", str, "c23"),
     Option("all", "general kernel instead of a Gaussian", "adversary.perturbation"),
     Option("no_clamp", "sigma is not bounded: s = u^2", "blur.constraint"),
     Option("norm", "share out a fixed budget of sharpness (detect_grad.py does anyway)", "blur.constraint"),
@@ -168,6 +170,19 @@ def parse(program: str, options: Sequence[Option], words: Sequence[str]) -> argp
                 settings |= {"nargs": "?", "const": ""}
         parser.add_argument(f"--{option.name}", **settings)
     return parser.parse_args(words)
+
+
+@contextmanager
+def own_words(options: Sequence[Option]) -> Iterator[None]:
+    """Inside, a message that begins with the flag of a setting begins with the option that became that setting."""
+    names = {option.place: option.name for option in options}
+    try:
+        yield
+    except UserError as error:
+        problem = re.sub(
+            r"^--([\w.-]+)", lambda flag: f"--{names.get(flag[1].replace('-', '_'), flag[1])}", error.problem
+        )
+        raise UserError(problem, error.remedy) from None
 
 
 def table(options: Sequence[Option]) -> str:

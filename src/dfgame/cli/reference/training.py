@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from dfgame.checkpoint import ADVERSARY_FILE, weights_path
 from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, training_lists
-from dfgame.cli.reference.options import OURS, SHARED, TRAINING, parse
+from dfgame.cli.reference.options import OURS, SHARED, TRAINING, own_words, parse
 from dfgame.config import (
     AdditiveConfig,
     AdversaryConfig,
@@ -96,7 +96,8 @@ def train(script: Script, words: Sequence[str]) -> int:
     manifest = find_data(
         data_root(given.data_root), given.dataset or "default", lists, config.detector.multi, run / "lists.parquet"
     )
-    record = train_run(manifest, run, config)
+    with own_words((*TRAINING, *OURS, *SHARED)):
+        record = train_run(manifest, run, config)
     links = link_checkpoints(run)
     print(f"{run}: best epoch {record.get('best_epoch')}; {', '.join(links)}")
     return 0
@@ -142,7 +143,7 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
     return TrainConfig(
         game=game,
         methods=methods_of(given.fake_type),
-        compressions=compressions_of(given.cmp_level),
+        compressions=compressions_of(given.cmp_level, given.dataset or "default"),
         val_images=0 if given.val_dataset_type == "full" else SMALL_VALIDATION,
         val_level="video" if given.mean else "frame",
         detector=_detector(given),
