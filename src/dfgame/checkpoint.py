@@ -164,7 +164,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
 def _load_earlier_weights(detector: Detector, path: Path) -> None:
     """Initial weights from a file: a run's detector (a head of another shape stays new), or a bare backbone."""
     try:
-        saved = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        saved = _saved_weights(path)
     except (RuntimeError, OSError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
         raise UserError(f"--detector.weights {path}: cannot be read ({str(error).splitlines()[0]})") from None
     saved = {name.removeprefix("module.").replace(".main.", "."): value for name, value in saved.items()}
@@ -173,12 +173,31 @@ def _load_earlier_weights(detector: Detector, path: Path) -> None:
     own = detector.state_dict()
     fitting = {name: value for name, value in saved.items() if name in own and own[name].shape == value.shape}
     missing = [name for name in own if name.startswith("backbone.") and name not in fitting]
+    if not own.keys() & saved.keys():
+        first = next(iter(saved), "").removeprefix("backbone.")
+        raise UserError(
+            f"--detector.weights {path}: no weights by the names of this backbone "
+            f"({f'the first is {first}' if first else 'no weights at all'})",
+            "dfgame's own files and timm's can be read; other libraries name the same layers otherwise",
+        )
     if missing:
         raise UserError(
             f"--detector.weights {path}: not the weights of this backbone, it has no {missing[0]}",
             "name the --detector.backbone that they belong to",
         )
     detector.load_state_dict(own | fitting)
+
+
+def _saved_weights(path: Path) -> dict[str, Tensor]:
+    """Weights by name: safetensors, whatever the file is called, or torch's own, bare or in the published layout."""
+    try:
+        return load_file(path)
+    except SafetensorError:
+        if path.suffix == ".safetensors":
+            raise
+    saved = torch.load(path, "cpu", weights_only=True)
+    saved = saved if isinstance(saved, dict) else {}
+    return {name: value for name, value in saved.get("state", saved).items() if isinstance(value, Tensor)}
 
 
 def _detector_of(config: DetectorConfig) -> Detector:
