@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from dfgame.boxed import architecture, boxed_weights, unboxed
 from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.models import Detector, Generator, probabilities
@@ -101,6 +102,33 @@ def test_input_statistics_are_applied_inside():
     detector.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     detector(torch.full((2, 3, 64, 64), 127 / 255))
     torch.testing.assert_close(seen[0], torch.zeros((2, 3, 64, 64)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "of"),
+    [
+        ("tf_efficientnet_b0.ap_in1k", "tf_efficientnet_b0.ap_in1k"),
+        ("best.pt", "tf_efficientnet_b0"),
+        ("", "tf_efficientnet_b0"),
+    ],
+)
+def test_input_statistics_are_those_of_the_weights(weights, of):
+    known = timm.get_pretrained_cfg(of)
+    config = DetectorConfig(backbone="tf_efficientnet_b0", weights=weights)
+    detector = Detector(config)
+    assert detector.mean.flatten().tolist() == pytest.approx(known.mean)
+    assert detector.std.flatten().tolist() == pytest.approx(known.std)
+    boxed = unboxed(config, boxed_weights(detector))
+    assert torch.equal(boxed.mean, detector.mean) and torch.equal(boxed.std, detector.std)
+    assert (architecture(config).weights != "") == (weights == "tf_efficientnet_b0.ap_in1k")
+    assert architecture(architecture(config)) == architecture(config)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_b0_ap", "tf_efficientnet_b0.nonsense"])
+def test_weights_that_timm_does_not_have_are_one_clear_line(name):
+    with pytest.raises(UserError, match="timm has no weights of that name") as caught:
+        new_detector(DetectorConfig(backbone="tf_efficientnet_b0", weights=name))
+    assert "tf_efficientnet_b0.ap_in1k" in caught.value.remedy
 
 
 def test_auxiliary_norms_keep_adversarial_statistics_apart():

@@ -26,6 +26,7 @@ from dfgame.config import DetectorConfig
 from dfgame.devices import pick_device
 from dfgame.files import atomic_path, sha256
 from dfgame.models import Detector, probabilities
+from dfgame.models.detector import input_statistics
 from dfgame.records import CropRule, ErrorRates, Interval, Model, UserError, Verdict
 
 FORMAT = 3
@@ -166,8 +167,10 @@ def logit(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def architecture(config: DetectorConfig) -> DetectorConfig:
-    """The settings that make the detector what it is once it is trained."""
-    return replace(config, pretrained=False, weights="", bn2=False)
+    """The settings that make the detector what it is once it is trained: `weights` for their input statistics only."""
+    wanted = input_statistics(config.weights)
+    kept = config.weights if wanted not in (None, input_statistics(config.backbone)) else ""
+    return replace(config, pretrained=False, weights=kept, bn2=False)
 
 
 def boxed_weights(detector: Detector) -> dict[str, Tensor]:

@@ -84,8 +84,15 @@ def new_detector(config: DetectorConfig) -> Detector:
     Raises:
         UserError: there are no such weights here, or no such backbone.
     """
+    is_file = config.weights.endswith(WEIGHT_FILES)
+    if config.weights and not is_file and not timm.is_model_pretrained(config.weights):
+        near = ", ".join(timm.list_pretrained(f"{config.backbone.split('.')[0]}.*")) or "none"
+        raise UserError(
+            f"--detector.weights {config.weights}: timm has no weights of that name",
+            f"for {config.backbone} it has: {near}; files end in {', '.join(WEIGHT_FILES)}",
+        )
     detector = _detector_of(config)
-    if config.weights.endswith(WEIGHT_FILES) and config.pretrained:
+    if is_file and config.pretrained:
         _load_earlier_weights(detector, Path(config.weights))
     elif config.pretrained:
         _load_imagenet_weights(config.weights or config.backbone, detector.backbone)

@@ -72,9 +72,10 @@ class Detector(nn.Module):
     """Face crops -> logits.
 
     `forward` takes RGB images in [0, 1], (B, 3, H, W), and returns logits (B, P, C), C being 2, or 5 with `multi`;
-    `probabilities` turns them into an image's probabilities. The backbone's own input statistics are applied
-    inside, so that an adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images through
-    auxiliary BN. The backbone may work on mirrored images (see same_padding.py), and its own maps then are, too.
+    `probabilities` turns them into an image's probabilities. The input statistics of the weights that training starts
+    from are applied inside, so that an adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images
+    through auxiliary BN. The backbone may work on mirrored images (see same_padding.py), and its own maps then are,
+    too.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -90,9 +91,8 @@ class Detector(nn.Module):
             if config.head == "patch"
             else FcHead(features, classes, config.dropout)
         )
-        packaged = config.backbone == PACKAGED_BACKBONE
-        mean = [_LITE0_MEAN] * 3 if packaged else backbone.pretrained_cfg["mean"]
-        std = [_LITE0_STD] * 3 if packaged else backbone.pretrained_cfg["std"]
+        own = backbone.pretrained_cfg["mean"], backbone.pretrained_cfg["std"]
+        mean, std = input_statistics(config.weights) or input_statistics(config.backbone) or own
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -180,6 +180,14 @@ class Detector(nn.Module):
     def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P C"]:
         """Logits of each patch, in float32."""
         return self.head(self.features(images)).float()
+
+
+def input_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and standard deviation of the colours that weights were trained with; None where timm has none so named."""
+    if name == PACKAGED_BACKBONE:
+        return (_LITE0_MEAN,) * 3, (_LITE0_STD,) * 3
+    known = timm.get_pretrained_cfg(name) if timm.is_model_pretrained(name) else None
+    return (known.mean, known.std) if known else None
 
 
 def class_names(multi: bool) -> tuple[str, ...]:
