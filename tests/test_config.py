@@ -97,6 +97,8 @@ IDLE = [
     ("blur.window", {"adversary": AdversaryConfig(perturbation="kernel"), "blur": BlurConfig(window=5)}),
     ("blur.budget", {"blur": BlurConfig(budget=50.0)}),
     ("blur.sigmoid", {"game": "gradient", "blur": BlurConfig(constraint="free", sigmoid=True)}),
+    ("blur.channels", {"game": "random-blur", "blur": BlurConfig(channels=3)}),
+    ("optimizer.weighted", {"optimizer": OptimizerConfig(weighted=True)}),
     ("kernel.window", {"kernel": KernelConfig(window=5)}),
     ("flow.tanh", {"flow": FlowConfig(tanh=True)}),
     ("residual.replace", {"residual": ResidualConfig(replace=True)}),

@@ -181,7 +181,7 @@ BATCHES = ("clean", "labels")
 CASES = [
     Case("mean", None, "history", ("weights", "validated")),
     Case("segment_length", "1", "validated", ("weights",), {"mean": None}, check=lambda a, b: len(b.validated) == 15),
-    Case("weight", None, "scalars", BATCHES),
+    Case("weight", None, "scalars", BATCHES, {"multi": None}),
     Case("exp_name", "other", "run", ("weights",), check=lambda a, b: b.run == "ckts_exp_gen_other"),
     Case("model_type", "test_resnet", "weights", BATCHES, check=lambda a, b: a.weights.keys() != b.weights.keys()),
     Case("pretrain", None, "initial", BATCHES, {"model_type": "tf_efficientnet_lite0"}),
@@ -377,6 +377,12 @@ def _words(options: dict[str, str]) -> list[str]:
         ("grad", ["--gen_blocks", "2"], "--gen_blocks: changes nothing here, it needs detect_gen.py"),
         ("grad", ["--gen_lr", "1"], "--gen_lr: changes nothing here, it needs detect_gen.py"),
         ("grad", ["--learn_norm"], "--learn_norm"),
+        ("grad", ["--weight"], "--weight: changes nothing here, it needs --multi"),
+        (
+            "grad",
+            ["--aug_blur", "--kernel_channels", "3"],
+            "--kernel_channels: changes nothing here, it needs no --aug_blur",
+        ),
         ("gen", ["--tanh"], "--tanh: changes nothing here, it needs --gen_train_type flow"),
         ("gen", ["--norm_value", "3"], "--norm_value: changes nothing here, it needs --norm or --learn_norm"),
         ("gen", ["--clamp_res"], "--clamp_res: changes nothing here, it needs --gen_train_type res"),

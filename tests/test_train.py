@@ -17,9 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 import dfgame.train
+from dfgame.augment import Augmentation
+from dfgame.batches import RoundBatches
 from dfgame.checkpoint import load_detector, new_detector
 from dfgame.config import (
     AdversaryConfig,
+    AugmentConfig,
     DetectorConfig,
     EvaluateConfig,
     OptimizerConfig,
@@ -30,7 +33,7 @@ from dfgame.config import (
 )
 from dfgame.files import held_folder
 from dfgame.manifest import SCHEMA, read_manifest, select, write_manifest
-from dfgame.models import follow
+from dfgame.models import class_names, follow
 from dfgame.models.detector import SplitNorm
 from dfgame.records import UserError
 from dfgame.score import run_info, score_run
@@ -519,6 +522,35 @@ def test_what_is_validated_and_kept_is_the_average(manifest, tmp_path, monkeypat
         assert torch.equal(value, scored[-1][name])
     state = torch.load(tmp_path / "average" / "state.pt", weights_only=True)
     assert all(torch.equal(plain[name], state["detector"][name]) for name in plain)
+
+
+@pytest.mark.parametrize("sampling", ["video", "frame"])
+def test_class_weights_undo_how_often_each_class_is_drawn(sampling, tmp_path):
+    """Weighted by them, every class counts alike in what the batches really hold."""
+    videos = {"original": [3] * 4, "Deepfakes": [9], "FaceSwap": [1, 1, 2, 2], "NeuralTextures": [2]}
+    rows = [
+        row(f"{method}{video}{frame}.png", "train", "real" if method == "original" else "fake", method, str(video))
+        for method, frames in videos.items()
+        for video, count in enumerate(frames)
+        for frame in range(count)
+    ]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    batches = RoundBatches(
+        table,
+        tmp_path,
+        batch_size=8,
+        image_size=32,
+        augmentation=Augmentation(AugmentConfig()),
+        seed=0,
+        classes=class_names(True),
+        sampling=sampling,
+    )
+    labels = [label for number in range(1500) for _, label, _ in batches.draw(number)]
+    share = np.bincount(labels, minlength=5) / len(labels)
+    weights = dfgame.train._class_weights(table, sampling).numpy()
+    assert weights[share > 0].mean() == pytest.approx(1) and not weights[share == 0].any()
+    counted = (weights * share)[share > 0]
+    assert counted == pytest.approx(counted.mean(), rel=0.1)
 
 
 def test_a_cosine_over_more_epochs_is_another_run(manifest, tmp_path):

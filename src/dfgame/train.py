@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ from dfgame.memory import keep_freed_memory
 from dfgame.metrics import video_means
 from dfgame.models import Detector, class_names, follow, share_batch_norms
 from dfgame.processes import Processes
-from dfgame.records import LABELS, UserError
+from dfgame.records import LABELS, METHODS, UserError
 from dfgame.rows import TrainingRows, training_rows
 from dfgame.runs import RUN_FILE
 from dfgame.score import pick_device, score_crops
@@ -122,8 +123,8 @@ class Training:
         for optimizer in self.optimizers.values():
             processes.average_gradients(optimizer)
         self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
-        weights = _class_weights(rows.train, class_names(config.detector.multi)) if config.optimizer.weighted else None
-        self._class_weights = weights.to(processes.device) if weights is not None else None
+        weights = _class_weights(rows.train, config.sampling).to(processes.device)
+        self._class_weights = weights if config.optimizer.weighted else None
         self._first_round = self._load_state()
         self._curves: Curves | None = None
         record["data"] |= rows.facts | {"processes": processes.count}
@@ -385,12 +386,17 @@ def _optimizers(
     return {"detector": own} | (adversary.optimizers() if adversary is not None else {})
 
 
-def _class_weights(rows: pa.Table, classes: tuple[str, ...]) -> Tensor:
-    """Inverse frequency of each class among the rows, with mean 1."""
-    names = rows.column("label" if classes == LABELS else "method").to_pylist()
-    counts = [sum(name not in classes[1:] for name in names), *(names.count(name) for name in classes[1:])]
-    inverse = torch.tensor([1 / max(count, 1) for count in counts])
-    return inverse / inverse.mean()
+def _class_weights(rows: pa.Table, sampling: str) -> Tensor:
+    """Of each of the five classes the inverse of its share of the batches, with mean 1; 0 of those that do not occur.
+
+    Half of a batch is real; its other half is drawn from the fake videos or, with `sampling` "frame", frames.
+    """
+    fakes = rows.filter(pc.field("label") == "fake")
+    drawn = fakes if sampling == "frame" else fakes.group_by(["video", "method"]).aggregate([])
+    names = drawn.column("method").to_pylist()
+    shares = torch.tensor([1.0, *(names.count(name) / max(len(names), 1) for name in METHODS)]) / 2
+    inverse = torch.where(shares > 0, 1 / shares, 0)
+    return inverse / inverse[shares > 0].mean()
 
 
 def _round_seed(seed: int, number: int, process: int) -> int:

@@ -201,7 +201,7 @@ class OptimizerConfig:
     warmup: int = 0
     """Rounds over which both learning rates rise from nothing."""
     weighted: bool = False
-    """Weight the classes in the loss by their inverse frequency."""
+    """Weight the five classes in the loss by the inverse of their share of the batches."""
 
     def __post_init__(self) -> None:
         require(self.lr > 0, "optimizer.lr", "above 0")

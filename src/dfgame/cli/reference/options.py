@@ -37,7 +37,7 @@ SHARED = (
 
 TRAINING = (
     Option("mean", "the validation's prediction for a video is the mean over segment_length frames", "val_level"),
-    Option("weight", "weight the classes in the loss by their inverse frequency", "optimizer.weighted"),
+    Option("weight", "weight the five classes in the loss by their inverse frequency", "optimizer.weighted"),
     Option("exp_name", EXPERIMENT, "RUN", str, "debug"),
     Option("model_type", "backbone: b0 to b7, or any timm name", "detector.backbone", str, "b5"),
     Option("pretrain", "start from pretrained weights", "detector.pretrained"),

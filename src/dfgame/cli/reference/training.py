@@ -44,6 +44,7 @@ IN_THEIR_WORDS = {
     "--game gradient": "detect_grad.py",
     "--blur.constraint norm or learn-norm": "--norm or --learn_norm",
     "--val-level video": "--mean",
+    "--detector.multi": "--multi",
     "--detector.head patch": "no --fc_model",
     "--detector.head fc": "--fc_model",
     "--detector.pretrained": "--pretrain",
