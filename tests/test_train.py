@@ -36,6 +36,7 @@ from dfgame.manifest import SCHEMA, read_manifest, select, write_manifest
 from dfgame.models import class_names, follow
 from dfgame.models.detector import SplitNorm
 from dfgame.records import UserError
+from dfgame.rows import _val_rows
 from dfgame.score import run_info, score_run
 from dfgame.train import rate_factor, train_run
 
@@ -551,6 +552,14 @@ def test_class_weights_undo_how_often_each_class_is_drawn(sampling, tmp_path):
     assert weights[share > 0].mean() == pytest.approx(1) and not weights[share == 0].any()
     counted = (weights * share)[share > 0]
     assert counted == pytest.approx(counted.mean(), rel=0.1)
+
+
+@pytest.mark.parametrize(("most", "videos"), [(0, 4), (1, 1), (2, 1), (7, 2), (9, 3), (100, 4)])
+def test_a_limit_of_the_validation_below_one_video_is_one_video(most, videos):
+    rows = [row(f"{k}{n}.png", "val", "real", "original", str(k)) | {"frame": n} for k in range(4) for n in range(5)]
+    config = TrainConfig(val_level="video", segment_length=3, val_images=most)
+    found = _val_rows(pa.Table.from_pylist(rows, schema=SCHEMA), config)
+    assert len(found["video"].unique()) == videos and found.num_rows == 3 * videos
 
 
 def test_a_cosine_over_more_epochs_is_another_run(manifest, tmp_path):

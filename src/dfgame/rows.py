@@ -243,13 +243,13 @@ def _refuse_absent(table: pa.Table, config: TrainConfig | EvaluateConfig, manife
 def _val_rows(table: pa.Table, config: TrainConfig) -> pa.Table:
     """What is scored after an epoch: at most `val_images` rows, spread evenly over the table, sorted by video.
 
-    At video level: `segment_length` frames of each video, of as many videos as that allows.
+    At video level: `segment_length` frames of each video, of as many videos as that allows, and one at least.
     """
     if config.val_level == "video":
         table = evenly(table, config.segment_length)
         names = table.column("video").to_pylist()
         videos = list(dict.fromkeys(names))
-        most = config.val_images // config.segment_length or len(videos)
+        most = max(1, config.val_images // config.segment_length)
         if config.val_images and len(videos) > most:
             kept = {videos[k] for k in np.linspace(0, len(videos) - 1, most).round().astype(int)}
             table = table.filter(pa.array([name in kept for name in names]))
