@@ -11,6 +11,7 @@ import torch
 from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import RoundBatches, crop_loader, plainly, read_crop, round_loader, to_unit
 from dfgame.config import AugmentConfig
+from dfgame.dice import seeded
 from dfgame.models import class_names
 from dfgame.records import UserError
 
@@ -109,12 +110,27 @@ def test_augmentation_with_probability_zero_is_the_identity():
     torch.testing.assert_close(Augmentation(NOTHING)(image, seed=0), image)
 
 
-def test_augmentation_leaves_the_global_random_state_alone():
+def test_augmentation_leaves_the_global_random_state_alone(monkeypatch):
+    """That of accelerators, too, which torch.manual_seed reseeds with the processor's."""
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
+    reseeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", reseeded.append)
     Augmentation(AugmentConfig())(torch.zeros((3, 32, 32), dtype=torch.uint8), seed=9)
     torch.testing.assert_close(torch.rand(3), expected)
+    assert not reseeded
+
+
+def test_seeded_dice_are_torchs_own_and_lie_as_before():
+    torch.manual_seed(5)
+    expected, after = torch.rand(3), torch.rand(3)
+    torch.manual_seed(5)
+    torch.rand(3)
+    with pytest.raises(ZeroDivisionError), seeded(5):
+        assert torch.equal(torch.rand(3), expected)
+        raise ZeroDivisionError
+    assert torch.equal(torch.rand(3), after)
 
 
 def test_grey_and_flip_do_what_they_say():
@@ -199,6 +215,16 @@ def test_diff_augment_does_its_three_things_at_their_rates():
     assert untouched == pytest.approx(0.3 * (0.5 + 0.5 / 25) * 0.5, abs=0.04)
     torch.manual_seed(0)
     assert torch.equal(diff_augment(images), augmented)
+
+
+def test_diff_augment_is_as_strong_as_its_source():
+    """There images are in [-1, 1]: brightness moves by up to 0.5 of those 2, and 0, mid-grey, fills what is left."""
+    torch.manual_seed(0)
+    augmented = diff_augment(torch.full((600, 3, 16, 16), 0.3))
+    shades = torch.stack([image[(image - 0.5).abs() > 1e-6].mean() for image in augmented])
+    assert 0.05 - 1e-6 <= shades.min() < 0.06 and 0.54 < shades.max() <= 0.55 + 1e-6
+    filled = ((augmented - 0.5).abs() <= 1e-6).all(dim=1).flatten(1).any(dim=1).float().mean()
+    assert filled == pytest.approx(1 - 0.5 * (0.5 + 0.5 / 25), abs=0.05)
 
 
 def test_diff_augment_is_differentiable():

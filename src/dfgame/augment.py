@@ -1,8 +1,10 @@
 """The paper's augmentation of the training images, seeded image by image; and DiffAugment, for batches of tensors.
 
-Source: Wang, Guo, Zuo (IEEE TIP 2022) and its published settings: JPEG 60-100, Gaussian noise, flip, one of
-brightness-contrast, PCA colour and hue-saturation, grey, shift-scale-rotate. Zhao et al., "Differentiable
-Augmentation for Data-Efficient GAN Training", NeurIPS 2020.
+Source: Wang, Guo, Zuo (IEEE TIP 2022) and its published steps and chances: JPEG 60-100, Gaussian noise, flip, one of
+brightness-contrast, PCA colour and hue-saturation, grey, shift-scale-rotate. Ours departs in the ranges of hue and of
+the geometry, which is milder: shift 0.06 (published 0.1), scale 0.1 (0.2), rotation 10 degrees (10), and what comes in
+from beyond the image is its mirror (one colour). Zhao et al., "Differentiable Augmentation for Data-Efficient GAN
+Training", NeurIPS 2020.
 """
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from dfgame.config import AugmentConfig
+from dfgame.dice import seeded
 
 NOISE_SIGMA = (0.0124, 0.0277)
 """Standard deviation of the Gaussian noise, a range: variances of 10 to 50 on the 0-255 scale."""
@@ -20,6 +23,7 @@ PCA_VECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836,
 PCA_STRENGTH = 0.1
 COLOUR_CHANCE, TRANSLATION_CHANCE, CUT_OUT_CHANCE = 0.7, 0.5, 0.5
 """How often DiffAugment does each of its three."""
+GREY = 0.5
 
 
 class PcaColour(nn.Module):
@@ -87,8 +91,7 @@ class Augmentation:
 
     def __call__(self, image: UInt8[Tensor, "3 H W"], seed: int) -> UInt8[Tensor, "3 H W"]:
         """The augmented image, of the same shape."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             for probability, step in self._steps:
                 if torch.rand(()) < probability:
                     image = step(image)
@@ -99,7 +102,7 @@ def diff_augment(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     """DiffAugment of a batch in [0, 1]: colour (0.7), translation by up to 1/8 (0.5), cut-out of a 1/2 square (0.5).
 
     Each image has dice of its own, thrown on the processor, so that every device sees the same ones. What comes in
-    from beyond the image, and what is cut out, is black.
+    from beyond the image, and what is cut out, is mid-grey: the source's images are in [-1, 1], and it fills with 0.
     """
     batch, _, height, width = images.shape
 
@@ -115,7 +118,7 @@ def diff_augment(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     grey = images.mean(dim=1, keepdim=True)
     coloured = grey + (images - grey) * spread(0, 2)
     middle = coloured.mean(dim=(1, 2, 3), keepdim=True)
-    coloured = (middle + (coloured - middle) * spread(0.5, 1.5) + spread(-0.5, 0.5)).clamp(0, 1)
+    coloured = (middle + (coloured - middle) * spread(0.5, 1.5) + spread(-0.25, 0.25)).clamp(0, 1)
     images = torch.where(thrown(COLOUR_CHANCE), coloured, images)
 
     rows = torch.arange(height, device=images.device).view(1, -1, 1)
@@ -124,8 +127,9 @@ def diff_augment(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
     inside = (from_rows >= 0) & (from_rows < height) & (from_columns >= 0) & (from_columns < width)
     numbers = torch.arange(batch, device=images.device).view(-1, 1, 1)
     moved = images.permute(0, 2, 3, 1)[numbers, from_rows.clamp(0, height - 1), from_columns.clamp(0, width - 1)]
-    images = torch.where(thrown(TRANSLATION_CHANCE), moved.permute(0, 3, 1, 2) * inside[:, None], images)
+    moved = torch.where(inside[:, None], moved.permute(0, 3, 1, 2), GREY)
+    images = torch.where(thrown(TRANSLATION_CHANCE), moved, images)
 
     centre_row, centre_column = height // 2 + anywhere(height // 2), width // 2 + anywhere(width // 2)
     cut = ((rows - centre_row).abs() <= height // 4) & ((columns - centre_column).abs() <= width // 4)
-    return torch.where(thrown(CUT_OUT_CHANCE) & cut[:, None], torch.zeros_like(images), images)
+    return torch.where(thrown(CUT_OUT_CHANCE) & cut[:, None], GREY, images)

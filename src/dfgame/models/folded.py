@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dfgame.dice import seeded
+
 Pair = tuple[Any, Any]
 """A convolution, and the BatchNorm (torch's, or timm's with its activation) that alone takes its outputs."""
 _SAME = 1e-3
@@ -34,13 +36,15 @@ def foldable(network: nn.Module, probe: Float[Tensor, "B 3 H W"]) -> list[Pair]:
     tried = copy.deepcopy(network)
     modules: dict[str, Any] = dict(tried.named_modules())
     copies = [(modules[names[conv]], modules[names[norm]]) for conv, norm in pairs]
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with torch.no_grad(), seeded(0):
         for _, norm in copies:
-            norm.weight.uniform_(0.5, 1.5)
-            norm.bias.uniform_(-0.5, 0.5)
-            norm.running_mean.uniform_(-0.5, 0.5)
-            norm.running_var.uniform_(0.5, 1.5)
+            for values, low in (
+                (norm.weight, 0.5),
+                (norm.bias, -0.5),
+                (norm.running_mean, -0.5),
+                (norm.running_var, 0.5),
+            ):
+                values.copy_(torch.empty(values.shape, dtype=values.dtype).uniform_(low, low + 1))
         expected = tried(probe)
         with folded(copies):
             found = tried(probe)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dfgame.dice import seeded
 from dfgame.forgery.align import alignment, match_colour
 from dfgame.forgery.live.still import WHOLE, Still, blended, one_of, resampled, soft_mask
 from dfgame.forgery.training import fit, to_faces, to_tensor, warped
@@ -80,8 +81,7 @@ def aligned(still: Still) -> NDArray[np.float32]:
 
 def train_rerenderer(faces: NDArray[np.float32], seed: int) -> Rerenderer:
     """The network, from aligned faces (N, 96, 96, 3), 0 to 255; it learns to undo small distortions, too."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         network = Rerenderer()
 
     def loss(clean: Tensor, rng: np.random.Generator) -> Tensor:
