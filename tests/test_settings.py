@@ -39,6 +39,7 @@ RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("flow.budget", 0.5, {**GENERATOR, "adversary.perturbation": "flow"}),
     ("additive.budget", 0.1, NOISE | {"additive.step": 0.05}),
     ("additive.step", 0.001, NOISE),
+    ("augment.before", "none", {}),
     ("augment.jpeg", 0.0, {}),
     ("augment.noise", 1.0, {}),
     ("augment.flip", 0.0, {}),

@@ -44,7 +44,7 @@ class TrainConfig:
     image_size: int = 256
     """Side of the detector's input in pixels; crops are brought to it."""
     sampling: Literal["video", "frame"] = "video"
-    """video: a random frame of a random video; frame: a random frame, so that long videos count more."""
+    """video: a random frame of a random video; frame: all frames in turn, shuffled, so that long ones count more."""
     permute: bool = False
     """Shuffle the detector's batch, whose order is clean real, clean fake, adversarial real, adversarial fake."""
     detector: DetectorConfig = field(default_factory=DetectorConfig)
