@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -560,6 +561,30 @@ def test_a_limit_of_the_validation_below_one_video_is_one_video(most, videos):
     config = TrainConfig(val_level="video", segment_length=3, val_images=most)
     found = _val_rows(pa.Table.from_pylist(rows, schema=SCHEMA), config)
     assert len(found["video"].unique()) == videos and found.num_rows == 3 * videos
+
+
+def test_a_run_goes_on_without_the_weights_it_began_with_and_says_what_else_changed(manifest, tmp_path, capsys):
+    train_run(manifest, tmp_path / "earlier", settings("generator", epochs=1))
+    files = [tmp_path / "earlier" / f"{name}.safetensors" for name in ("best", "adversary")]
+    detector = DetectorConfig(backbone="test_efficientnet", weights=str(files[0]))
+    adversary = AdversaryConfig(filters=2, blocks=1, weights=str(files[1]))
+    begun = replace(settings("generator", epochs=1), detector=detector, adversary=adversary)
+    whole = train_run(manifest, tmp_path / "whole", replace(begun, epochs=2))
+    run = tmp_path / "run"
+    train_run(manifest, run, begun)
+    for file in files:
+        file.unlink()
+    record = json.loads((run / "run.json").read_text())
+    assert record["data"]["processes"] == 1
+    record["versions"]["torch"], record["data"]["processes"] = "0.0", 2
+    (run / "run.json").write_text(json.dumps(record))
+    resumed = train_run(manifest, run, replace(begun, epochs=2, resume=True))
+    assert resumed["history"] == whole["history"]
+    changed = {"epochs_done": 1, "torch": whole["versions"]["torch"], "processes": 1}
+    assert resumed["went_on_with"] == [changed] and "went_on_with" not in whole
+    assert "(was 0.0), processes 1 (was 2)" in capsys.readouterr().err
+    again = train_run(manifest, run, replace(begun, epochs=3, resume=True))
+    assert again["went_on_with"] == [changed]
 
 
 def test_a_cosine_over_more_epochs_is_another_run(manifest, tmp_path):

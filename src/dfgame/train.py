@@ -9,6 +9,7 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
+from dfgame import __version__
 from dfgame.adversaries import Adversary, make_adversary, make_optimizer, rate_factor
 from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import Batch, RoundBatches, forger_of, plainly, round_loader
 from dfgame.checkpoint import (
     ADVERSARY_FILE,
+    RECORDED_VERSIONS,
     RERENDERER_FILE,
     load_state,
     load_weights,
@@ -35,7 +38,7 @@ from dfgame.checkpoint import (
 )
 from dfgame.config import TrainConfig, pairs_of
 from dfgame.curves import Curves
-from dfgame.files import held_folder, write_json
+from dfgame.files import held_folder, versions, write_json
 from dfgame.footage import Footage
 from dfgame.forgery.live import Forger
 from dfgame.game import Round, play_round
@@ -105,7 +108,8 @@ class Training:
         )
         self._layout = torch.channels_last if config.channels_last else torch.contiguous_format
         torch.manual_seed(config.seed)
-        fresh = new_detector(config.detector)
+        state = load_state(run) if config.resume else None
+        fresh = new_detector(config.detector if state is None else replace(config.detector, pretrained=False))
         self._average = copy.deepcopy(fresh) if config.average else None
         self.detector = self._placed(fresh)
         if self._average is not None:
@@ -116,7 +120,7 @@ class Training:
             )
         self.adversary = make_adversary(config)
         if self.adversary is not None:
-            if config.adversary.weights:
+            if config.adversary.weights and state is None:
                 load_weights(Path(config.adversary.weights), self.adversary)
             self._placed(self.adversary)
         self.optimizers = _optimizers(self.detector, self.adversary, config)
@@ -125,9 +129,9 @@ class Training:
         self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
         weights = _class_weights(rows.train, config.sampling).to(processes.device)
         self._class_weights = weights if config.optimizer.weighted else None
-        self._first_round = self._load_state()
+        self._first_round = self._take(state)
         self._curves: Curves | None = None
-        record["data"] |= rows.facts | {"processes": processes.count}
+        record["data"] |= rows.facts
         self._say_what_is_odd()
 
     def _forger(self, rows: TrainingRows) -> Forger:
@@ -148,6 +152,25 @@ class Training:
                 network.compile()
         return module
 
+    def _record_what_plays(self) -> None:
+        """Versions and processes; where a run goes on with others than before, `went_on_with` says which from when."""
+        now = {"version": __version__, **versions(RECORDED_VERSIONS), "processes": self._processes.count}
+        if not self._first_round:
+            self.record |= {"version": __version__, "versions": versions(RECORDED_VERSIONS)}
+            self.record["data"]["processes"] = self._processes.count
+            self.record.pop("went_on_with", None)
+            return
+        before = {"version": self.record["version"], **self.record["versions"]}
+        before["processes"] = self.record["data"].get("processes", 1)
+        for later in self.record.get("went_on_with", ()):
+            before |= later
+        changed = {name: value for name, value in now.items() if before.get(name) != value}
+        if changed:
+            after = {"epochs_done": len(self.record["history"])}
+            self.record["went_on_with"] = [*self.record.get("went_on_with", ()), after | changed]
+            words = ", ".join(f"{name} {value} (was {before.get(name)})" for name, value in changed.items())
+            self._say(f"goes on with {words}: not the run bit for bit that it would have been")
+
     def _say_what_is_odd(self) -> None:
         if len(set(self._val.column("label").to_pylist())) < 2:
             self._say("no real and fake crops in the val split, so the best checkpoint is the last")
@@ -164,6 +187,7 @@ class Training:
         if not rounds:
             self._say(f"already complete, {self.config.rounds} rounds")
             return
+        self._record_what_plays()
         if self._processes.is_main:
             write_json(self.run / RUN_FILE, self.record)
             self._curves = Curves(self.run, self._first_round)
@@ -314,8 +338,8 @@ class Training:
             },
         )
 
-    def _load_state(self) -> int:
-        state = load_state(self.run) if self.config.resume else None
+    def _take(self, state: dict[str, Any] | None) -> int:
+        """Go on from a state, or begin where there is none; returns the first round to play."""
         if state is None:
             self.record["history"] = []
             self.record.pop("best_score", None)
