@@ -31,12 +31,12 @@ def worth_of(evaluation: Evaluation, player: Player) -> Worth:
     reliable, no_reliability = None, ""
     if not len(labels):
         no_reliability = "no scores of videos were kept"
-    elif scores.min() < 0 or scores.max() > 1:
+    elif scores.min() < 0 or scores.max() > 1 or _why(runs, "ece"):
         no_reliability = "the scores are not probabilities"
     else:
         reliable = Markup(player_reliability_figure(name, reliability(labels, scores, balanced(labels))))
     if llrs is None:
-        return Worth(player.name, reliable, no_reliability, None, "no validation videos to fit likelihood ratios on")
+        return Worth(player.name, reliable, no_reliability, None, _why(runs, "cllr") or no_reliability)
     drawn = Markup(tippett_figure(name, tippett(labels, llrs), _bounds(runs)))
     return Worth(player.name, reliable, no_reliability, drawn, "")
 
@@ -61,8 +61,15 @@ def _videos(runs: Sequence[RunEvidence]) -> tuple[Integers, Floats, Floats | Non
 
 
 def _bounds(runs: Sequence[RunEvidence]) -> tuple[float, float] | None:
-    """The bounds of the ratios, where all runs have the same."""
+    """The bounds within which the ratios of all runs may be believed; none where one of them has none."""
     rows = [evidence.result for run in runs for evidence in run.cells.values()]
-    found = {(row.llr_low, row.llr_high) for row in rows}
-    low, high = next(iter(found)) if len(found) == 1 else (None, None)
-    return None if low is None or high is None else (low, high)
+    found = [(row.llr_low, row.llr_high) for row in rows]
+    lows, highs = ([bound for bound in bounds if bound is not None] for bounds in zip(*found, strict=True))
+    return (max(lows), min(highs)) if len(lows) == len(highs) == len(found) else None
+
+
+def _why(runs: Sequence[RunEvidence], measure: str) -> str:
+    """Why a measure is not defined, of the first cell in which it is not; empty where it is in all."""
+    rows = [evidence.result for run in runs for evidence in run.cells.values()]
+    reasons = [part.partition(": ") for row in rows for part in row.undefined.split("; ")]
+    return next((why for name, _, why in reasons if name == measure), "")
