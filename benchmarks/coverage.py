@@ -1,25 +1,40 @@
-"""Do 95% intervals of an AUC hold the truth 95 times of 100? Simulated evaluations with a known answer.
+"""Do 95% intervals hold the truth 95 times of 100? Simulated evaluations with a known answer.
 
     python benchmarks/coverage.py [TRIALS] [REPLICATES] [SEED]
 
 A detector's score of a video is the sum of an effect of the person, which the person's real video and the fakes on it
 share, an effect of the video, and the mean of the effects of FRAMES frames; all normal, so that the AUC is known in
-closed form. In each of TRIALS trials (default 1000) 30, 60 or 100 people are drawn, each with one real video and 1 or
+closed form. In each of TRIALS trials (default 1000) 5 to 100 people are drawn, each with one real video and 1 or
 4 fakes, and an interval is made of REPLICATES (default 1000) bootstrap replicates over people; SEED (default 0) gives
-other trials. Printed is the share of the trials in which each kind of interval holds the true AUC: `percentile` is
-`metrics.interval`, `logit` is `metrics.auc_interval`. One thread of numpy takes a few minutes.
+other trials. Printed is the share of the trials in which each kind of interval holds the truth:
+
+- `percentile`, `logit`: of the AUC, by `metrics.interval` and by `metrics.auc_interval`; `apart` is the share of the
+  trials in which all fakes score higher than all real ones, so that replicates do not vary;
+- `paired`: of the difference, 0, of two detectors as good as each other that agree in half of every effect, by
+  `metrics.interval` of their paired replicates, on which `summary` rests who did best;
+- `missed`, `difference`: of the share of fakes below a threshold, one in ten, by `metrics.share_interval`, and of how
+  far it is from that of a second group of as many people, one in five, by `metrics.difference_interval`.
+
+One thread of numpy takes a few minutes.
 """
 
 import sys
-from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 from scipy.stats import norm
 
-from dfgame.metrics import Floats, Integers, auc_interval, interval, multiplicities
+from dfgame.metrics import (
+    Floats,
+    Integers,
+    auc_interval,
+    difference_interval,
+    interval,
+    multiplicities,
+    share_interval,
+)
 
-PEOPLE, FAKES, AUCS = (30, 60, 100), (1, 4), (0.75, 0.9, 0.97)
+PEOPLE, FAKES, AUCS = (5, 10, 20, 30, 60, 100), (1, 4), (0.75, 0.9, 0.97)
 FRAMES = 4
 PERSON, VIDEO, FRAME = 0.7, 0.6, 0.8
 """Standard deviations of the effects of persons, of videos and of frames."""
@@ -27,45 +42,75 @@ FRESH = 50
 """Trials that share their draws of people."""
 
 
-def samples(
-    people: int, fakes: int, auc: float, trials: int, rng: np.random.Generator
-) -> Iterator[tuple[Floats, Floats]]:
-    """The scores of each trial: (people,) of the real videos, (people, fakes) of the fakes."""
-    spread = np.hypot(VIDEO, FRAME / np.sqrt(FRAMES))
-    apart = norm.ppf(auc) * np.sqrt(2) * np.hypot(PERSON, spread)
-    for _ in range(trials):
-        person = PERSON * rng.normal(size=(people, 1))
-        scores = person + spread * rng.normal(size=(people, 1 + fakes))
-        yield scores[:, 0], scores[:, 1:] + apart
+SPREAD = np.hypot(VIDEO, FRAME / np.sqrt(FRAMES))
+"""Standard deviation of a video's score about its person's effect."""
+MISSED = (0.1, 0.2)
+"""The shares of fakes missed in the two groups."""
 
 
-def replicates_of(real: Floats, fake: Floats, draws: Integers) -> tuple[float, Floats]:
+def effects(people: int, fakes: int, rng: np.random.Generator) -> Floats:
+    """(people, 1 + fakes): what the scores of each person's real video and of the fakes on it vary by."""
+    return PERSON * rng.normal(size=(people, 1)) + SPREAD * rng.normal(size=(people, 1 + fakes))
+
+
+def replicates_of(scores: Floats, draws: Integers) -> tuple[float, Floats]:
     """The AUC, and its replicates; what `people_bootstrap` gives, without sorting names again for every trial."""
+    real, fake = scores[:, 0], scores[:, 1:]
     won = (real[:, None, None] < fake).sum(axis=2, dtype=np.float32)
     pairs = real.size * fake.size
     return float(won.sum() / pairs), ((draws @ won) * draws).sum(axis=1, dtype=np.float64) / pairs
 
 
 def coverage(people: int, fakes: int, auc: float, trials: int, replicates: int, seed: int) -> dict[str, float]:
-    """The share of intervals of each kind that hold the truth."""
+    """The share of intervals of an AUC, and of a difference of two, of each kind that hold the truth."""
     rng = np.random.default_rng([people, fakes, round(1000 * auc), seed])
-    held = {"percentile": 0, "logit": 0}
+    apart = norm.ppf(auc) * np.sqrt(2) * np.hypot(PERSON, SPREAD) * (np.arange(1 + fakes) > 0)
+    held = dict.fromkeys(("percentile", "logit", "apart", "paired"), 0)
     draws = np.empty((0, 0), np.float32)
-    for trial, (real, fake) in enumerate(samples(people, fakes, auc, trials, rng)):
+    for trial in range(trials):
         if trial % FRESH == 0:
             names = [f"person {number}" for number in range(people)]
             draws = multiplicities(names, replicates, trials * seed + trial).astype(np.float32)
-        found, drawn = replicates_of(real, fake, draws)
-        for kind, (low, high) in (("percentile", interval(drawn)), ("logit", auc_interval(found, drawn, people))):
-            held[kind] += low <= auc <= high
+        both, *own = (effects(people, fakes, rng) for _ in range(3))
+        (found, drawn), (_, others) = (replicates_of((both + one) / np.sqrt(2) + apart, draws) for one in own)
+        intervals = {
+            "percentile": (interval(drawn), auc),
+            "logit": (auc_interval(found, drawn, people), auc),
+            "paired": (interval(drawn - others), 0),
+        }
+        for kind, ((low, high), truth) in intervals.items():
+            held[kind] += low <= truth <= high
+        held["apart"] += found == 1
+    return {kind: count / trials for kind, count in held.items()}
+
+
+def coverage_of_shares(people: int, fakes: int, trials: int, seed: int) -> dict[str, float]:
+    """The share of intervals of the fakes missed, and of the difference of two groups, that hold the truth."""
+    rng = np.random.default_rng([people, fakes, seed])
+    held = {"missed": 0, "difference": 0}
+    for _ in range(trials):
+        scores = (effects(people, fakes, rng)[:, 1:] / np.hypot(PERSON, SPREAD) for _ in MISSED)
+        found = [float((norm.cdf(one) < truth).mean()) for one, truth in zip(scores, MISSED, strict=True)]
+        one, other = (share_interval(share, people) for share in found)
+        low, high = difference_interval(found[0], one, found[1], other)
+        held["missed"] += one[0] <= MISSED[0] <= one[1]
+        held["difference"] += low <= MISSED[0] - MISSED[1] <= high
     return {kind: count / trials for kind, count in held.items()}
 
 
 def main(trials: int = 1000, replicates: int = 1000, seed: int = 0) -> None:
-    print("people  fakes each  AUC   percentile  logit")
+    print("people  fakes each  AUC   percentile  logit  apart  paired")
     for people, fakes, auc in product(PEOPLE, FAKES, AUCS):
         shares = coverage(people, fakes, auc, trials, replicates, seed)
-        print(f"{people:6}  {fakes:10}  {auc:.2f}  {shares['percentile']:10.1%}  {shares['logit']:.1%}", flush=True)
+        print(
+            f"{people:6}  {fakes:10}  {auc:.2f}  {shares['percentile']:10.1%}  {shares['logit']:.1%}  "
+            f"{shares['apart']:.1%}  {shares['paired']:.1%}",
+            flush=True,
+        )
+    print("people  fakes each  missed  difference")
+    for people, fakes in product(PEOPLE, FAKES):
+        shares = coverage_of_shares(people, fakes, trials, seed)
+        print(f"{people:6}  {fakes:10}  {shares['missed']:6.1%}  {shares['difference']:.1%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -203,7 +203,7 @@ def _search(runs: Runs, searched: Sequence[Named], method: str) -> dict[str, Any
         mean = mean_of(evidence, [cell for cell in evidence[0].cells if cell.method != method])
         found[player] = {
             "auc": float(mean.by_seed.mean()),
-            "interval": auc_interval(float(mean.by_seed.mean()), mean.draws),
+            "interval": auc_interval(float(mean.by_seed.mean()), mean.draws, mean.fewest_people),
             "by_seed": mean.by_seed.tolist(),
         }
     candidates = [player for player in found if player != PLAIN_PLAYER]

@@ -10,7 +10,7 @@ from scipy import stats
 
 from dfgame.metrics import Floats, auc_interval, interval
 from dfgame.records import COVERAGE
-from dfgame.summary import FEWEST_VIDEOS, Cell, RunEvidence
+from dfgame.summary import FEWEST_PEOPLE, Cell, RunEvidence, fewest_people
 
 PLAIN = "none"
 _SEEN, _UNSEEN = "trained on at ", "unseen at "
@@ -20,15 +20,15 @@ Groups = dict[str, list[RunEvidence]]
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean of video-level AUCs: of each seed, its bootstrap replicates, and the videos of its smallest class."""
+    """A mean of video-level AUCs: of each seed, its bootstrap replicates, and the people of its smallest class."""
 
     by_seed: Floats
     draws: Floats
-    fewest_videos: int
+    fewest_people: int
 
     def ahead_of(self, other: "Mean") -> "Mean":
         """The paired difference, over the same seeds and the same resampled videos."""
-        fewest = min(self.fewest_videos, other.fewest_videos)
+        fewest = min(self.fewest_people, other.fewest_people)
         return Mean(self.by_seed - other.by_seed, self.draws - other.draws, fewest)
 
 
@@ -37,14 +37,14 @@ def mean_of(runs: Sequence[RunEvidence], cells: Sequence[Cell]) -> Mean:
     results = [[run.cells[cell].result for cell in cells] for run in runs]
     by_seed = np.array([np.mean([result.auc for result in row]) for row in results])
     draws = np.mean([run.cells[cell].replicates for run in runs for cell in cells], axis=0)
-    return Mean(by_seed, draws, min(min(one.n_real, one.n_fake) for row in results for one in row))
+    return Mean(by_seed, draws, fewest_people(run.cells[cell] for run in runs for cell in cells))
 
 
 def pooled(means: Sequence[Mean]) -> Mean:
     """The mean over trainings, seed by seed and replicate by replicate."""
     by_seed = np.mean([mean.by_seed for mean in means], axis=0)
     draws = np.mean([mean.draws for mean in means], axis=0)
-    return Mean(by_seed, draws, min(mean.fewest_videos for mean in means))
+    return Mean(by_seed, draws, min(mean.fewest_people for mean in means))
 
 
 def main_subjects(cells: Sequence[Cell], method: str) -> dict[str, list[Cell]]:
@@ -67,7 +67,7 @@ def compared(means: dict[str, Mean], plain: str = PLAIN) -> dict[str, dict[str, 
     """Each player's mean and how far it is ahead of `plain`, plain training, with both kinds of interval.
 
     `ahead_supported` says whether both intervals, with Bonferroni's correction for the number of players beside plain
-    training, leave out 0 on the same side, over enough videos.
+    training, leave out 0 on the same side, over enough people.
     """
     rivals = max(len(means) - 1, 1)
     return {name: _entry(mean, means[plain], rivals) for name, mean in means.items()}
@@ -77,7 +77,7 @@ def _entry(mean: Mean, plain: Mean, rivals: int) -> dict[str, Any]:
     ahead = mean.ahead_of(plain)
     return {
         "auc": float(mean.by_seed.mean()),
-        "interval": auc_interval(float(mean.by_seed.mean()), mean.draws),
+        "interval": auc_interval(float(mean.by_seed.mean()), mean.draws, mean.fewest_people),
         "by_seed": mean.by_seed.tolist(),
         "ahead_of_none": float(ahead.by_seed.mean()),
         "ahead_interval": interval(ahead.draws),
@@ -111,7 +111,7 @@ def supported(difference: Mean, comparisons: int) -> bool:
     """Whether a difference may be called one: videos and seeds both say so, at 5% over so many comparisons."""
     coverage = 1 - (1 - COVERAGE) / comparisons
     over_seeds = seed_interval(difference.by_seed, coverage)
-    if over_seeds is None or difference.fewest_videos < FEWEST_VIDEOS:
+    if over_seeds is None or difference.fewest_people < FEWEST_PEOPLE:
         return False
     over_videos = interval(difference.draws, coverage)
     both = (over_videos, over_seeds)

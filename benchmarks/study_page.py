@@ -8,7 +8,7 @@ from dfgame.report.cross import Matrix
 from dfgame.report.language import counted, listed
 from dfgame.report.paper_tables import markdown_escaped, markdown_table
 from dfgame.report.words import number, span
-from dfgame.summary import FEWEST_VIDEOS
+from dfgame.summary import FEWEST_PEOPLE
 
 PLAIN = "none"
 NOTHING = "–"
@@ -102,7 +102,7 @@ def _rule() -> str:
     return (
         f"A difference is called one only where its {COVERAGE:.0%} intervals over people (paired bootstrap) and over "
         "seeds (Student's, of the paired differences), both with Bonferroni's correction for the number of players "
-        f"beside plain training, lie on one side of 0, with at least {FEWEST_VIDEOS} videos of a class. The intervals "
+        f"beside plain training, lie on one side of 0, with at least {FEWEST_PEOPLE} people of a class. The intervals "
         "printed are without that correction. It does not count the trainings and columns: of twenty in which nobody "
         "differs, one may still show a difference."
     )

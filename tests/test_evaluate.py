@@ -1,13 +1,16 @@
 """Evaluation on made-up manifests and scores: pairing, averaging, claims, refusals, going on."""
 
+import csv
 import json
 from dataclasses import asdict, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from dfgame.cli import app, main
@@ -19,8 +22,9 @@ from dfgame.metrics import Roc
 from dfgame.players import Entry, Training, identify
 from dfgame.records import UserError
 from dfgame.report.files import write_report
+from dfgame.report.terminal import terminal_tables
 from dfgame.summary import (
-    FEWEST_VIDEOS,
+    FEWEST_PEOPLE,
     UNSEEN,
     Cell,
     Evidence,
@@ -29,7 +33,7 @@ from dfgame.summary import (
     in_order,
     summarise,
 )
-from synthetic_runs import METHODS, made_up_scorer, manifest_rows, read_run, write_rows, write_run
+from synthetic_runs import METHODS, SKILL, made_up_scorer, manifest_rows, read_run, write_rows, write_run
 
 CONFIG = EvaluateConfig(replicates=200)
 FIELDS = [
@@ -81,13 +85,14 @@ def test_numbers_are_those_of_the_kept_scores(tmp_path, manifest):
     frames = pq.read_table(tmp_path / "out/scores/plain.frames.parquet").to_pylist()
     assert {row["video"] for row in frames if "/900.mp4" in row["video"]} == set()
     videos = (tmp_path / "out/scores/plain.videos.csv").read_text().splitlines()
-    assert videos[0] == "video,label,method,compression,p_fake"
+    assert videos[0] == "video,label,method,compression,p_fake,llr"
     by_video = [line.split(",") for line in videos[1:]]
+    assert {llr for *_, llr in by_video} == {""}, "without validation videos"
     for result in evaluation.results:
         if result.level == "frame":
             rows = [(r["label"], r["method"], r["compression"], r["p_fake"]) for r in frames]
         else:
-            rows = [(label, method, quality, float(p)) for _, label, method, quality, p in by_video]
+            rows = [(label, method, quality, float(p)) for _, label, method, quality, p, _ in by_video]
         rows = [
             (label == "fake", p)
             for label, method, quality, p in rows
@@ -156,7 +161,7 @@ def test_scores_that_are_not_numbers_are_no_results(tmp_path, manifest):
 
     with pytest.raises(UserError, match="nothing could be measured") as error:
         run_evaluation([write_run(tmp_path / "plain", "none")], manifest, tmp_path / "out", scorer=broken)
-    assert "not finite" in error.value.remedy
+    assert "no fake ones were scored" in error.value.remedy
 
 
 def test_a_person_in_train_and_test_is_refused(tmp_path):
@@ -356,39 +361,41 @@ def test_cells_go_from_light_to_heavy():
     ]
 
 
-def _evidence(player: str, aucs: list[float], videos: int = 40, noise: float = 0.01) -> list[RunEvidence]:
-    """Runs of a player, one a seed, whose replicates share the videos' luck with every other player's."""
+def _evidence(player: str, aucs: list[float], people: int = 40, noise: float = 0.01) -> list[RunEvidence]:
+    """Runs of a player, one a seed, whose replicates share their luck with others'; 60 videos of a class."""
     luck = np.random.default_rng(0).normal(size=400) * 0.05
     own = np.random.default_rng(sum(map(ord, player))).normal(size=400) * noise
     curve = Roc(np.array([0.0, 1]), np.array([0.0, 1]), np.array([1.0, 0]))
     cell = Cell("FaceSwap", "c23")
     runs = []
     for seed, auc in enumerate(aucs):
-        result = Result(
-            player, "Deepfakes", "c23", *cell, "video", auc, 0, 1, auc, 1 - auc, auc, videos, videos + 5, seed
-        )
-        evidence = Evidence(result, auc + luck + own, curve)
+        result = Result(player, "Deepfakes", "c23", *cell, "video", auc, 0, 1, auc, 1 - auc, auc, 60, 60, seed)
+        names, labels = tuple(map(str, range(120))), np.repeat([0, 1], 60)
+        of = tuple(f"person {number % (60 if number < 60 else people)}" for number in range(120))
+        evidence = Evidence(result, auc + luck + own, curve, names, of, labels)
         runs.append(RunEvidence(player, Training(("Deepfakes",), ("c23",)), seed, {cell: evidence}))
     return runs
 
 
 @pytest.mark.parametrize(
-    ("rival", "videos", "verdict"),
+    ("rival", "people", "verdict"),
     [
         ([0.70], 40, "supported"),
         ([0.79], 40, "within the intervals"),
-        ([0.70], FEWEST_VIDEOS - 1, "too few videos"),
+        ([0.70], FEWEST_PEOPLE, "supported"),
+        ([0.70], FEWEST_PEOPLE - 1, "too few people"),
         ([0.50, 0.81], 40, "seeds overlap"),
         (None, 40, "alone"),
     ],
 )
-def test_the_best_is_called_so_only_if_the_evidence_supports_it(rival, videos, verdict):
-    runs = _evidence("best", [0.8, 0.82], videos)
+def test_the_best_is_called_so_only_if_the_evidence_supports_it(rival, people, verdict):
+    """However many videos there are: of too few people nothing is claimed."""
+    runs = _evidence("best", [0.8, 0.82], people)
     if rival is not None:
-        runs += _evidence("rival", rival, videos)
+        runs += _evidence("rival", rival, people)
     (comparison,) = summarise([], runs, {}).comparisons
     assert (comparison.subject, comparison.best, comparison.verdict) == (UNSEEN, "best", verdict)
-    assert comparison.fewest_videos == videos
+    assert comparison.fewest_people == people
 
 
 def test_players_that_scored_other_videos_are_not_compared():
@@ -441,8 +448,62 @@ def test_the_same_clip_at_two_qualities_is_drawn_together():
     entry = Entry(Path("run"), "run", "none", Training((), ()), 0, {})
     cells = measure_run(entry, arrays, arrays.where(arrays.labels < 0), replace(CONFIG, replicates=100)).cells
     light, heavy = cells.values()
+    assert light.replicates is not None and heavy.replicates is not None
     assert (light.replicates == heavy.replicates).all()
     assert light.replicates.std() > 0
+
+
+def test_one_person_in_a_class_costs_the_interval_and_nothing_else(tmp_path):
+    """All real videos are of one person: what does not rest on drawing people is measured all the same."""
+    rows = manifest_rows(people=6)
+    for row in rows:
+        row["identity"] = "000" if row["label"] == "real" and row["split"] == "test" else row["identity"]
+    path, runs = write_rows(tmp_path / "m.parquet", rows), [write_run(tmp_path / name, name) for name in SKILL]
+    evaluation = run_evaluation(runs, path, tmp_path / "out")
+    assert not evaluation.settings["undefined"] and len(evaluation.results) == 3 * 2 * 2 * len(METHODS)
+    for result in evaluation.results:
+        assert result.auc > 0.5 and result.ap > 0.5 and result.auc_low is None and result.auc_high is None
+        assert "auc_low: an interval needs at least two people of each class" in result.undefined
+    assert {one.verdict for one in evaluation.comparisons} == {"too few people"}
+    assert all(pair.low is None and "two people" in pair.undefined for pair in evaluation.pairs)
+    page = write_report(tmp_path / "out", evaluation).read_text()
+    assert "an interval needs at least two people of each class" in page
+    assert {(row["auc_low"], row["auc_high"]) for row in csv.DictReader((tmp_path / "out/figure_auc.csv").open())} == {
+        ("", "")
+    }
+
+
+def test_a_cell_that_one_detector_lacks_is_shown_as_not_scored(tmp_path, capsys):
+    """One scored FaceSwap alone and the other Deepfakes alone: both are told, and none of them is compared."""
+    rows = manifest_rows(people=6, compressions=("c23",))
+    path = write_rows(tmp_path / "m.parquet", rows)
+    files = []
+    for method in ("Deepfakes", "FaceSwap"):
+        chosen = {row["video"]: len(row["video"]) % 7 + (row["label"] == "fake") for row in rows}
+        chosen = {row["video"]: chosen[row["video"]] for row in rows if row["method"] in ("original", method)}
+        files.append(tmp_path / f"{method}.csv")
+        files[-1].write_text("path,score\n" + "".join(f"{name},{score}\n" for name, score in chosen.items()))
+    evaluation = run_evaluation(files, path, tmp_path / "out")
+    told = [(cell["run"], cell["method"], cell["reason"]) for cell in evaluation.settings["undefined"]]
+    reason = "no fake ones were scored"
+    assert told == [
+        ("Deepfakes", "FaceSwap", reason),
+        ("Deepfakes", "NeuralTextures", reason),
+        ("FaceSwap", "Deepfakes", reason),
+        ("FaceSwap", "NeuralTextures", reason),
+    ]
+    first, second = evaluation.players
+    cells = [Cell("Deepfakes", "c23"), Cell("FaceSwap", "c23")]
+    assert list(first.cells) == list(second.cells) == cells
+    assert [first.cells[cell] is None for cell in cells] == [False, True]
+    assert [second.cells[cell] is None for cell in cells] == [True, False]
+    assert not evaluation.comparisons and not evaluation.pairs
+    console = Console(file=StringIO(), width=80)
+    for table in terminal_tables(evaluation):
+        console.print(table)
+    assert console.file.getvalue().count("not scored") == 2  # type: ignore[attr-defined]
+    page = write_report(tmp_path / "out", evaluation).read_text()
+    assert "FaceSwap not scored" in page and "Left out: FaceSwap on Deepfakes at c23" in page
 
 
 def test_settings_say_what_was_done(tmp_path, manifest):

@@ -66,6 +66,30 @@ def test_ratios_of_probabilities_are_undefined_for_other_scores():
     assert result.auc == pytest.approx(7 / 9)
 
 
+def test_whether_scores_are_probabilities_is_one_answer_for_all_cells():
+    """Distances of one method lie between 0 and 1 by chance; those of another, or of validation, do not."""
+    tested = scores_of([0.1, 0.2, 0.3], [0.6, 0.7, 5.0])
+    tested = replace(tested, methods=np.array(["original"] * 3 + ["FaceSwap"] * 2 + ["Deepfakes"]))
+    near = tested.where(tested.methods != "Deepfakes")
+    for scores, validation in ((tested, NOTHING), (near, scores_of([-0.1, 0.2], [0.6, 0.7]))):
+        for result in measure_run(RUN, scores, validation, CONFIG).results:
+            assert result.log_loss is None and result.ece is None
+            assert "ece: the scores are not probabilities" in result.undefined
+    assert all(one.ece is not None for one in measure_run(RUN, near, NOTHING, CONFIG).results)
+    found = measure_run(RUN, tested, scores_of([0.1, 0.2], [0.6, 0.7]), CONFIG).results
+    assert len(found) == 4 and {(one.cllr, one.llr_low) for one in found} == {(None, None)}
+
+
+def test_bounds_count_people_and_not_frames_or_copies():
+    """Twenty people with a real and a fake video each, all apart: ln 20 at most, with 50 frames of each, too."""
+    one = scores_of(np.linspace(0.01, 0.1, 20), np.linspace(0.9, 0.99, 20))
+    one = replace(one, people=np.array([f"{number % 20}" for number in range(40)]))
+    many = one.where(np.repeat(np.arange(40), 50))
+    for scores, level in ((one, "video"), (many, "frame"), (many, "video")):
+        low, high = fit(scores, level, RUN, CONFIG).bounds or (0, 0)
+        assert -np.log(20) - 1e-9 < low < -2 and 2 < high < np.log(20) + 1e-9
+
+
 def test_what_is_tested_changes_no_threshold():
     """The test videos are all above it; what was fitted does not move."""
     validation = scores_of([0.1, 0.2], [0.6, 0.7])

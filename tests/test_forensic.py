@@ -74,7 +74,7 @@ def test_bounds_without_an_error_by_hand():
     Upper: 1/5 + t / 10 <= 1 up to t = 8. Lower: 1/5 + t / 10... turned round, 1/10 + u / 5 <= 1 up to u = 4.5.
     """
     labels = [0] * 9 + [1] * 4
-    low, high = llr_bounds(labels, [-20.0] * 9 + [20.0] * 4)
+    low, high = llr_bounds(labels, [-20.0] * 9 + [20.0] * 4, range(13))
     assert (low, high) == pytest.approx((-np.log(4.5), np.log(8)))
     assert bounded_llrs([-9, 0.5, 9], (low, high)) == pytest.approx([low, 0.5, high])
 
@@ -96,20 +96,26 @@ def plain_bounds(labels, llrs):
 def test_bounds_by_a_search(seed):
     labels, scores = normals(80, 50, 2.0, seed)
     llrs = 2 * scores - 2
-    assert llr_bounds(labels, llrs) == pytest.approx(plain_bounds(labels, llrs), abs=0.002)
+    found = llr_bounds(labels, llrs, range(130))
+    assert found == pytest.approx(plain_bounds(labels, llrs), abs=0.002)
+    four_times = np.tile(labels, 4), np.tile(llrs, 4), np.tile(np.arange(130), 4)
+    assert llr_bounds(*four_times) == pytest.approx(found), "copies of a person's clip bear no more"
+    shared = np.concatenate([np.arange(80), np.arange(50)])
+    assert llr_bounds(labels, llrs, shared) == found, "a person's real clip and the fake on it count apart"
 
 
 def test_more_data_bears_more():
     few, many = (
-        llr_bounds(labels, 3 * scores - 4.5) for labels, scores in (normals(20, 20, 3), normals(2000, 2000, 3))
+        llr_bounds(labels, 3 * scores - 4.5, np.arange(len(labels)))
+        for labels, scores in (normals(20, 20, 3), normals(2000, 2000, 3))
     )
     assert many[0] < few[0] < 0 < few[1] < many[1]
 
 
 def test_data_that_bear_no_bound():
-    with pytest.raises(ValueError, match="1 real and 1 fake validation videos cannot bear"):
-        llr_bounds([0, 1], [-5.0, 5.0])
+    with pytest.raises(ValueError, match="real ones of 1 and fake ones of 1 people, cannot bear"):
+        llr_bounds([0, 0, 1, 1], [-5.0, -5.0, 5.0, 5.0], ["a", "a", "b", "b"])
     with pytest.raises(ValueError, match="cannot bear"):
-        llr_bounds(LABELS, np.where(LABELS == 1, -3.0, 3.0))
+        llr_bounds(LABELS, np.where(LABELS == 1, -3.0, 3.0), range(8))
     with pytest.raises(ValueError, match="no fake"):
-        llr_bounds([0, 0], [-5.0, 5.0])
+        llr_bounds([0, 0], [-5.0, 5.0], "ab")

@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binomtest
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.leaderboard import COLUMNS, append
+from dfgame.metrics import difference_interval, share_interval
 from dfgame.outcomes import Account
 from dfgame.records import UserError
 from dfgame.report.files import write_report
@@ -61,8 +63,35 @@ def test_groups_worked_by_hand(tmp_path):
     assert (gaps["auc"].best, gaps["auc"].worst, gaps["auc"].gap) == ("light", "dark", 0.5)
     assert (gaps["real_called_fake"].worst, gaps["real_called_fake"].gap) == ("dark", 0.5)
     assert (gaps["fake_called_real"].worst, gaps["fake_called_real"].gap) == ("dark", 0.5)
-    assert all(gap.low <= gap.gap <= gap.high for gap in gaps.values())
-    assert all(set(gap.few) == {"light", "dark", "not known"} for gap in gaps.values())
+    assert all(gap.low is None and gap.high is None for gap in gaps.values())
+    assert set(gaps["auc"].few) == set(gaps["real_called_fake"].few) == {"light", "dark"}
+    assert set(gaps["fake_called_real"].few) == {"light", "dark", "not known"}
+    assert all("no interval on fewer than 20 people" in group.undefined for group in groups.values())
+
+
+def test_groups_of_enough_people_have_intervals(tmp_path):
+    """Of 40 people, 20 in a group, each with a real video and three fakes: people count, not videos."""
+    rows = manifest_rows(people=40, compressions=("c23",))
+    half = [("f", "m")[row["identity"] >= "020"] for row in rows]
+    path = with_columns(tmp_path / "m.parquet", rows, half=half)
+    config = replace(CONFIG, by=("half",))
+    run = write_run(tmp_path / "run", "none")
+    found = evaluate_runs([run], path, tmp_path / "out", config, made_up_scorer(), read_run)
+    for group in found.groups:
+        assert (group.n_real, group.n_fake, group.undefined) == (20, 60, "")
+        assert group.real_called_fake is not None and group.fake_called_real is not None
+        exact = binomtest(round(20 * group.real_called_fake), 20).proportion_ci(method="exact")
+        assert group.real_called_fake_interval == pytest.approx((exact.low, exact.high))
+        assert group.fake_called_real_interval == share_interval(group.fake_called_real, 20)
+    assert len(found.gaps) == 3
+    for gap in found.gaps:
+        best, worst = (next(one for one in found.groups if one.value == name) for name in (gap.best, gap.worst))
+        (value, ends), (other, others) = (
+            (getattr(one, gap.measure), getattr(one, f"{gap.measure}_interval"))
+            for one in ((best, worst) if gap.measure == "auc" else (worst, best))
+        )
+        assert gap.gap == pytest.approx(value - other) and gap.few == ()
+        assert (gap.low, gap.high) == pytest.approx(difference_interval(value, ends, other, others))
 
 
 def test_a_column_that_is_not_there_is_refused(tmp_path):
@@ -131,6 +160,27 @@ def test_five_classes_worked_by_hand(tmp_path):
         assert (by_level["frame"].accuracy, by_level["frame"].balanced_accuracy) == (0.75, 0.75)
         assert by_level["video"].counts == ((4, 0, 0, 0, 0), (0,) * 5, (0,) * 5, (0, 0, 0, 4, 0), (0,) * 5)
         assert by_level["video"].accuracy == 1.0
+
+
+def test_a_frame_without_a_number_is_not_scored(tmp_path):
+    """Of two frames a video, one is not a number: it is no vote for real, and it is counted."""
+    rows = small_rows()
+    path, run = write_rows(tmp_path / "m.parquet", rows), write_run(tmp_path / "run", "none")
+
+    def scorer(run, table, folder, config):
+        classes = []
+        for row in table.to_pylist():
+            named = [0.9, 0.1, 0, 0, 0] if row["label"] == "real" else [0.1, 0, 0, 0.9, 0]
+            classes.append(named if row["frame"] == 0 else [np.nan] * 5)
+        table = table.append_column("p_fake", pa.array([1 - one[0] for one in classes]))
+        return table.append_column("classes", pa.array(classes, pa.list_(pa.float64())))
+
+    for _ in range(2):  # the second time from what was kept
+        found = evaluate_runs([run], path, tmp_path / "out", CONFIG, scorer, read_run)
+        for one in found.confusions:
+            assert one.accuracy == 1.0 and np.sum(one.counts) == 8
+        (crops,) = (one for one in found.accounting if one.unit == "crop")
+        assert (crops.inputs, crops.scored, crops.not_scored) == (16, 8, 8)
 
 
 def test_faces_of_a_video_are_a_level_where_there_are_several(tmp_path):

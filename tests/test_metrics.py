@@ -235,7 +235,7 @@ def test_coverage(auc):
 
 @pytest.mark.slow
 def test_few_videos_cover_too_little():
-    """Why an interval on fewer than `summary.FEWEST_VIDEOS` carries no claim."""
+    """Why an interval on fewer than `summary.FEWEST_PEOPLE` carries no claim."""
     assert _coverage(6, 0.9, 1000) < 0.85
 
 

@@ -1,17 +1,14 @@
-"""Rates, pooling, classes, the bootstrap over people and DeLong's test, against hand cases and plain definitions."""
+"""Rates, pooling, the bootstrap over people and DeLong's test, against hand cases and plain definitions."""
 
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy.stats import norm
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 from dfgame.metrics import (
     balanced_accuracy,
-    balanced_class_accuracy,
-    class_accuracy,
-    confusion,
     delong,
     measures,
     multiplicities,
@@ -95,27 +92,6 @@ def test_pooling(how, expected):
 def test_unknown_pooling_is_an_error(how):
     with pytest.raises(ValueError, match="pooling is"):
         pooled(["a"], [0.4], how)
-
-
-def test_confusion_and_accuracies_of_classes():
-    classes = ("real", "A", "B")
-    labels, said = ["real", "real", "A", "A", "A", "B"], ["real", "A", "A", "A", "B", "real"]
-    counts = confusion(labels, said, classes)
-    assert counts.tolist() == [[1, 1, 0], [0, 2, 1], [1, 0, 0]]
-    assert counts.tolist() == confusion_matrix(labels, said, labels=list(classes)).tolist()
-    assert class_accuracy(counts) == 3 / 6
-    assert balanced_class_accuracy(counts) == pytest.approx((1 / 2 + 2 / 3 + 0) / 3)
-
-
-def test_classes_that_are_not_defined():
-    with pytest.raises(ValueError, match="not among the classes: C"):
-        confusion(["A"], ["C"], ["A"])
-    with pytest.raises(ValueError, match="0 labels"):
-        confusion([], [], ["A"])
-    with pytest.raises(ValueError, match="nothing of 1 of 2 classes"):
-        balanced_class_accuracy([[1, 1], [0, 0]])
-    with pytest.raises(ValueError, match="nothing to measure"):
-        class_accuracy([[0, 0], [0, 0]])
 
 
 def test_a_replicate_is_the_auc_of_the_people_drawn():

@@ -287,7 +287,7 @@ def test_each_test_set_is_measured(tmp_path):
     fitted: dict[str, Any] = dict.fromkeys(of_validation)
     assert [replace(one, **fitted) for one in same.results] == [replace(one, **fitted) for one in found.results]
     header, *lines = (tmp_path / "out/scores/run.videos.csv").read_text().splitlines()
-    assert header == "video,label,method,compression,p_fake,test"
+    assert header == "video,label,method,compression,p_fake,llr,test"
     assert len(lines) == 2 * 2 * 5 and {line.rpartition(",")[2] for line in lines} == {"c23", "c40"}
     card = found.card
     assert card["protocol"]["name"] == "ff-c23" and card["not_done"] == []

@@ -187,16 +187,16 @@ def test_findings_claim_no_more_than_the_evidence(evaluation):
     assert "generator did best" in _finding(evaluation, **best, verdict="supported")
     for verdict, reason in (
         ("within the intervals", "its lead over none is within the intervals"),
-        ("too few videos", "only 12 videos"),
+        ("too few people", "only 12 people"),
         ("seeds overlap", "the seeds of another player reach as high"),
     ):
-        sentence = _finding(evaluation, **best, verdict=verdict, fewest_videos=12)
+        sentence = _finding(evaluation, **best, verdict=verdict, fewest_people=12)
         assert reason in sentence
         assert "did best" not in sentence
-    alone = _finding(evaluation, **best, verdict="alone", fewest_videos=2)
+    alone = _finding(evaluation, **best, verdict="alone", fewest_people=2)
     assert "no other player" in alone
-    assert "only 2 videos of a class" in alone
-    assert "only" not in _finding(evaluation, **best, verdict="alone", fewest_videos=200)
+    assert "only 2 people of a class" in alone
+    assert "only" not in _finding(evaluation, **best, verdict="alone", fewest_people=200)
 
 
 def test_one_seed_is_said_to_be_one(evaluation):
@@ -252,7 +252,7 @@ def test_terminal_tables_fit_and_say_seen(evaluation):
     assert [word for word in heads[0] if word.endswith("seen")] == ["seen", "unseen", "unseen"]
     for player in evaluation.players:
         for estimate in (*player.cells.values(), player.unseen, player.hardest):
-            assert estimate is not None
+            assert estimate is not None and estimate.low is not None and estimate.high is not None
             assert f"{estimate.value:.3f}" in text
             assert f"{estimate.low:.3f}–{estimate.high:.3f}" in text
             assert f"[{min(estimate.by_seed):.3f}–{max(estimate.by_seed):.3f}]" in text

@@ -23,7 +23,9 @@ GROUP = Group(
 NOBODY = replace(GROUP, value="m", n_real=1, auc=None, auc_interval=None, undefined=WHY)
 GAP = Gap("none-0", "sex", "Made-up Faces", "c23", "fake_called_real", "f", "m", 0.123, -0.05, 0.2, ("m",))
 PAIR = Pair("none-0", "<b>", "FaceSwap", "c23", "Made-up Faces", 24, 24, 3, 0.81, 0.7, 0.11, 0.02, 0.2, 0.00002)
-CLASSES = Confusion("none-0", "Made-up Faces", "c23", "video", ("real", "A"), ((3, 1), (0, 4)), 0.875, 0.876, 2)
+CLASSES = Confusion(
+    "none-0", "Made-up Faces", "c23", "video", ("real", "A", "B"), ((3, 1, 0), (0, 4, 0), (0, 0, 0)), 0.875, 0.876, 2
+)
 ACCOUNT = Account("none-0", "video", 40, 33, 1, 2, 3, 0, 1, failures_known=False)
 
 
@@ -45,7 +47,7 @@ def test_the_page_shows_what_was_found_beside_the_rows(evaluation):
     assert "&lt; 0.001" in text and "<td>&lt;b&gt;</td>" in text
     assert WHY in text and "0.812" in text and "0.700–0.900" in text
     assert "fake called real" in text and "-0.050 to 0.200" in text
-    assert "balanced over classes 0.876" in text
+    assert "balanced over the 2 of 3 classes that were tested 0.876" in text
     assert "does not say which videos extraction failed on" in text
     assert text == render_page(shown)
 
@@ -64,6 +66,37 @@ def test_worth_is_drawn_or_said_to_be_undefined(evaluation):
     found = worth_of(replace(evaluation, runs=[replace(run, cells=cells)]), evaluation.players[0])
     assert found.no_reliability == "the scores are not probabilities"
     assert found.tippett
+
+
+def test_bounds_of_several_seeds_are_the_tightest(evaluation, monkeypatch):
+    """Of -2 to 3 and -1 to 4: -1 to 3; none where a seed has none."""
+    drawn = []
+    monkeypatch.setattr("dfgame.report.worth.tippett_figure", lambda *given: drawn.append(given[-1]) or "")
+
+    def run(seed, **bounds):
+        one = evaluation.runs[0]
+        cells = {
+            cell: replace(found, llrs=found.scores - 0.5, result=replace(found.result, **bounds))
+            for cell, found in one.cells.items()
+        }
+        return replace(one, seed=seed, cells=cells)
+
+    runs = [run(0, llr_low=-2.0, llr_high=3.0), run(1, llr_low=-1.0, llr_high=4.0), run(2)]
+    for several in (runs[:2], runs):
+        worth_of(replace(evaluation, runs=several), evaluation.players[0])
+    assert drawn == [(-1.0, 3.0), None]
+
+
+def test_the_reason_why_there_is_no_tippett_plot_is_the_true_one(evaluation):
+    run = evaluation.runs[0]
+    cells = {
+        cell: replace(
+            one, result=replace(one.result, undefined="auc_low: x; cllr: all validation scores are the same")
+        )
+        for cell, one in run.cells.items()
+    }
+    found = worth_of(replace(evaluation, runs=[replace(run, cells=cells)]), evaluation.players[0])
+    assert found.no_tippett == "all validation scores are the same"
 
 
 def test_each_real_video_counts_once(evaluation):

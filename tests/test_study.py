@@ -19,7 +19,7 @@ from dfgame.files import write_json
 from dfgame.metrics import Roc
 from dfgame.players import Training
 from dfgame.records import METHODS, UserError
-from dfgame.summary import FEWEST_VIDEOS, Cell, Evidence, Result, RunEvidence
+from dfgame.summary import FEWEST_PEOPLE, Cell, Evidence, Result, RunEvidence
 
 CELLS = [Cell(method, quality) for quality in ("c23", "c40") for method in METHODS]
 
@@ -30,7 +30,8 @@ def evidence(player: str, seed: int, aucs: dict[Cell, float], videos: int = 30, 
     for number, (cell, auc) in enumerate(aucs.items()):
         draws = auc + spread * np.random.default_rng(number).normal(size=500)
         result = Result(player, "FaceSwap", "c23", *cell, "video", auc, 0.0, 1.0, 0.5, 0.5, 0.5, videos, videos, seed)
-        cells[cell] = Evidence(result, draws, Roc(np.zeros(2), np.zeros(2), np.zeros(2)))
+        people, labels = tuple(map(str, range(videos))) * 2, np.repeat([0, 1], videos)
+        cells[cell] = Evidence(result, draws, Roc(np.zeros(2), np.zeros(2), np.zeros(2)), people, people, labels)
     return RunEvidence(player, Training(("FaceSwap",), ("c23",)), seed, cells)
 
 
@@ -68,8 +69,8 @@ def test_differences_are_paired_by_seed_and_by_replicate():
     assert found["none"]["ahead_of_none"] == 0 and not found["none"]["ahead_supported"]
 
 
-def difference(by_seed: list[float], low: float, high: float, videos: int = FEWEST_VIDEOS) -> Mean:
-    return Mean(np.array(by_seed), np.linspace(low, high, 1001), videos)
+def difference(by_seed: list[float], low: float, high: float, people: int = FEWEST_PEOPLE) -> Mean:
+    return Mean(np.array(by_seed), np.linspace(low, high, 1001), people)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def difference(by_seed: list[float], low: float, high: float, videos: int = FEWE
         (difference([0.10, 0.11, 0.12], -0.05, 0.25), False),
         (difference([-0.30, 0.11, 0.52], 0.05, 0.15), False),
         (difference([0.11], 0.05, 0.15), False),
-        (difference([0.10, 0.11, 0.12], 0.05, 0.15, FEWEST_VIDEOS - 1), False),
+        (difference([0.10, 0.11, 0.12], 0.05, 0.15, FEWEST_PEOPLE - 1), False),
     ],
 )
 def test_a_difference_needs_videos_seeds_and_enough_of_them(found, holds):
@@ -102,7 +103,7 @@ def test_pooling_counts_each_training_once():
     )
     both = pooled([one, other])
     assert both.by_seed == pytest.approx([0.5, 0.65]) and both.draws == pytest.approx([0.55, 0.6])
-    assert both.fewest_videos == 20
+    assert both.fewest_people == 20
 
 
 @pytest.fixture

@@ -101,6 +101,12 @@ def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
     assert result.threshold == pytest.approx(0.65) and result.threshold_from == "validation"
     assert result.accuracy == (3 + 1) / 8
     assert result.auc == 0.75
+    lines = (tmp_path / "out/scores/theirs.videos.csv").read_text().splitlines()[1:]
+    llrs = {line.split(",")[0]: float(line.rpartition(",")[2]) for line in lines}
+    assert result.llr_low is not None and result.llr_high is not None
+    assert all(result.llr_low <= llr <= result.llr_high for llr in llrs.values())
+    ordered = [llrs[name] for name in sorted(llrs, key=lambda name: scores[name])]
+    assert ordered == sorted(ordered) and len(set(ordered)) > 1
     assert result.cllr is not None and result.min_cllr is not None and result.min_cllr <= result.cllr
 
 

@@ -12,12 +12,12 @@ from dfgame.evaluate.kept import SCORES, read_kept
 from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.scored import scores_of
 from dfgame.files import read_json, sha256
-from dfgame.metrics import Floats, auc_interval, interval
+from dfgame.metrics import Floats, interval
 from dfgame.outcomes import Compared, ComparedRun, Tested
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.runs import RUN_FILE, read_record
-from dfgame.summary import ALL_HARDEST, HARDEST, SEEN, UNSEEN, Cell, Evidence, fewest_people
+from dfgame.summary import ALL_HARDEST, HARDEST, SEEN, UNSEEN, Cell, Evidence, mean_interval, mean_replicates
 
 NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
 _NOT_COMPARED = {"resume"}
@@ -99,14 +99,11 @@ class _Measured:
 
     def replicates(self, cells: Sequence[Cell]) -> Floats | None:
         """The bootstrap replicates of that mean."""
-        return np.mean([self.evidence[cell].replicates for cell in cells], axis=0) if self.evidence else None
+        return mean_replicates([self.evidence[cell] for cell in cells]) if self.evidence else None
 
     def interval(self, cells: Sequence[Cell]) -> tuple[float, float] | None:
         """The interval of that mean over people."""
-        draws = self.replicates(cells)
-        if draws is None:
-            return None
-        return auc_interval(self.mean(cells), draws, fewest_people(self.evidence[cell] for cell in cells))
+        return mean_interval(self.mean(cells), [self.evidence[cell] for cell in cells]) if self.evidence else None
 
 
 def _tested(folder: Path, runs: Sequence[Path]) -> list[dict[str, Tested]]:

@@ -42,8 +42,9 @@ class Group:
     """A detector on the videos with one value of a column, of one data set and quality, by video.
 
     Fakes of all methods together, against the real videos of the group. `real_called_fake` and `fake_called_real` are
-    the error rates at `threshold`, which is the same for all groups; intervals are over people. A number that is not
-    defined is None, and `undefined` says why.
+    the error rates at `threshold`, which is the same for all groups; intervals are over people, and there are none
+    where a class has too few of them (`summary.FEWEST_PEOPLE`). A number that is not defined is None, and `undefined`
+    says why.
     """
 
     run: str
@@ -71,8 +72,8 @@ class Gap:
     """How far the best group of a column is from the worst one in one measure, of one data set and quality.
 
     The interval is that of the difference of these two groups; as they were picked for being the extremes, the gap is
-    on average larger than that between groups drawn anew. `few` names the groups that had too few videos of a class
-    to be believed (`summary.FEWEST_VIDEOS`).
+    on average larger than that between groups drawn anew. `few` names the groups that have too few people for an
+    interval; where one of the two is among them, the gap has none.
     """
 
     run: str
@@ -83,8 +84,8 @@ class Gap:
     best: str
     worst: str
     gap: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     few: tuple[str, ...]
 
 

@@ -10,23 +10,23 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dfgame.metrics import COVERAGE, Floats, Integers, Roc, auc_interval, interval, mean_roc
+from dfgame.metrics import COVERAGE, Floats, Integers, Roc, auc_interval, fewest_of_a_class, interval, mean_roc
 from dfgame.outcomes import Account, Confusion, Gap, Group, Level, Pair
 from dfgame.players import APART, Kind, Training
-from dfgame.records import COMPRESSIONS, METHODS
+from dfgame.records import COMPRESSIONS, METHODS, Interval
 
 HARDEST = "c40"
 """The heaviest compression of FaceForensics++, reported by itself."""
 SEEN, UNSEEN, ALL_HARDEST = "methods trained on", "methods not trained on", f"all methods at {HARDEST}"
 """What means over several cells are of."""
-FEWEST_VIDEOS = 20
-"""Videos of each class from which an interval may carry a claim.
+FEWEST_PEOPLE = 20
+"""Different people of each class from which an interval may carry a claim, however many videos there are of them.
 
-In simulations (`benchmarks/coverage.py`) the 95% interval over people held the truth in 92% to 97% of the cases with
-30 and 60 people and AUCs from 0.75 to 0.97; with 20 people and an AUC of 0.97, one like it in 91%. Fewer: not tried.
+How often intervals of AUCs and of differences hold the truth, `benchmarks/coverage.py` simulates; LOG.md has the
+figures.
 """
 
-Verdict = Literal["alone", "other videos", "too few videos", "within the intervals", "seeds overlap", "supported"]
+Verdict = Literal["alone", "other videos", "too few people", "within the intervals", "seeds overlap", "supported"]
 
 
 class Cell(NamedTuple):
@@ -56,8 +56,8 @@ class Result:
     test_compression: str
     level: Level
     auc: float
-    auc_low: float
-    auc_high: float
+    auc_low: float | None
+    auc_high: float | None
     ap: float
     eer: float
     accuracy: float | None
@@ -89,12 +89,13 @@ class Result:
 class Evidence:
     """A detector on a cell: its row, the bootstrap replicates of its AUC, its ROC curve, and what these rest on.
 
+    There are no replicates where there are too few people to draw from, and then no interval of anything they are in.
     An element a video (or what the level is): its name, its person, its class number, its score, and `llrs`, its
     natural log likelihood ratio of fake against real, fitted on validation videos; None where there were none.
     """
 
     result: Result
-    replicates: Floats
+    replicates: Floats | None
     roc: Roc
     names: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
@@ -116,11 +117,11 @@ class RunEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A video-level AUC or a mean of several: mean of the seeds, 95% interval over people, each seed's."""
+    """A video-level AUC or a mean of several: mean of the seeds, 95% interval over people, if any, each seed's."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     by_seed: tuple[float, ...]
 
 
@@ -131,11 +132,12 @@ class Player:
     name: str
     training: Training
     seeds: tuple[int, ...]
-    cells: dict[Cell, Estimate]
+    cells: dict[Cell, Estimate | None]
+    """Those that any player of the training has; None where one of this player's runs lacks it."""
     unseen: Estimate | None
-    """Mean over the methods not trained on, at every compression tested; None where there are none."""
+    """Mean over the methods not trained on, at every compression tested; None where all players share none."""
     hardest: Estimate | None
-    """Mean over all methods at `HARDEST`; None where it was not tested."""
+    """Mean over all methods at `HARDEST`; None where all players share none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,9 @@ class Comparison:
     estimate: Estimate
     verdict: Verdict
     rivals: tuple[tuple[str, float, float], ...]
-    """The others: name, and the interval of how far `best` is ahead (paired over people, Bonferroni)."""
-    fewest_videos: int
-    """Videos in the smaller class of the smallest cell compared."""
+    """The others: name, and the interval of how far `best` is ahead (paired over people, Bonferroni), if any."""
+    fewest_people: int
+    """Different people of the smaller class of the smallest cell compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,10 @@ def summarise(results: list[Result], runs: list[RunEvidence], settings: dict[str
         groups.setdefault(run.training, {}).setdefault(run.player, []).append(run)
     players, comparisons, lines = [], [], []
     for training, members in groups.items():
-        shared = _shared_cells(members)
-        subjects = _subjects(training, shared)
+        cells = in_order([cell for group in members.values() for run in group for cell in run.cells])
+        subjects = _subjects(training, _shared(members, cells))
         for name, group in members.items():
-            players.append(_player(name, training, group, shared, subjects))
+            players.append(_player(name, training, group, cells, subjects))
             lines += _lines(name, training, group)
         comparisons += [_compare(training, subject, cells, members) for subject, cells in subjects.items()]
     return Evaluation(results, runs, players, comparisons, lines, settings)
@@ -217,17 +219,16 @@ def _subjects(training: Training, shared: list[Cell]) -> dict[str, list[Cell]]:
     return {subject: cells for subject, cells in subjects.items() if cells}
 
 
-def _shared_cells(members: dict[str, list[RunEvidence]]) -> list[Cell]:
+def _shared(members: dict[str, list[RunEvidence]], cells: list[Cell]) -> list[Cell]:
     """The cells that every run has: only means over the same cells can be compared."""
-    sets = [set(run.cells) for group in members.values() for run in group]
-    return in_order(list(set.intersection(*sets)))
+    return [cell for cell in cells if all(cell in run.cells for group in members.values() for run in group)]
 
 
 def _player(
     name: str,
     training: Training,
     group: list[RunEvidence],
-    shared: list[Cell],
+    cells: list[Cell],
     subjects: dict[str, list[Cell]],
 ) -> Player:
     means = {subject: _estimate(group, cells) for subject, cells in subjects.items()}
@@ -235,25 +236,39 @@ def _player(
         name,
         training,
         tuple(run.seed for run in group),
-        {cell: _estimate(group, [cell]) for cell in shared},
+        {cell: _estimate(group, [cell]) if all(cell in run.cells for run in group) else None for cell in cells},
         means.get(UNSEEN),
         means.get(HARDEST),
     )
 
 
-def _replicates(group: list[RunEvidence], cells: list[Cell]) -> Floats:
-    return np.mean([run.cells[cell].replicates for run in group for cell in cells], axis=0)
+def mean_replicates(evidence: Iterable[Evidence]) -> Floats | None:
+    """The bootstrap replicates of the mean AUC of several; None where one has none."""
+    found = [one.replicates for one in evidence]
+    there = [replicates for replicates in found if replicates is not None]
+    return np.mean(there, axis=0) if len(there) == len(found) else None
 
 
-def fewest_people(cells: Iterable[Evidence]) -> int | None:
-    """In the cell that has the fewest; None where that is not known."""
-    return min((len(set(cell.people)) for cell in cells if cell.people), default=None)
+def mean_interval(value: float, evidence: Sequence[Evidence]) -> Interval | None:
+    """The interval over people of the mean AUC of several, which is `value`; None where one has no replicates."""
+    replicates = mean_replicates(evidence)
+    return None if replicates is None else auc_interval(value, replicates, fewest_people(evidence))
+
+
+def fewest_people(cells: Iterable[Evidence]) -> int:
+    """The different people of a class, of the cell and the class that have the fewest."""
+    return min(fewest_of_a_class(cell.labels, cell.people) for cell in cells)
 
 
 def _estimate(group: list[RunEvidence], cells: list[Cell]) -> Estimate:
     by_seed = [float(np.mean([run.cells[cell].result.auc for cell in cells])) for run in group]
-    value, people = float(np.mean(by_seed)), fewest_people(group[0].cells[cell] for cell in cells)
-    return Estimate(value, *auc_interval(value, _replicates(group, cells), people), tuple(by_seed))
+    value = float(np.mean(by_seed))
+    low, high = mean_interval(value, _evidence(group, cells)) or (None, None)
+    return Estimate(value, low, high, tuple(by_seed))
+
+
+def _evidence(group: list[RunEvidence], cells: list[Cell]) -> list[Evidence]:
+    return [run.cells[cell] for run in group for cell in cells]
 
 
 def _compare(training: Training, subject: str, cells: list[Cell], members: dict[str, list[RunEvidence]]) -> Comparison:
@@ -262,17 +277,21 @@ def _compare(training: Training, subject: str, cells: list[Cell], members: dict[
     best = max(estimates, key=lambda name: estimates[name].value)
     others = [name for name in members if name != best]
     coverage = 1 - (1 - COVERAGE) / max(len(others), 1)
-    ahead = _replicates(members[best], cells)
-    rivals = tuple((name, *interval(ahead - _replicates(members[name], cells), coverage)) for name in others)
-    rows = [run.cells[cell].result for group in members.values() for run in group for cell in cells]
-    fewest = min(min(row.n_real, row.n_fake) for row in rows)
+    draws = {name: mean_replicates(_evidence(group, cells)) for name, group in members.items()}
+    ahead = draws.pop(best)
+    rivals = tuple(
+        (name, *interval(ahead - behind, coverage))
+        for name, behind in draws.items()
+        if ahead is not None and behind is not None
+    )
+    fewest = min(fewest_people(_evidence(group, cells)) for group in members.values())
     worst_seed = min(estimates[best].by_seed)
     if not others:
         verdict: Verdict = "alone"
     elif any(_tested_on(members, cell) > 1 for cell in cells):
         verdict = "other videos"
-    elif fewest < FEWEST_VIDEOS:
-        verdict = "too few videos"
+    elif fewest < FEWEST_PEOPLE:
+        verdict = "too few people"
     elif any(low <= 0 for _, low, _ in rivals):
         verdict = "within the intervals"
     elif any(worst_seed <= max(estimates[name].by_seed) for name in others):

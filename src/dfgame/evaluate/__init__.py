@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from dfgame import __version__
@@ -17,7 +18,7 @@ from dfgame.evaluate.groups import groups_of
 from dfgame.evaluate.kept import said_by
 from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.pairs import pairs_of
-from dfgame.evaluate.scored import of_tests, scores_of
+from dfgame.evaluate.scored import cells_of, of_tests, scores_of
 from dfgame.files import read_json, versions, writable_folder, write_json
 from dfgame.jobs import console
 from dfgame.metrics import COVERAGE, THRESHOLD
@@ -25,7 +26,7 @@ from dfgame.outcomes import Account, Confusion, Gap, Group
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows, asked_rows, people
-from dfgame.subjects import RunReader, Scorer, Subject, open_subject
+from dfgame.subjects import Predicted, RunReader, Scorer, Subject, open_subject
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 
 __all__ = ["RunReader", "Scorer", "evaluate_runs"]
@@ -81,12 +82,14 @@ def evaluate_runs(
     gaps: list[Gap] = []
     confusions: list[Confusion] = []
     accounts: list[Account] = []
+    nothing = np.zeros(asked.table.num_rows)
+    cells = cells_of(of_tests(asked.tests, asked.table, Predicted(nothing, nothing == 0), ()))
     for entry, subject in zip(entries, subjects, strict=True):
-        said = said_by(entry, subject, asked, out, settings["asked"], config.pooling)
+        said = said_by(entry, subject, asked, out, settings["asked"], config)
         scores = of_tests(asked.tests, asked.table, said.tested, config.by)
         validation = scores_of(asked.validation, said.validation)
         crop = crop_words(asked) if entry.kind != "scores" else ""
-        found = measure_run(entry, scores, validation, config, subject.unit == "video", crop)
+        found = measure_run(entry, scores, validation, config, subject.unit == "video", crop, cells)
         results += found.results
         evidence.append(RunEvidence(entry.player, entry.training, entry.seed, found.cells, entry.name))
         settings["undefined"] += found.undefined

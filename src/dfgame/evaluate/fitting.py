@@ -1,7 +1,7 @@
 """What is fitted on validation videos before anything is tested: the threshold, and scores as likelihood ratios."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) 
         return _without(entry, config, str(error))
     bounds, no_bounds = None, ""
     try:
-        bounds = llr_bounds(found.labels, llr(found.scores))
+        bounds = llr_bounds(found.labels, llr(found.scores), found.people)
     except ValueError as error:
         no_bounds = str(error)
     if not isinstance(config.threshold, str):
@@ -92,6 +92,22 @@ def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) 
     else:
         threshold, origin = best_threshold(found.labels, found.scores), "validation"
     return Fitted(threshold, origin, llr=llr, bounds=bounds, no_bounds=no_bounds)
+
+
+def probabilities(scores: Scores, validation: Scores, entry: Entry) -> bool:
+    """Whether all that a detector says can be probabilities of fake."""
+    said = calibrated(np.concatenate([scores.scores, validation.scores]), entry)
+    return bool(((said >= 0) & (said <= 1)).all())
+
+
+def usable(fitted: Fitted, scores: Scores, entry: Entry) -> Fitted:
+    """Without its likelihood ratios, if what is tested has scores that they are not defined for."""
+    try:
+        if fitted.llr:
+            fitted.llr(calibrated(scores.scores, entry))
+    except ValueError as error:
+        return replace(fitted, llr=None, no_llr=str(error), bounds=None, no_bounds=str(error))
+    return fitted
 
 
 def _without(entry: Entry, config: EvaluateConfig, why: str) -> Fitted:

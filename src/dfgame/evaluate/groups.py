@@ -2,29 +2,29 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
 from dfgame.evaluate.scored import Names, Scores
-from dfgame.metrics import Floats, interval, measures, multiplicities, people_bootstrap
+from dfgame.metrics import (
+    auc_interval,
+    difference_interval,
+    fewest_of_a_class,
+    measures,
+    people_bootstrap,
+    share_interval,
+)
 from dfgame.outcomes import Gap, Group, Measure
 from dfgame.players import Entry
 from dfgame.records import Interval, UserError
-from dfgame.summary import FEWEST_VIDEOS
+from dfgame.summary import FEWEST_PEOPLE
 
 MOST_VALUES = 20
 """Values of a column, at most; ages in years are to be put into classes first."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A group, and the bootstrap replicates of each of its measures that is defined."""
-
-    group: Group
-    draws: dict[Measure, Floats]
+_SIDES: dict[Measure, int] = {"real_called_fake": 0, "fake_called_real": 1}
+"""The error rates, and the class that each is a share of."""
 
 
 def groups_of(
@@ -49,12 +49,12 @@ def groups_of(
             continue  # so are these
         for column in config.by:
             values = _values_of(here, column, found.names)
-            measured = [
-                _measured(entry, (column, value, dataset, compression), _only(found, values == value), fitted, config)
+            of_column = [
+                _group(entry, (column, value, dataset, compression), _only(found, values == value), fitted, config)
                 for value in np.unique(values).tolist()
             ]
-            groups += [one.group for one in measured]
-            gaps += _gaps(measured)
+            groups += of_column
+            gaps += _gaps(of_column)
     return groups, gaps
 
 
@@ -75,26 +75,31 @@ def _only(found: Pooled, chosen: np.ndarray) -> Pooled:
     return Pooled(found.labels[chosen], found.scores[chosen], found.names[chosen], found.people[chosen])
 
 
-def _measured(
+def _group(
     entry: Entry, names: tuple[str, str, str, str], found: Pooled, fitted: Fitted, config: EvaluateConfig
-) -> _Measured:
+) -> Group:
     undefined = [fitted.no_threshold] if fitted.threshold is None else []
     values: dict[Measure, float] = {}
-    draws: dict[Measure, Floats] = {}
+    intervals: dict[Measure, Interval] = {}
+    fewest = fewest_of_a_class(found.labels, found.people)
     try:
-        draws["auc"] = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
         values["auc"] = measures(found.labels, found.scores).auc
+        if fewest >= FEWEST_PEOPLE:
+            draws = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
+            intervals["auc"] = auc_interval(values["auc"], draws, fewest)
     except ValueError as error:
         undefined.append(str(error))
-    sides: tuple[tuple[Measure, int], ...] = (("real_called_fake", 0), ("fake_called_real", 1))
-    for measure, label in sides:
+    for measure, label in _SIDES.items():
         of_class = _only(found, found.labels == label)
         if fitted.threshold is None or not len(of_class.labels):
             continue
-        wrong = (of_class.scores >= fitted.threshold) == (label == 0)
-        values[measure], draws[measure] = float(wrong.mean()), _drawn_share(wrong, of_class.people, config)
-    intervals: dict[Measure, Interval] = {name: interval(of_measure) for name, of_measure in draws.items()}
-    group = Group(
+        values[measure] = float(((of_class.scores >= fitted.threshold) == (label == 0)).mean())
+        people = len(np.unique(of_class.people))
+        if people >= FEWEST_PEOPLE:
+            intervals[measure] = share_interval(values[measure], people)
+    if values.keys() - intervals.keys():
+        undefined.append(f"no interval on fewer than {FEWEST_PEOPLE} people")
+    return Group(
         entry.name,
         *names,
         n_real=int((found.labels == 0).sum()),
@@ -108,28 +113,21 @@ def _measured(
         fake_called_real_interval=intervals.get("fake_called_real"),
         undefined="; ".join(undefined),
     )
-    return _Measured(group, draws)
 
 
-def _drawn_share(wrong: np.ndarray, people: Names, config: EvaluateConfig) -> Floats:
-    """The share of wrong answers when people are drawn again, each with all videos."""
-    names, of_video = np.unique(people, return_inverse=True)
-    weights = multiplicities(names.tolist(), config.replicates, config.seed)[:, of_video]
-    return (weights @ wrong.astype(np.float64)) / weights.sum(axis=1)
-
-
-def _gaps(measured: Sequence[_Measured]) -> Iterator[Gap]:
+def _gaps(groups: Sequence[Group]) -> Iterator[Gap]:
     """The gap of each measure that two groups have."""
-    few = tuple(one.group.value for one in measured if min(one.group.n_real, one.group.n_fake) < FEWEST_VIDEOS)
-    measures: tuple[Measure, ...] = ("auc", "real_called_fake", "fake_called_real")
+    measures: tuple[Measure, ...] = ("auc", *_SIDES)
     for measure in measures:
-        there = [one for one in measured if measure in one.draws]
+        there = [group for group in groups if getattr(group, measure) is not None]
         if len(there) < 2:
             continue
-        ordered = sorted(there, key=lambda one: getattr(one.group, measure), reverse=measure == "auc")
-        best, worst = ordered[0], ordered[-1]
-        sign = 1 if measure == "auc" else -1
-        low, high = interval(sign * (best.draws[measure] - worst.draws[measure]))
-        gap = sign * (getattr(best.group, measure) - getattr(worst.group, measure))
-        names = (best.group.run, best.group.column, best.group.dataset, best.group.compression)
-        yield Gap(*names, measure, best.group.value, worst.group.value, gap, low, high, few)
+        lowest, *_, highest = sorted(there, key=lambda group: getattr(group, measure))
+        best, worst = (highest, lowest) if measure == "auc" else (lowest, highest)
+        (high, of_high), (low, of_low) = (
+            (getattr(group, measure), getattr(group, f"{measure}_interval")) for group in (highest, lowest)
+        )
+        ends = difference_interval(high, of_high, low, of_low) if of_high and of_low else (None, None)
+        few = tuple(group.value for group in there if getattr(group, f"{measure}_interval") is None)
+        names = (best.run, best.column, best.dataset, best.compression)
+        yield Gap(*names, measure, best.value, worst.value, high - low, *ends, few)

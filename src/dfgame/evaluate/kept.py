@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfgame import __version__
-from dfgame.evaluate.fitting import calibrated
-from dfgame.evaluate.scored import of_tests
+from dfgame.config import EvaluateConfig
+from dfgame.evaluate.fitting import Fitted, calibrated, fit, usable
+from dfgame.evaluate.scored import Scores, of_tests, scores_of
 from dfgame.files import atomic_path
 from dfgame.jobs import console
-from dfgame.metrics import pooled
+from dfgame.metrics import bounded_llrs, pooled
 from dfgame.players import Entry
 from dfgame.rows import AskedRows
 from dfgame.subjects import CLASSES, Predicted, Subject
@@ -36,11 +38,13 @@ class Said:
     validation: Predicted
 
 
-def said_by(entry: Entry, subject: Subject, asked: AskedRows, out: Path, question: dict[str, Any], how: str) -> Said:
+def said_by(
+    entry: Entry, subject: Subject, asked: AskedRows, out: Path, question: dict[str, Any], config: EvaluateConfig
+) -> Said:
     """What a detector says of all rows: kept from a call with the same weights and rows, or new, and then kept.
 
     Leaves OUT/scores/NAME.frames.parquet, the score of every frame as the detector gives it, NAME.videos.csv, that of
-    every video, and NAME.validation.parquet.
+    every video with its log likelihood ratio, and NAME.validation.parquet.
     """
     origin = {
         "weights_sha256": question["weights_sha256"][entry.name],
@@ -51,7 +55,9 @@ def said_by(entry: Entry, subject: Subject, asked: AskedRows, out: Path, questio
     stem = out / SCORES / entry.name
     validation = _said(subject, asked.validation, _beside(stem, ".validation.parquet"), origin, entry.name)
     tested = _said(subject, asked.table, _beside(stem, ".frames.parquet"), origin, entry.name)
-    _write_videos(_beside(stem, ".videos.csv"), entry, asked, tested, how)
+    scores = of_tests(asked.tests, asked.table, tested, ())
+    fitted = usable(fit(scores_of(asked.validation, validation), "video", entry, config), scores, entry)
+    _write_videos(_beside(stem, ".videos.csv"), entry, asked, scores, fitted, config.pooling)
     return Said(tested, validation)
 
 
@@ -92,18 +98,24 @@ def read_kept(path: Path) -> tuple[pa.Table, Predicted]:
     return table, Predicted(np.asarray(table["p_fake"].fill_null(np.nan)), scored, classes)
 
 
-def _write_videos(path: Path, entry: Entry, asked: AskedRows, said: Predicted, how: str) -> None:
-    """A row a video and, last of the columns where a protocol has several test sets, a test set."""
-    scores = of_tests(asked.tests, asked.table, said, ())
+def _write_videos(path: Path, entry: Entry, asked: AskedRows, scores: Scores, fitted: Fitted, how: str) -> None:
+    """A row a video and, last of the columns where a protocol has several test sets, a test set.
+
+    The natural log likelihood ratio is brought between its bounds; empty where validation videos bear none.
+    """
     tests = [] if asked.protocol is None else ["test"]
     facts = asked.table.select(["video", *_OF_VIDEO]).to_pylist()
     of_video = {fact["video"]: [fact[name] for name in _OF_VIDEO] for fact in facts}
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["video", *_OF_VIDEO, "p_fake", *tests])
+        writer.writerow(["video", *_OF_VIDEO, "p_fake", "llr", *tests])
         for selection in asked.tests:
             of_test = scores.where(scores.tests == selection.name)
             names, values = pooled(of_test.videos, of_test.scores, how)
             own = [selection.name] if tests else []
-            pairs = zip(names, calibrated(values, entry).tolist(), strict=True)
-            writer.writerows([name, *of_video[name], score, *own] for name, score in pairs)
+            said = calibrated(values, entry)
+            llrs = (
+                bounded_llrs(fitted.llr(said), fitted.bounds).tolist() if fitted.llr and fitted.bounds else repeat("")
+            )
+            rows = zip(names, said.tolist(), llrs, strict=False)
+            writer.writerows([name, *of_video[name], score, llr, *own] for name, score, llr in rows)

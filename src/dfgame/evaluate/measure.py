@@ -1,18 +1,20 @@
 """One detector's scores -> its results on every cell, at the levels of frames, faces and videos."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
+from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool, probabilities, usable
 from dfgame.evaluate.scored import Names, Place, Scores, cells_of, levels_of, of_place
 from dfgame.metrics import (
     THRESHOLD,
     Floats,
     auc_interval,
     cllr,
+    fewest_of_a_class,
     measures,
     min_cllr,
     people_bootstrap,
@@ -40,6 +42,7 @@ def measure_run(
     config: EvaluateConfig,
     whole_videos: bool = False,
     crop: str = "",
+    cells: Mapping[Cell, Place] | None = None,
 ) -> Measured:
     """A detector on every method at every compression that its data set has.
 
@@ -53,16 +56,20 @@ def measure_run(
         config: pooling, threshold, bootstrap.
         whole_videos: the scores are of videos, not of frames.
         crop: how the faces were cut out, in words.
+        cells: what was asked; those of the fakes that were scored if None.
     """
     levels = levels_of(scores, whole_videos)
-    fitted = {level: fit(validation, level, entry, config) for level in levels}
-    cells = cells_of(scores)
+    fitted = {level: usable(fit(validation, level, entry, config), scores, entry) for level in levels}
+    honest = probabilities(scores, validation, entry)
+    cells = cells_of(scores) if cells is None else cells
     found = Measured([], {}, [])
     for cell in in_order(list(cells)):
         frames = of_place(scores, cells[cell])
         try:
+            if not (frames.labels == 1).any():
+                raise ValueError("no fake ones were scored")
             of_cell = {
-                level: _measure(entry, cell, cells[cell], frames, level, fitted[level], config, crop)
+                level: _measure(entry, cell, cells[cell], frames, level, fitted[level], honest, config, crop)
                 for level in levels
             }
         except ValueError as error:
@@ -80,14 +87,19 @@ def _measure(
     frames: Scores,
     level: Level,
     fit_here: Fitted,
+    honest: bool,
     config: EvaluateConfig,
     crop: str,
 ) -> Evidence:
     found = pool(frames, level, entry, config.pooling)
-    draws = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
-    measured, undefined, llrs = _numbers(found, fit_here)
-    people = len(np.unique(found.people))
-    low, high = auc_interval(measured["auc"], draws, people)
+    measured, undefined, llrs = _numbers(found, fit_here, honest)
+    draws = low = high = None
+    try:
+        draws = people_bootstrap(found.labels, found.scores, found.people, config.replicates, config.seed)
+    except ValueError as error:
+        undefined["auc_low"] = undefined["auc_high"] = str(error)
+    else:
+        low, high = auc_interval(measured["auc"], draws, fewest_of_a_class(found.labels, found.people))
     result = Result(
         game=entry.player,
         train_method=entry.training.method_words,
@@ -104,7 +116,7 @@ def _measure(
         pooling="none" if level == "frame" else config.pooling,
         frames="1" if level == "frame" else _frames_words(frames.groups(level)),
         crop=crop,
-        people=people,
+        people=len(np.unique(found.people)),
         threshold=fit_here.threshold,
         threshold_from=fit_here.threshold_from,
         undefined="; ".join(f"{name}: {why}" for name, why in undefined.items()),
@@ -120,21 +132,23 @@ def _frames_words(groups: Names) -> str:
     return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
 
-def _numbers(found: Pooled, fitted: Fitted) -> tuple[dict[str, Any], dict[str, str], Floats | None]:
-    """All that is measured beside the intervals, what of it is not defined and why, and the log likelihood ratios."""
+def _numbers(found: Pooled, fitted: Fitted, honest: bool) -> tuple[dict[str, Any], dict[str, str], Floats | None]:
+    """All that is measured beside the intervals, what of it is not defined and why, and the log likelihood ratios.
+
+    `honest` is whether the detector's scores are probabilities everywhere, not in this cell alone.
+    """
     threshold = THRESHOLD if fitted.threshold is None else fitted.threshold
     measured: dict[str, Any] = asdict(measures(found.labels, found.scores, threshold))
     undefined = why_undefined(found.labels, found.scores)
     if fitted.threshold is None:
         for name in ("accuracy", "balanced_accuracy"):
             measured[name], undefined[name] = None, fitted.no_threshold
-    llrs, why = None, fitted.no_llr
-    try:
-        llrs = fitted.llr(found.scores) if fitted.llr else None
-    except ValueError as error:
-        why = str(error)
+    if not honest:
+        for name in ("log_loss", "ece"):
+            measured[name], undefined[name] = None, "the scores are not probabilities"
+    llrs = fitted.llr(found.scores) if fitted.llr else None
     if llrs is None:
-        undefined["cllr"] = why
+        undefined["cllr"] = fitted.no_llr
     low, high = fitted.bounds or (None, None)
     if fitted.bounds is None:
         undefined["llr_low"] = undefined["llr_high"] = fitted.no_bounds

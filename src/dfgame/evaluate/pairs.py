@@ -46,7 +46,7 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
 
 def _draws(evidence: Evidence, places: Integers, config: EvaluateConfig) -> Floats:
     """The replicates of the AUC of some of its videos: its own where these are all of them."""
-    if len(places) == len(evidence.names):
+    if evidence.replicates is not None and len(places) == len(evidence.names):
         return evidence.replicates
     people = np.array(evidence.people, np.str_)[places]
     return people_bootstrap(evidence.labels[places], evidence.scores[places], people, config.replicates, config.seed)

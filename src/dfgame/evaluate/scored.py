@@ -170,6 +170,8 @@ def of_place(scores: Scores, place: Place) -> Scores:
     found = scores.where(
         here & (scores.tests == place.test) & ((scores.labels == 0) | (scores.methods == place.method))
     )
+    if not len(found.videos):
+        return found
     clips = np.char.replace(found.videos, f"/{place.compression}/", "/")
     if len(np.unique(clips)) == len(np.unique(found.videos)):
         tracks = np.char.replace(found.tracks, f"/{place.compression}/", "/")

@@ -24,11 +24,11 @@ from dfgame.metrics.calibration import (
     reliability,
 )
 from dfgame.metrics.checks import THRESHOLD, Floats, Integers, Level
-from dfgame.metrics.classes import balanced_class_accuracy, class_accuracy, confusion
 from dfgame.metrics.curves import Roc, equal_error_rate, mean_roc, roc
 from dfgame.metrics.forensic import EDGE, Tippett, bounded_llrs, calibrate_llrs, cllr, llr_bounds, min_cllr, tippett
 from dfgame.metrics.paired import DeLong, delong
 from dfgame.metrics.pooling import pooled, video_means
+from dfgame.metrics.shares import difference_interval, fewest_of_a_class, share_interval
 from dfgame.metrics.single import Measures, accuracy, balanced_accuracy, measures, true_positive_rate_at, why_undefined
 from dfgame.records import COVERAGE
 
@@ -52,15 +52,14 @@ __all__ = [
     "auc_replicates",
     "balanced",
     "balanced_accuracy",
-    "balanced_class_accuracy",
     "bounded_llrs",
     "calibrate_llrs",
-    "class_accuracy",
     "cllr",
-    "confusion",
     "delong",
+    "difference_interval",
     "equal_error_rate",
     "expected_calibration_error",
+    "fewest_of_a_class",
     "honesty",
     "interval",
     "llr_bounds",
@@ -72,6 +71,7 @@ __all__ = [
     "pooled",
     "reliability",
     "roc",
+    "share_interval",
     "tippett",
     "true_positive_rate_at",
     "video_means",

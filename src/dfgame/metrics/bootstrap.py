@@ -10,6 +10,7 @@ from scipy.stats import t as student
 
 from dfgame.metrics.checks import Floats, Integers, Level, checked
 from dfgame.metrics.pooling import video_means
+from dfgame.metrics.shares import share_interval
 from dfgame.records import COVERAGE
 
 
@@ -70,20 +71,22 @@ def interval(replicates: Floats, coverage: float = COVERAGE) -> tuple[float, flo
     return float(low), float(high)
 
 
-def auc_interval(
-    auc: float, replicates: Floats, people: int | None = None, coverage: float = COVERAGE
-) -> tuple[float, float]:
+def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = COVERAGE) -> tuple[float, float]:
     """An interval of an AUC, or of a mean of several, from its bootstrap replicates; always inside [0, 1].
 
     Symmetric in the log-odds of the AUC, of the width that the replicates' deviation gives there. An AUC near 1 is
     skewed, with few videos more so, and the percentiles of its replicates then hold the truth too seldom;
-    `benchmarks/coverage.py` has the figures. Where every replicate is the same, the interval has no width, which
-    says that the videos could not show one, not that there is none.
+    `benchmarks/coverage.py` has the figures.
+
+    Where every replicate is the same, as when all fakes score higher than all real ones, it is `share_interval`: an
+    AUC of a, with real videos of n people and fakes on n others, is 1 with a chance of at most a^n, that of n separate
+    pairs being all in order, so that below 0.025^(1/n) it is not believed (about 3.7 / n from 1).
 
     Args:
         auc: what was measured, in [0, 1].
         replicates: (replicates,) of the same, from `people_bootstrap`.
-        people: how many were drawn in a replicate; of few, the interval is wider by Student's t. None takes many.
+        people: how many there are of the class that has fewer (`fewest_of_a_class`); of few, the interval is wider by
+            Student's t.
         coverage: how often the interval is to hold the truth.
 
     Raises:
@@ -91,10 +94,10 @@ def auc_interval(
     """
     deviation = float(np.std(replicates, ddof=1))
     if not deviation:
-        return auc, auc
+        return share_interval(auc, people, coverage)
     if not 0 < auc < 1:
         raise ValueError(f"replicates of an AUC of {auc:.0f} cannot differ from it")
-    quantile = student.ppf((1 + coverage) / 2, np.inf if people is None else people - 1)
+    quantile = student.ppf((1 + coverage) / 2, people - 1)
     half = quantile * deviation / (auc * (1 - auc))
     middle = logit(auc)
     return float(expit(middle - half)), float(expit(middle + half))

@@ -118,25 +118,36 @@ def _share_from(values: Floats, at: Floats) -> Floats:
     return 1 - np.searchsorted(np.sort(values), at, "left") / len(values)
 
 
-def llr_bounds(val_labels: ArrayLike, val_llrs: ArrayLike) -> tuple[float, float]:
-    """The empirical lower and upper bound of log likelihood ratios that these videos can bear; below and above 0.
+def llr_bounds(val_labels: ArrayLike, val_llrs: ArrayLike, people: ArrayLike) -> tuple[float, float]:
+    """The empirical lower and upper bound of log likelihood ratios that these people can bear; below and above 0.
 
-    Beyond a bound, one more misleading video of each class would make decisions by the ratios no better than ones
+    Beyond a bound, one more misleading person of each class would make decisions by the ratios no better than ones
     that heed no evidence: from threshold 1 outwards the bound is where the expected loss first reaches that of always
     saying what is likelier beforehand. With n real ones and no error at all the upper bound is about ln(n + 1).
+
+    The method is for independent items. Frames, or copies of a clip at several qualities, are not; so what is of one
+    person counts as one in all, real and fake apart.
 
     Source: Vergeer, van Es, de Jongh, Alberink and Stoel, "Numerical likelihood ratios outputted by LR systems are
     often based on extrapolation: when to stop extrapolating?" (2016).
 
+    Args:
+        val_labels: (n,) class numbers.
+        val_llrs: (n,).
+        people: (n,) names; the same name is the same person.
+
     Raises:
-        ValueError: the videos cannot bear a bound on either side, and no likelihood ratio should be given; or as of
+        ValueError: the people cannot bear a bound on either side, and no likelihood ratio should be given; or as of
             `measures`.
     """
     truth, values = checked(val_labels, val_llrs)
-    high, low = _upper_bound(truth, values), -_upper_bound(1 - truth, -values)
+    of_person = 2 * np.unique(people, return_inverse=True)[1] + truth
+    weights = 1 / np.bincount(of_person)[of_person]
+    high, low = _upper_bound(truth, values, weights), -_upper_bound(1 - truth, -values, weights)
     if low >= 0 or high <= 0:
+        real, fake = (round(weights[truth == label].sum()) for label in (0, 1))
         raise ValueError(
-            f"{(truth == 0).sum()} real and {(truth == 1).sum()} fake validation videos cannot bear a likelihood ratio"
+            f"validation videos, real ones of {real} and fake ones of {fake} people, cannot bear a likelihood ratio"
         )
     return low, high
 
@@ -146,17 +157,24 @@ def bounded_llrs(llrs: ArrayLike, bounds: tuple[float, float]) -> Floats:
     return np.clip(np.asarray(llrs, np.float64), *bounds)
 
 
-def _upper_bound(truth: Integers, llrs: Floats) -> float:
+def _upper_bound(truth: Integers, llrs: Floats, weights: Floats) -> float:
     """The largest log threshold up to which, from 0, missed + threshold * accused <= 1, one more of each being wrong.
 
     Between two ratios the shares are constant, so that the bound is at a ratio or where the inequality turns.
     """
-    real, fake = (np.sort(llrs[truth == label]) for label in (0, 1))
     starts = np.concatenate([[0.0], np.unique(llrs[llrs > 0])])
-    missed = (np.searchsorted(fake, starts, "right") + 1) / (len(fake) + 1)
-    accused = (len(real) - np.searchsorted(real, starts, "right") + 1) / (len(real) + 1)
+    (real, all_real), (fake, all_fake) = (_up_to(starts, llrs[truth == k], weights[truth == k]) for k in (0, 1))
+    missed = (fake + 1) / (all_fake + 1)
+    accused = (all_real - real + 1) / (all_real + 1)
     with np.errstate(divide="ignore"):
         held_to = np.log((1 - missed) / accused)
     broken = np.flatnonzero(held_to < np.append(starts[1:], np.inf))
     first = broken[0]
     return float(max(starts[first], held_to[first]))
+
+
+def _up_to(at: Floats, values: Floats, weights: Floats) -> tuple[Floats, float]:
+    """The weight of the values that are at most each of `at`, and that of all."""
+    order = np.argsort(values)
+    sums = np.concatenate([[0.0], np.cumsum(weights[order])])
+    return sums[np.searchsorted(values[order], at, "right")], float(sums[-1])

@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dfgame.metrics import auc_interval
+from dfgame.metrics import Floats, auc_interval
 from dfgame.players import Training
 from dfgame.records import COMPRESSIONS, COVERAGE, METHODS
 from dfgame.report.language import counted
 from dfgame.report.words import training_words
-from dfgame.summary import Cell, Evaluation, Evidence, Player, RunEvidence, fewest_people, in_order
+from dfgame.summary import Cell, Evaluation, Evidence, Player, RunEvidence, fewest_people, in_order, mean_replicates
 
 _INTERVAL = f"{COVERAGE:.0%} interval over people"
 Seen = Literal["seen", "other quality", "unseen"]
@@ -27,11 +27,11 @@ class Column(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A video-level AUC, mean over seeds, with its interval over people."""
+    """A video-level AUC, mean over seeds, with its interval over people, if any."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     seen: Seen
 
 
@@ -78,12 +78,11 @@ def seen_of(training: Training, cell: Cell) -> Seen:
 def _over_forgeries(number: int, group: Sequence[Player]) -> Matrix:
     """A player's matrix: a row a training, a column a method at a quality."""
     ordered = sorted(group, key=lambda player: _place(player.training))
-    cells = in_order([cell for player in ordered for cell in player.cells])
+    cells = in_order([cell for player in ordered for cell, found in player.cells.items() if found])
     entries = {}
     for row, player in enumerate(ordered):
         for column, cell in enumerate(cells):
-            if cell in player.cells:
-                found = player.cells[cell]
+            if found := player.cells.get(cell):
                 seen = seen_of(player.training, cell)
                 entries[row, column] = Entry(found.value, found.low, found.high, seen)
     name = ordered[0].name
@@ -127,9 +126,9 @@ def _over_qualities(players: Sequence[Player], runs: Sequence[RunEvidence]) -> M
     )
 
 
-def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float, float, float] | None:
+def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float, float | None, float | None] | None:
     """The mean over trainings of the mean over seeds and methods; each training counts once."""
-    trainings: dict[Training, list[tuple[float, np.ndarray]]] = {}
+    trainings: dict[Training, list[tuple[float, Floats | None]]] = {}
     shown: list[Evidence] = []
     for run in runs:
         chosen = [
@@ -140,12 +139,14 @@ def _mean(runs: Sequence[RunEvidence], seen: bool, quality: str) -> tuple[float,
         if chosen:
             shown += chosen
             auc = float(np.mean([evidence.result.auc for evidence in chosen]))
-            draws = np.mean([evidence.replicates for evidence in chosen], axis=0)
-            trainings.setdefault(run.training, []).append((auc, draws))
+            trainings.setdefault(run.training, []).append((auc, mean_replicates(chosen)))
     if not trainings:
         return None
     value = float(np.mean([np.mean([auc for auc, _ in group]) for group in trainings.values()]))
-    draws = np.mean([np.mean([draws for _, draws in group], axis=0) for group in trainings.values()], axis=0)
+    drawn = [[draws for _, draws in group if draws is not None] for group in trainings.values()]
+    if any(evidence.replicates is None for evidence in shown):
+        return value, None, None
+    draws = np.mean([np.mean(group, axis=0) for group in drawn], axis=0)
     return value, *auc_interval(value, draws, fewest_people(shown))
 
 

@@ -16,6 +16,7 @@ from dfgame.report.drawing import COLOURS, DASHES, FAINT, INK, STYLE, svg_of
 from dfgame.report.words import number, seen_words, span
 from dfgame.summary import Cell, Line, Player
 
+NOT_SCORED = "not scored"
 CHANCE = 0.5
 """Where the colours of the matrix begin: a coin's AUC. Values below it have the same colour as it."""
 
@@ -66,11 +67,15 @@ def _column_head(axes: Axes, column: int, cell: Cell, seen: bool | None) -> None
 
 def _matrix_cell(axes: Axes, row: int, column: int, player: Player, cell: Cell) -> None:
     estimate = player.cells[cell]
+    if estimate is None:
+        centre = ((column + 0.5) * _COLUMN, (row + 0.5) * _ROW)
+        axes.text(*centre, NOT_SCORED, ha="center", va="center", size=7.5, color=FAINT)
+        return
     seen = "seen" if player.training.saw(cell.method) else "unseen"
     _heat(axes, row, column, (estimate.value, estimate.low, estimate.high), seen)
 
 
-def _heat(axes: Axes, row: int, column: int, numbers: tuple[float, float, float], seen: Seen) -> None:
+def _heat(axes: Axes, row: int, column: int, numbers: tuple[float, float | None, float | None], seen: Seen) -> None:
     """A number above its interval, on a ground as dark as it is high."""
     value, low, high = numbers
     left, top = column * _COLUMN, row * _ROW
@@ -147,10 +152,11 @@ def _luminance(colour: tuple[float, float, float, float]) -> float:
 
 
 def _matrix_words(players: Sequence[Player], cells: Sequence[Cell]) -> str:
-    rows = (
-        f"{player.name}: " + ", ".join(f"{cell.method} {number(player.cells[cell].value)}" for cell in cells)
-        for player in players
-    )
+    def told(player: Player, cell: Cell) -> str:
+        found = player.cells[cell]
+        return f"{cell.method} {number(found.value) if found else NOT_SCORED}"
+
+    rows = (f"{player.name}: " + ", ".join(told(player, cell) for cell in cells) for player in players)
     return f"Video-level AUC at {cells[0].compression}. " + "; ".join(rows) + "."
 
 

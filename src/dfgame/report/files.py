@@ -97,6 +97,8 @@ def _matrix_rows(evaluation: Evaluation) -> Iterable[tuple[Any, ...]]:
     for player in evaluation.players:
         training = (player.training.method_words, player.training.compression_words)
         for cell, found in player.cells.items():
+            if found is None:
+                continue
             yield (
                 player.name,
                 *training,

@@ -19,7 +19,7 @@ from dfgame.report.environment import environment_of
 from dfgame.report.figures import cross_figure, matrix_figure, roc_figure
 from dfgame.report.language import counted, listed
 from dfgame.report.worth import Worth, worth_of
-from dfgame.summary import FEWEST_VIDEOS, HARDEST, Evaluation, Line, Player, Result
+from dfgame.summary import FEWEST_PEOPLE, HARDEST, Evaluation, Line, Player, Result
 
 MOST_PAIRS = 60
 """Differences of two detectors that are shown, at most."""
@@ -91,7 +91,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         "training_words": words.training_words,
         "seen_words": words.seen_words,
     }
-    environment.globals |= {"span": words.span, "maybe_span": words.maybe_span, "p_value": words.p_value}
+    environment.globals |= {"span": words.span, "p_value": words.p_value}
     settings = evaluation.settings
     return environment.get_template("report.html.j2").render(
         dataset=words.dataset_words(settings),
@@ -114,7 +114,7 @@ def render_page(evaluation: Evaluation, pictures: Sequence[Picture] = ()) -> str
         threshold=THRESHOLD,
         most_pairs=MOST_PAIRS,
         hardest=HARDEST,
-        fewest=FEWEST_VIDEOS,
+        fewest=FEWEST_PEOPLE,
         coverage=f"{COVERAGE:.0%}",
     )
 

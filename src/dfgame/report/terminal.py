@@ -58,8 +58,10 @@ def _name(player: Player) -> Text:
     return Text(f"{player.name}\n{counted(len(player.seeds), 'seed')}")
 
 
-def _value(estimate: Estimate) -> Text:
+def _value(estimate: Estimate | None) -> Text:
     """Mean over seeds, interval over people and, with several seeds, in brackets the lowest and highest."""
+    if estimate is None:
+        return Text("not scored")
     lines = [number(estimate.value), span(estimate.low, estimate.high)]
     if len(estimate.by_seed) > 1:
         lines.append(f"[{span(min(estimate.by_seed), max(estimate.by_seed))}]")

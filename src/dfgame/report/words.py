@@ -6,7 +6,7 @@ from typing import Any
 from dfgame.players import Training
 from dfgame.records import COVERAGE
 from dfgame.report.language import counted, listed
-from dfgame.summary import FEWEST_VIDEOS, HARDEST, Comparison, Estimate, Evaluation, Player
+from dfgame.summary import FEWEST_PEOPLE, HARDEST, Comparison, Estimate, Evaluation, Player
 
 INTERVAL = f"{COVERAGE:.0%} interval"
 
@@ -16,14 +16,11 @@ def number(value: float | None) -> str:
     return "n/d" if value is None else f"{value:.3f}"
 
 
-def span(low: float, high: float) -> str:
-    """An interval, as it is printed everywhere; a dash would be lost beside a minus sign."""
+def span(low: float | None, high: float | None) -> str:
+    """An interval, as it is printed everywhere; a dash would be lost beside a minus sign. None is not defined."""
+    if low is None or high is None:
+        return number(None)
     return f"{number(low)}{' to ' if low < 0 else '–'}{number(high)}"
-
-
-def maybe_span(low: float | None, high: float | None) -> str:
-    """An interval, or that there is none."""
-    return "n/d" if low is None or high is None else span(low, high)
 
 
 def p_value(p: float | None) -> str:
@@ -112,11 +109,11 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
             f"{where}, no player can be called the best: they did not score the same videos. The highest number is "
             f"that of {best}."
         )
-    if comparison.verdict == "too few videos":
+    if comparison.verdict == "too few people":
         return (
             f"{where}, no player can be called the best: a number rests on only "
-            f"{counted(comparison.fewest_videos, 'video')} of a class, and below {FEWEST_VIDEOS} the intervals "
-            f"are too narrow to be believed. The highest number is that of {best}."
+            f"{counted(comparison.fewest_people, 'person', 'people')} of a class, and below {FEWEST_PEOPLE} the "
+            f"intervals carry no claim. The highest number is that of {best}."
         )
     if comparison.verdict == "within the intervals":
         return (
@@ -132,10 +129,10 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
 
 
 def _few(comparison: Comparison) -> str:
-    if comparison.fewest_videos >= FEWEST_VIDEOS:
+    if comparison.fewest_people >= FEWEST_PEOPLE:
         return ""
-    videos = counted(comparison.fewest_videos, "video")
-    return f" With only {videos} of a class, the interval is too narrow to be believed."
+    people = counted(comparison.fewest_people, "person", "people")
+    return f" With only {people} of a class, the interval carries no claim."
 
 
 def _claim(comparison: Comparison) -> str:

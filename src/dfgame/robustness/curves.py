@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dfgame.metrics import auc_interval, measures, people_bootstrap
+from dfgame.metrics import auc_interval, fewest_of_a_class, measures, people_bootstrap
 from dfgame.records import LABELS, Failure
 from dfgame.robustness.points import KINDS, NOTHING, Point
 
@@ -100,5 +100,5 @@ def measured(
     except ValueError:
         low = high = None
     else:
-        low, high = auc_interval(found.auc, draws, len(set(people)))
+        low, high = auc_interval(found.auc, draws, fewest_of_a_class(labels, people))
     return Measured(subject, *point, found.auc, low, high, found.n_real, found.n_fake)

@@ -80,7 +80,8 @@ class ScoredHere:
                 values = np.array(found[CLASSES].to_pylist())
                 classes = np.empty((rows.num_rows, values.shape[1])) if classes is None else classes
                 classes[here] = values
-        return Predicted(p_fake, np.ones(rows.num_rows, np.bool_), classes)
+        scored = np.isfinite(p_fake) & (True if classes is None else np.isfinite(classes).all(axis=1))
+        return Predicted(p_fake, scored, classes)
 
 
 @dataclass(frozen=True, slots=True)
