@@ -134,12 +134,13 @@ def test_seeds_are_averaged_and_their_range_kept(tmp_path, manifest):
         if result.game == "none" and result.level == "video" and (result.test_method, "c40") == cell
         if result.test_compression == "c40"
     ]
-    assert plain.cells[cell].by_seed == pytest.approx(by_seed)
-    assert plain.cells[cell].value == pytest.approx(np.mean(by_seed))
-    unseen = [plain.cells[Cell(m, c)].value for m in ("FaceSwap", "NeuralTextures") for c in ("c23", "c40")]
+    cells = {of: estimate for of, estimate in plain.cells.items() if estimate is not None}
+    assert cells[cell].by_seed == pytest.approx(by_seed)
+    assert cells[cell].value == pytest.approx(np.mean(by_seed))
+    unseen = [cells[Cell(m, c)].value for m in ("FaceSwap", "NeuralTextures") for c in ("c23", "c40")]
     assert plain.unseen is not None and plain.hardest is not None
     assert plain.unseen.value == pytest.approx(np.mean(unseen))
-    assert plain.hardest.value == pytest.approx(np.mean([plain.cells[Cell(m, "c40")].value for m in METHODS]))
+    assert plain.hardest.value == pytest.approx(np.mean([cells[Cell(m, "c40")].value for m in METHODS]))
 
 
 def test_a_missing_class_is_left_out_with_its_reason(tmp_path, capsys):
@@ -414,7 +415,7 @@ def test_comparisons_are_paired():
     evaluation = summarise([], runs, {})
     first, second = (player.unseen for player in evaluation.players)
     assert first is not None and second is not None
-    assert first.low < second.high
+    assert first.low is not None and second.high is not None and first.low < second.high
     assert evaluation.comparisons[0].verdict == "supported"
 
 

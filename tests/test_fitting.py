@@ -10,6 +10,7 @@ from dfgame.config import EvaluateConfig
 from dfgame.evaluate.fitting import best_threshold, calibrated, fit
 from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.scored import Scores
+from dfgame.outcomes import Level
 from dfgame.players import Entry, Training
 
 CONFIG = EvaluateConfig(replicates=100)
@@ -84,8 +85,10 @@ def test_bounds_count_people_and_not_frames_or_copies():
     """Twenty people with a real and a fake video each, all apart: ln 20 at most, with 50 frames of each, too."""
     one = scores_of(np.linspace(0.01, 0.1, 20), np.linspace(0.9, 0.99, 20))
     one = replace(one, people=np.array([f"{number % 20}" for number in range(40)]))
-    many = one.where(np.repeat(np.arange(40), 50))
-    for scores, level in ((one, "video"), (many, "frame"), (many, "video")):
+    columns = (one.labels, one.scores, one.methods, one.compressions, one.videos, one.datasets, one.tests)
+    many = Scores(*(np.repeat(column, 50) for column in (*columns, one.tracks, one.people)))
+    cases: tuple[tuple[Scores, Level], ...] = ((one, "video"), (many, "frame"), (many, "video"))
+    for scores, level in cases:
         low, high = fit(scores, level, RUN, CONFIG).bounds or (0, 0)
         assert -np.log(20) - 1e-9 < low < -2 and 2 < high < np.log(20) + 1e-9
 
