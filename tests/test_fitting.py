@@ -1,7 +1,8 @@
 """Thresholds and likelihood ratios, fitted on validation videos and on nothing else: by hand."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,8 +86,9 @@ def test_bounds_count_people_and_not_frames_or_copies():
     """Twenty people with a real and a fake video each, all apart: ln 20 at most, with 50 frames of each, too."""
     one = scores_of(np.linspace(0.01, 0.1, 20), np.linspace(0.9, 0.99, 20))
     one = replace(one, people=np.array([f"{number % 20}" for number in range(40)]))
-    columns = (one.labels, one.scores, one.methods, one.compressions, one.videos, one.datasets, one.tests)
-    many = Scores(*(np.repeat(column, 50) for column in (*columns, one.tracks, one.people)))
+    names = [item.name for item in fields(Scores) if item.name not in ("by", "classes")]
+    columns: dict[str, Any] = {name: np.repeat(getattr(one, name), 50) for name in names}
+    many = Scores(**columns)
     cases: tuple[tuple[Scores, Level], ...] = ((one, "video"), (many, "frame"), (many, "video"))
     for scores, level in cases:
         low, high = fit(scores, level, RUN, CONFIG).bounds or (0, 0)
