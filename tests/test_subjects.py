@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from boxes import FACTS
 from dfgame.boxed import Calibration, boxed_weights, save_box, unboxed
 from dfgame.checkpoint import load_detector
-from dfgame.config import EvaluateConfig, ExportConfig, OnnxConfig
+from dfgame.config import EvaluateConfig, ExportConfig, OnnxConfig, SettingError
 from dfgame.evaluate import evaluate_runs
 from dfgame.export import export_box
 from dfgame.manifest import read_manifest, write_manifest
@@ -343,6 +343,75 @@ def test_an_onnx_file_of_another_maker_is_fed_as_told(crops, tmp_path, options, 
     paths = [crops.parent / row["path"] for row in rows]
     found = load_onnx(file, options).score(paths, options, 7, 2)
     np.testing.assert_allclose(found, expected(reds(crops)), atol=2e-3)
+
+
+def saying(path, numbers, shape):
+    """A file that says the same numbers of every image, in this shape, -1 being the number of images."""
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])
+    said = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    count = len(numbers)
+    tensors = [
+        helper.make_tensor("w", TensorProto.FLOAT, (192, count), np.zeros(192 * count)),
+        helper.make_tensor("b", TensorProto.FLOAT, (count,), numbers),
+        helper.make_tensor("s", TensorProto.INT64, (len(shape),), shape),
+    ]
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "b"], ["all"]),
+        helper.make_node("Reshape", ["all", "s"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "g", [image], [said], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+    return path
+
+
+FIVE = (0.0, 1.0, 2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shape", "options", "expected"),
+    [
+        ((0.2,), [-1], OnnxConfig("probability"), 0.2),
+        ((0.2,), [-1, 1, 1, 1], OnnxConfig("probability"), 0.2),
+        ((0.2,), [-1, 1], OnnxConfig("probability", real=0), 0.8),
+        ((0.3, 0.7), [-1, 2, 1, 1], OnnxConfig("probability"), 0.7),
+        ((0.3, 0.7), [-1, 1, 2], OnnxConfig("probability", fake=0), 0.3),
+        (FIVE, [-1, 5], OnnxConfig("logits", real=0), 1 - 1 / sum(np.exp(FIVE))),
+        (FIVE, [-1, 5], OnnxConfig("logits", fake=3), np.exp(3) / sum(np.exp(FIVE))),
+    ],
+)
+def test_the_probability_of_fake_is_read_from_outputs_of_known_shapes(
+    crops, tmp_path, numbers, shape, options, expected
+):
+    paths = [crops.parent / row["path"] for row in read_manifest(crops).to_pylist()[:3]]
+    found = load_onnx(saying(tmp_path / "theirs.onnx", numbers, shape), options).score(paths, options, 2, 1)
+    np.testing.assert_allclose(found, [expected] * 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shape", "options", "problem", "remedy"),
+    [
+        ((-2.5, 2.5) * 4, [-1, 4, 2], OnnxConfig("logits"), "of 1 images its output has the shape (1, 4, 2)", "pool"),
+        ((0.5, 0.5), [-1], OnnxConfig("probability"), "of 1 images its output has the shape (2,)", "(N, classes)"),
+        (FIVE, [-1, 5], OnnxConfig("logits"), "has 5 classes, and which of them are fake is not known", "--onnx.real"),
+        (FIVE, [-1, 5], OnnxConfig("logits", real=5), "counted from 0, none is number 5", "--onnx.real"),
+        ((0.5,), [-1, 1], OnnxConfig("probability", fake=1), "none is number 1", "--onnx.fake"),
+        ((0.5,), [-1, 1], OnnxConfig("logits"), "one number an image", "--onnx.output logit"),
+        ((0.5, 0.1), [-1, 2], OnnxConfig("logit"), "2 numbers an image", "--onnx.output logits"),
+    ],
+)
+def test_an_output_that_may_be_misread_is_refused_before_anything_is_scored(
+    tmp_path, numbers, shape, options, problem, remedy
+):
+    with pytest.raises(UserError) as error:
+        load_onnx(saying(tmp_path / "theirs.onnx", numbers, shape), options)
+    assert problem in error.value.problem and remedy in error.value.remedy
+
+
+def test_the_class_of_fake_and_that_of_real_are_not_both_said():
+    with pytest.raises(SettingError, match="must be left out where --onnx"):
+        OnnxConfig("logits", fake=1, real=0)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ class OnnxConfig:
     output: Literal["", "probability", "logit", "logits"] = ""
     """What its first output holds: probabilities, one logit of fake (a sigmoid is applied), or a logit a class (a
     softmax is applied); must be given."""
-    fake: int = 1
-    """The class number of fake where the output has a column a class; it is not used where there is one column."""
+    fake: int | None = None
+    """The class number of fake; by default that of the last of one or two. Of more, say this or --onnx.real."""
+    real: int | None = None
+    """The class number of real: fake is then all that is not real."""
     channels: Literal["rgb", "bgr"] = "rgb"
     """The order of its colours."""
     size: int = 0
@@ -35,7 +37,9 @@ class OnnxConfig:
     """What each colour is divided by."""
 
     def __post_init__(self) -> None:
-        at_least("onnx.fake", self.fake, 0)
+        for name, number in (("fake", self.fake), ("real", self.real)):
+            at_least(f"onnx.{name}", number or 0, 0)
+        require(self.fake is None or self.real is None, "onnx.fake", "left out where --onnx.real says what is real")
         at_least("onnx.size", self.size, 0)
         require(0 < self.scale < float("inf"), "onnx.scale", "above 0")
         require(all(value > 0 for value in self.std), "onnx.std", "above 0")

@@ -55,16 +55,29 @@ class OnnxDetector:
         with contextlib.closing(progress_bar(batches, -(-len(paths) // size), "scoring")) as bar:
             for images in bar:
                 filled = np.concatenate([images, np.repeat(images[-1:], max(self.batch - len(images), 0), axis=0)])
-                found.append(read(self._run({name: filled}), config)[: len(images)])
+                found.append(read(self._run(name, filled), config)[: len(images)])
         return np.concatenate(found)
 
-    def _run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    def try_out(self, config: OnnxConfig) -> None:
+        """Refuse what `score` would, before anything is scored: an output that is not understood, of a black image."""
+        blank = np.zeros((self.batch or 1, 3, self.side, self.side), np.float32)
+        self._classes(self._run(self.session.get_inputs()[0].name, blank), config)
+
+    def _run(self, name: str, images: NDArray[Any]) -> NDArray[Any]:
+        """The output, as it is, with a number or a row of numbers for each image."""
         outputs = [RAW] if self.facts else [self.session.get_outputs()[0].name]
         try:
-            return np.asarray(self.session.run(outputs, inputs)[0])
+            found = np.asarray(self.session.run(outputs, {name: images})[0])
         except Exception as error:  # onnxruntime has no exception of its own to name
             reason = str(error).splitlines()[0]
             raise UserError(f"{self.path}: cannot score a batch ({reason})", "see --onnx.size") from None
+        sides = [side for side in found.shape[1:] if side != 1]
+        if found.shape[:1] != images.shape[:1] or len(sides) > 1 or not found.size:
+            raise UserError(
+                f"{self.path}: of {len(images)} images its output has the shape {found.shape}",
+                "understood are (N,), (N, 1) and (N, classes): pool patches and frames inside the file",
+            )
+        return found.reshape(len(images), *sides)
 
     def _own_input(self, path: Path, _config: OnnxConfig) -> NDArray[np.uint8]:
         crop = read_stored(path)
@@ -87,6 +100,14 @@ class OnnxDetector:
 
     def _probabilities(self, output: NDArray[Any], config: OnnxConfig) -> Floats:
         """The probability of fake of each image, as --onnx.output says."""
+        values, number = self._classes(output, config)
+        found = values[:, number] if config.real is None else 1 - values[:, number]
+        if config.output == "probability" and not ((found >= 0) & (found <= 1)).all():
+            raise UserError(f"{self.path}: its output is no probability", "--onnx.output logit, or logits")
+        return found
+
+    def _classes(self, output: NDArray[Any], config: OnnxConfig) -> tuple[Floats, int]:
+        """The probabilities (N, classes), and the number of the class that is asked for."""
         values = output.astype(np.float64).reshape(len(output), -1)
         columns = values.shape[1]
         if config.output == "logits":
@@ -94,13 +115,22 @@ class OnnxDetector:
                 raise UserError(f"{self.path}: one number an image", "--onnx.output logit, or probability")
             values = softmax(values, axis=1)
         elif config.output == "logit":
+            if columns > 1:
+                raise UserError(f"{self.path}: {columns} numbers an image", "--onnx.output logits, or probability")
             values = expit(values)
-        if columns > 1 and config.fake >= columns:
-            raise UserError(f"{self.path}: has {columns} classes, none is number {config.fake}", "see --onnx.fake")
-        found = values[:, 0 if columns == 1 else config.fake]
-        if config.output == "probability" and not ((found >= 0) & (found <= 1)).all():
-            raise UserError(f"{self.path}: its output is no probability", "--onnx.output logit, or logits")
-        return found
+        number = config.fake if config.real is None else config.real
+        if number is None and columns > 2:
+            raise UserError(
+                f"{self.path}: has {columns} classes, and which of them are fake is not known",
+                "say so: --onnx.real with the number of real, all others being fake; or --onnx.fake",
+            )
+        number = columns - 1 if number is None else number
+        if number >= columns:
+            raise UserError(
+                f"{self.path}: has {columns} classes, counted from 0, none is number {number}",
+                "see --onnx.fake and --onnx.real",
+            )
+        return values, number
 
 
 def load_onnx(path: Path, config: OnnxConfig, device: str = "auto") -> OnnxDetector:
@@ -140,7 +170,9 @@ def load_onnx(path: Path, config: OnnxConfig, device: str = "auto") -> OnnxDetec
         raise UserError(
             f"{path}: what its output means is not known", "say so: --onnx.output probability, logit or logits"
         )
-    return OnnxDetector(path, session, None, _side(path, shape[2:], config.size), batch)
+    detector = OnnxDetector(path, session, None, _side(path, shape[2:], config.size), batch)
+    detector.try_out(config)
+    return detector
 
 
 def _fits(provider: str, device: str) -> bool:
