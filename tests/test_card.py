@@ -231,7 +231,8 @@ def test_the_card_says_how_the_numbers_came_about(tmp_path):
     card = json.loads((tmp_path / "out/card.json").read_text())
     assert card == found.card
     groups = {
-        (g["dataset"], g["method"], g["compression"]): (g["found"], g["scored"], g["failed"]) for g in card["videos"]
+        (g["dataset"], g["method"], g["compression"]): (g["found"], g["with_crops"], g["failed"])
+        for g in card["videos"]
     }
     name = "Made-up Faces"
     kinds = ("original", "Deepfakes", "NeuralTextures", "FaceSwap")
@@ -246,8 +247,9 @@ def test_the_card_says_how_the_numbers_came_about(tmp_path):
         "frames": "all crops of a video, 2 to 3; 1 of 192 videos had fewer than 3; "
         "extracted: 3 of a video, its first ones",
         "faces": "detector yuface 2023.5; margin 1.3; alignment none; pixels 256",
-        "videos": "199 found, 192 scored, 7 failed (Made-up Faces FaceSwap 1; Made-up Faces original 2; "
+        "videos": "199 found, 192 with crops, 7 failed (Made-up Faces FaceSwap 1; Made-up Faces original 2; "
         "another original 4), which have no score",
+        "scored": "run-0, run-3: 192 of 199 videos (7 failed, why not known)",
         "people": "24 identities",
         "checkpoint": "best (highest validation AUC of videos): run-0 epoch 4, run-3 epoch 4; "
         "never chosen on a test set",
@@ -278,7 +280,7 @@ def test_how_a_checkpoint_was_chosen(checkpoint, info, epoch, chosen, tmp_path):
     found = evaluate_runs([run], path, tmp_path / "out", config, made_up_scorer(), lambda r: read_run(r) | info)
     assert found.card["checkpoints"] == [{"run": "run", "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}]
     facts = dict(card_facts(found.card))
-    assert facts["videos"] == "16 scored; how many were found, and how many failed, is not known"
+    assert facts["videos"] == "16 with crops; how many were found, and how many failed, is not known"
     assert "not known" in facts["faces"] and "not known" in facts["frames"] and facts["training"] == "not known: 1 run"
 
 

@@ -385,11 +385,11 @@ def test_from_extraction_to_the_card(manifest, tmp_path):
     ]
     assert card["extraction"]["detector"] == record["data"]["made_by"]["detector"]
     assert card["extraction"]["margin"] == 1.3 and card["warnings"] == []
-    assert {(g["test"], g["method"], g["found"], g["scored"], g["failed"]) for g in card["videos"]} == {
+    assert {(g["test"], g["method"], g["found"], g["with_crops"], g["failed"]) for g in card["videos"]} == {
         (test, method, 2, 2, 0) for test in ("Deepfakes", "FaceSwap") for method in (test, "original")
     }
     facts = dict(card_facts(card))
-    assert facts["videos"] == "6 found, 6 scored, 0 failed"
+    assert facts["videos"] == "6 found, 6 with crops, 0 failed"
     assert facts["frames"].startswith("all crops of a video, 8; 4 of 4 videos had fewer than 270; extracted: 270 of")
     assert facts["checkpoint"].startswith("best (highest validation AUC of frames): run epoch 1; never")
     page = write_report(out, found).read_text()

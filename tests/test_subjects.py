@@ -12,18 +12,25 @@ import numpy as np
 import onnx
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from boxes import FACTS
 from dfgame.boxed import Calibration, boxed_weights, save_box, unboxed
 from dfgame.checkpoint import load_detector
+from dfgame.cli import main
 from dfgame.config import EvaluateConfig, ExportConfig, OnnxConfig, SettingError
 from dfgame.evaluate import evaluate_runs
+from dfgame.evaluate.accounting import accounts_of
 from dfgame.export import export_box
 from dfgame.manifest import read_manifest, write_manifest
 from dfgame.records import CropRule, UserError
+from dfgame.report.card import card_facts
 from dfgame.report.files import write_report
+from dfgame.rows import asked_rows
 from dfgame.score import pick_device
+from dfgame.subjects import Predicted, ScoredElsewhere
 from dfgame.subjects.onnx import load_onnx
 from dfgame.train import train_run
 from synthetic_runs import SMALL, made_up_scorer, read_run, video_rows, write_rows, write_run
@@ -206,6 +213,81 @@ def test_every_input_is_accounted_for(tmp_path):
     assert (videos.unit, videos.inputs, videos.scored, videos.not_scored) == ("video", 14, 7, 1)
     assert (videos.no_face, videos.unreadable, videos.failed, videos.failures_known) == (3, 2, 1, True)
     assert by_video(found).n_fake == 3
+
+
+def test_a_detector_that_leaves_out_the_hard_videos_is_seen_to(tmp_path, capsys):
+    """Of four fakes it scores the two that every real one lies below: the AUC is 1, of 6 of 8 videos."""
+    rows = small_rows()
+    scores = video_scores(rows, REAL, (0.9, 0.8, 0.3, 0.6))
+    easy = {video: score for video, score in scores.items() if "original" in video or score > 0.7}
+    files = [written(tmp_path / "easy.csv", easy), written(tmp_path / "all.csv", scores)]
+    found = evaluated(tmp_path, rows, *files)
+    assert by_video(found, "easy").auc == 1.0
+    assert dict(card_facts(found.card))["scored"] == "easy: 6 of 8 videos (2 no score); all: 8 of 8 videos"
+    sentence = "easy gave 2 of 8 videos no score. Its numbers are of the others alone"
+    assert sentence in write_report(tmp_path / "out", found).read_text()
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(tmp_path / "manifest.parquet"), *map(str, files), "--out", str(tmp_path / "again")])
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    assert sentence in " ".join(shown.split())
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["│", "easy", "│", "videos", "│", "8", "│", "6", "│", "2", "│"] in lines
+    assert ["│", "all", "│", "videos", "│", "8", "│", "8", "│", "0", "│"] in lines
+
+
+@settings(max_examples=40)
+@given(
+    widths=st.lists(st.lists(st.integers(1, 60), min_size=1, max_size=6), min_size=2, max_size=8),
+    frames=st.integers(0, 5),
+    least=st.sampled_from([0, 20, 40]),
+    heard=st.sets(st.integers(0, 47)),
+    protocol=st.booleans(),
+)
+def test_what_became_of_crops_adds_up_to_the_manifest(tmp_path_factory, widths, frames, least, heard, protocol):
+    """The crops of the test split in c23, whatever is sampled, too small, or has no score."""
+    folder = tmp_path_factory.mktemp("accounts")
+    rows = []
+    for number, of_video in enumerate(widths):
+        label, method = (("real", "original"), ("fake", "FaceSwap"))[number % 2]
+        for quality, split in (("c23", "test"), ("c40", "test"), ("c23", "val")):
+            name = f"{split}/{quality}/{number}.mp4"
+            video = video_rows(name, len(of_video), label, method, quality, f"{split}{number}", None, split)
+            rows += [
+                row | {"path": f"{name}/{row['path']}", "right": float(width)}
+                for row, width in zip(video, of_video, strict=True)
+            ]
+    asks = {"frames": frames, "min_face": float(least), "compressions": ("c23",)}
+    if protocol:
+        (folder / "p.toml").write_text(PROTOCOL.format(frames=max(frames, 1)))
+        asks = {"min_face": float(least), "protocol": str(folder / "p.toml")}
+    try:
+        asked = asked_rows(write_rows(folder / "manifest.parquet", rows), EvaluateConfig(**asks))
+    except UserError:
+        return  # all faces are too small
+    scored = np.array([place in heard for place in range(asked.table.num_rows)], bool)
+    said = Predicted(np.zeros(asked.table.num_rows), scored)
+    crops, _ = accounts_of("x", ScoredElsewhere(folder / "x.csv", {}, "crop", {}, 0), asked, said)
+    of_test = [row for row in rows if (row["split"], row["compression"]) == ("test", "c23")]
+    assert crops.inputs == len(of_test)
+    assert crops.too_small == sum(row["right"] < least for row in of_test)
+    assert crops.scored + crops.not_scored == asked.table.num_rows and crops.scored == scored.sum()
+
+
+PROTOCOL = """
+title = "Two tests of different frames"
+source = "made up"
+[train]
+[val]
+[[test]]
+name = "few"
+compressions = ["c23"]
+frames = {frames}
+[[test]]
+name = "two"
+compressions = ["c23"]
+frames = 2
+"""
 
 
 def test_faces_that_are_too_small_are_left_out_and_counted(tmp_path):

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from dfgame.config import EvaluateConfig
-from dfgame.outcomes import LEVELS, Level
+from dfgame.outcomes import LEVELS, Account, Level
 from dfgame.players import Entry
 from dfgame.protocol import Protocol, Selection, videos_of
 from dfgame.records import UserError
@@ -81,8 +82,9 @@ def make_card(
     config: EvaluateConfig,
     warnings: list[str],
     levels: Iterable[Level],
+    accounts: Iterable[Account],
 ) -> dict[str, Any]:
-    """The card, as plain JSON values; None is not known. `levels` are those of the results."""
+    """The card, as plain JSON values; None is not known. `levels` and `accounts` are those of the results."""
     settings = asked.made_by.get("settings") or {}
     videos = [group for selection, rows in asked.tests.items() for group in _groups(selection, rows, asked.made_by)]
     return {
@@ -96,6 +98,7 @@ def make_card(
             "detector": asked.made_by.get("detector"),
         },
         "videos": videos,
+        "accounting": [asdict(account) for account in accounts if account.unit == "video"],
         "identities": people(asked.table),
         "seeds": sorted({entry.seed for entry in entries}),
         "checkpoints": [_checkpoint(entry, config.checkpoint) for entry in entries if entry.kind == "run"],
@@ -122,13 +125,13 @@ def _test(selection: Selection, rows: pa.Table, extracted: int | None) -> dict[s
 
 
 def _groups(selection: Selection, rows: pa.Table, made_by: dict[str, Any]) -> list[dict[str, Any]]:
-    """Videos of the test set found, scored and failed, by data set, method, quality and split.
+    """Videos of the test set found, there with crops, and failed, by data set, method, quality and split.
 
     A failed video, one of which extraction made no crop, has no score, also not that of a coin. Where the manifest
-    does not say what failed, only the scored ones are known.
+    does not say what failed, only those with crops are known. Which of these a detector scored, its account says.
     """
     videos = videos_of(rows)
-    scored = Counter(zip(*(videos[name].to_pylist() for name in _OF_GROUP), strict=True))
+    there = Counter(zip(*(videos[name].to_pylist() for name in _OF_GROUP), strict=True))
     failures = made_by.get("failures")
     failed = Counter()
     for failure in failures or ():
@@ -138,11 +141,11 @@ def _groups(selection: Selection, rows: pa.Table, made_by: dict[str, Any]) -> li
         {
             "test": selection.name or None,
             **dict(zip(_OF_GROUP, group, strict=True)),
-            "found": None if failures is None else scored[group] + failed[group],
-            "scored": scored[group],
+            "found": None if failures is None else there[group] + failed[group],
+            "with_crops": there[group],
             "failed": None if failures is None else failed[group],
         }
-        for group in sorted({*scored, *failed}, key=str)
+        for group in sorted({*there, *failed}, key=str)
     ]
 
 

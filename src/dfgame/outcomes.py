@@ -111,13 +111,14 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What became of every input of one detector; the numbers after `inputs` add up to it.
+    """What became of every input of one detector; the numbers after `inputs`, and `not_sampled`, add up to it.
 
     Inputs are the videos that were to be tested, those included of which extraction made no crop, or the crops of the
-    manifest. `no_face` and `unreadable` failed in extraction, `failed` did, too, and the manifest does not say why.
-    `too_small` were narrower than --min-face. `not_scored` is what the detector gave no score. `unknown_paths` were in
-    a table of scores and in no manifest; they are no inputs. `failures_known` is false where a manifest does not say
-    what extraction failed on.
+    manifest in the chosen split, data sets, methods and qualities. `no_face` and `unreadable` failed in extraction,
+    `failed` did, too, and the manifest does not say why. `too_small` were narrower than --min-face, and of the others
+    `not_sampled` are those that --frames, or a protocol's number of frames, leaves out. `not_scored` is what the
+    detector gave no score. `unknown_paths` were in a table of scores and in no manifest; they are no inputs.
+    `failures_known` is false where a manifest does not say what extraction failed on.
     """
 
     run: str
@@ -131,9 +132,11 @@ class Account:
     not_scored: int
     unknown_paths: int = 0
     failures_known: bool = True
+    not_sampled: int = 0
 
     def __post_init__(self) -> None:
-        parts = (self.scored, self.no_face, self.too_small, self.unreadable, self.failed, self.not_scored)
+        lost = (self.no_face, self.too_small, self.not_sampled, self.unreadable, self.failed, self.not_scored)
+        parts = (self.scored, *lost)
         if sum(parts) != self.inputs or min(parts) < 0:
             raise ValueError(f"{self.run}: {self.inputs} {self.unit}s are not the sum of {parts}")
 

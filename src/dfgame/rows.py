@@ -62,7 +62,8 @@ class AskedRows:
 
     `not_done` are tests of the protocol that the manifests lack, wholly or in part, each with the reason. `made_by` is
     what all manifests agree on. `validation` are the rows on which thresholds and likelihood ratios are fitted, none
-    where there are none; `small` the rows left out for a face that is too small. `everything` are all rows of all
+    where there are none; `small` the rows left out for a face that is too small; `not_sampled` is how many more the
+    tests choose from, and leave out for --frames or their own number of frames. `everything` are all rows of all
     manifests. Rows have, beside a manifest's columns, ROW, a number of their own, and MANIFEST, that of their source.
     """
 
@@ -74,6 +75,7 @@ class AskedRows:
     sources: tuple[Source, ...]
     validation: pa.Table
     small: pa.Table
+    not_sampled: int
     everything: pa.Table
 
     @property
@@ -139,7 +141,10 @@ def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> Aske
         _refuse_empty(tests[choice], table, config, names)
     wanted = {row for chosen in tests.values() for row in chosen[ROW].to_pylist()}
     union = table.filter(pa.array([row in wanted for row in table[ROW].to_pylist()]))
-    small = {row for test in tests for row in rows(narrow, replace(test, frames=0))[ROW].to_pylist()}
+    small, fitting = (
+        {row for test in tests for row in rows(part, replace(test, frames=0))[ROW].to_pylist()}
+        for part in (narrow, table)
+    )
     return AskedRows(
         union,
         tests,
@@ -149,6 +154,7 @@ def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> Aske
         sources,
         rows(table, val) if val else table.slice(0, 0),
         narrow.filter(pa.array([row in small for row in narrow[ROW].to_pylist()], pa.bool_())),
+        len(fitting - wanted),
         everything,
     )
 

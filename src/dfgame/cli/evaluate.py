@@ -55,8 +55,8 @@ def evaluate(
     from dfgame.jobs import console, stdout
     from dfgame.leaderboard import append
     from dfgame.report.files import write_report
-    from dfgame.report.terminal import card_table, terminal_tables
-    from dfgame.report.words import findings
+    from dfgame.report.terminal import accounting_table, card_table, terminal_tables
+    from dfgame.report.words import findings, unscored
 
     manifests = [manifest, *(path for path in runs if path.suffix == MANIFEST)]
     evaluation = evaluate_runs([path for path in runs if path.suffix != MANIFEST], manifests, out, settings)
@@ -66,8 +66,9 @@ def evaluate(
         console.print(f"{settings.leaderboard}: {new} new lines", soft_wrap=True)
     for table in terminal_tables(evaluation):
         stdout.print(table)
-    for finding in findings(evaluation):
-        stdout.print(finding)
+    for sentence in (*findings(evaluation), *unscored(evaluation)):
+        stdout.print(sentence)
+    stdout.print(accounting_table(evaluation.accounting))
     stdout.print(card_table(evaluation.card))
     stdout.print(f"{page}: the whole report", soft_wrap=True)
     return 1 if evaluation.settings["undefined"] or evaluation.settings["not_done"] else 0

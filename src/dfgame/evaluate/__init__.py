@@ -103,7 +103,7 @@ def evaluate_runs(
     write_json(out / SETTINGS, settings)
     return replace(
         summarise(results, evidence, settings),
-        card=make_card(entries, asked, config, warnings, (result.level for result in results)),
+        card=make_card(entries, asked, config, warnings, (result.level for result in results), accounts),
         pairs=pairs_of(evidence, config),
         groups=groups,
         gaps=gaps,

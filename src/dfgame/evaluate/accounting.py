@@ -1,4 +1,4 @@
-"""What became of every input: scored, no face, too small, unreadable, failed, not scored."""
+"""What became of every input: scored, no face, too small, not sampled, unreadable, failed, not scored."""
 
 from collections import Counter
 
@@ -14,13 +14,27 @@ NO_FACE, UNREADABLE = "no face", "unreadable"
 
 
 def accounts_of(name: str, subject: Subject, asked: AskedRows, said: Predicted) -> list[Account]:
-    """What became of the crops, unless whole videos were scored, and of the videos; `said` is of all asked rows."""
+    """What became of the crops, unless whole videos were scored, and of the videos; `said` is of all asked rows.
+
+    The crops are all those in the manifests that the tests choose from; videos also those that extraction failed on.
+    """
     videos = _videos(name, subject, asked, said)
     if subject.unit == "video":
         return [videos]
     scored, rows = int(said.scored.sum()), asked.table.num_rows
-    small = asked.small.num_rows
-    crops = Account(name, "crop", rows + small, scored, 0, small, 0, 0, rows - scored, subject.unknown_paths)
+    crops = Account(
+        name,
+        "crop",
+        inputs=rows + asked.small.num_rows + asked.not_sampled,
+        scored=scored,
+        no_face=0,
+        too_small=asked.small.num_rows,
+        unreadable=0,
+        failed=0,
+        not_scored=rows - scored,
+        unknown_paths=subject.unknown_paths,
+        not_sampled=asked.not_sampled,
+    )
     return [crops, videos]
 
 

@@ -8,6 +8,15 @@ from dfgame.report.language import counted, listed
 from dfgame.report.words import split_words
 
 NOT_KNOWN = "not known"
+LOST = {
+    "no_face": "no face",
+    "too_small": "too small",
+    "not_sampled": "not sampled",
+    "unreadable": "unreadable",
+    "failed": "failed, why not known",
+    "not_scored": "no score",
+}
+"""What becomes of inputs that are not scored, in words."""
 
 
 def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
@@ -19,6 +28,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("frames", _frames(card)),
         ("faces", _faces(card["extraction"])),
         ("videos", _videos(card["videos"])),
+        ("scored", _scored(card["accounting"])),
         ("people", counted(card["identities"], "identity", "identities")),
         *([("checkpoint", _checkpoints(card["checkpoints"]))] if card["checkpoints"] else []),
         *(("detector", _file(file)) for file in card["files"]),
@@ -30,7 +40,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def group_rows(card: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The videos found, scored and failed, a row a test set, data set, method, quality and split."""
+    """The videos found, with crops and failed, a row a test set, data set, method, quality and split."""
     for group in card["videos"]:
         names = (
             group["test"] or "",
@@ -39,7 +49,7 @@ def group_rows(card: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             group["compression"],
             group["split"] or "none",
         )
-        yield (*names, *(_number(group[name]) for name in ("found", "scored", "failed")))
+        yield (*names, *(_number(group[name]) for name in ("found", "with_crops", "failed")))
 
 
 def _number(value: int | None) -> str:
@@ -87,19 +97,29 @@ def _faces(extraction: dict[str, Any]) -> str:
 
 
 def _videos(groups: list[dict[str, Any]]) -> str:
-    """How many videos were found, scored, failed; those of several test sets, as real ones are, once."""
+    """How many videos were found, have crops, failed; those of several test sets, as real ones are, once."""
     keys = ("dataset", "method", "compression", "split")
     once = {tuple(group[key] for key in keys): group for group in groups}
-    scored = sum(group["scored"] for group in once.values())
+    there = sum(group["with_crops"] for group in once.values())
     if any(group["failed"] is None for group in groups):
-        return f"{scored:,} scored; how many were found, and how many failed, is not known"
+        return f"{there:,} with crops; how many were found, and how many failed, is not known"
     failed: dict[str, int] = {}
     for (dataset, method, *_), group in once.items():
         failed[f"{dataset} {method}"] = failed.get(f"{dataset} {method}", 0) + group["failed"]
     total = sum(failed.values())
     of = "; ".join(f"{name} {number:,}" for name, number in failed.items() if number)
-    said = f"{scored + total:,} found, {scored:,} scored, {total:,} failed"
+    said = f"{there + total:,} found, {there:,} with crops, {total:,} failed"
     return f"{said} ({of}), which have no score" if total else said
+
+
+def _scored(accounts: list[dict[str, Any]]) -> str:
+    """How many of its videos each detector scored, and what became of the others; those alike together."""
+    alike: dict[str, list[str]] = {}
+    for one in accounts:
+        lost = [f"{one[name]:,} {words}" for name, words in LOST.items() if one[name]]
+        of = f"{one['scored']:,} of {counted(one['inputs'], 'video')}"
+        alike.setdefault(f"{of} ({', '.join(lost)})" if lost else of, []).append(one["run"])
+    return "; ".join(f"{', '.join(runs)}: {words}" for words, runs in alike.items())
 
 
 def _checkpoints(checkpoints: list[dict[str, Any]]) -> str:

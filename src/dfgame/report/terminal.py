@@ -6,8 +6,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from dfgame.outcomes import Account
 from dfgame.players import Training
-from dfgame.report.card import card_facts
+from dfgame.report.card import LOST, card_facts
 from dfgame.report.language import counted
 from dfgame.report.words import number, seen_words, span, training_words
 from dfgame.summary import HARDEST, Estimate, Evaluation, Player
@@ -21,6 +22,18 @@ def terminal_tables(evaluation: Evaluation) -> Iterator[Table]:
             yield _cells(players, training, compression)
         if any(player.unseen or player.hardest for player in players):
             yield _means(players)
+
+
+def accounting_table(accounts: Sequence[Account]) -> Table:
+    """What became of every input of every detector, in the columns that have anything to say."""
+    lost = {name: words for name, words in LOST.items() if any(getattr(one, name) for one in accounts)}
+    table = Table("detector", "inputs", title="what became of every input", title_justify="left", title_style="bold")
+    for words in ("number", "scored", *lost.values()):
+        table.add_column(words, justify="right")
+    for one in accounts:
+        numbers = (one.inputs, one.scored, *(getattr(one, name) for name in lost))
+        table.add_row(Text(one.run), f"{one.unit}s", *(f"{count:,}" for count in numbers))
+    return table
 
 
 def card_table(card: dict[str, Any]) -> Table:

@@ -149,6 +149,16 @@ def _with_interval(estimate: Estimate) -> str:
     return f"{number(estimate.value)} ({INTERVAL} {span(estimate.low, estimate.high)})"
 
 
+def unscored(evaluation: Evaluation) -> list[str]:
+    """Which detectors left out what they were to score: the others' numbers are of more than theirs."""
+    return [
+        f"{one.run} gave {one.not_scored:,} of {counted(one.scored + one.not_scored, one.unit)} no score. Its numbers "
+        "are of the others alone, which may be the easier ones."
+        for one in evaluation.accounting
+        if one.not_scored
+    ]
+
+
 def notes(evaluation: Evaluation) -> list[str]:
     """What a reader must know before believing the numbers; most evaluations have none of it."""
     settings = evaluation.settings
@@ -175,6 +185,7 @@ def notes(evaluation: Evaluation) -> list[str]:
     if settings["unfinished"]:
         runs = [f"{run['run']} ({run['done']} of {run['epochs']} epochs)" for run in settings["unfinished"]]
         said.append(f"Training has not finished: {listed(runs)}.")
+    said += unscored(evaluation)
     said += [f"Not done: the test {test['test']} ({test['reason']})." for test in settings["not_done"]]
     said += [
         f"Left out: {cell['run']} on {cell['method']} at {cell['compression']} ({cell['reason']})."
