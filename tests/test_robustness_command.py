@@ -130,6 +130,11 @@ def test_untouched_videos_get_the_scores_of_the_manifests_crops(measured, manife
         assert [of_video[video] for video in videos] == pytest.approx(means, abs=1e-6)
 
 
+def test_a_checkpoint_of_boxes_alone_is_refused(manifest, box, tmp_path):
+    with pytest.raises(UserError, match="--checkpoint: changes nothing here"):
+        measure_robustness([box], manifest, [], tmp_path / "out", RobustnessConfig(only=("jpeg",), checkpoint="last"))
+
+
 def test_only_fakes_are_attacked_and_they_look_more_real(measured):
     for path in (measured[0] / ".robustness/videos").glob("*.json"):
         record = json.loads(path.read_text())

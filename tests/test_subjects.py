@@ -30,7 +30,7 @@ from dfgame.report.card import card_facts
 from dfgame.report.files import write_report
 from dfgame.rows import asked_rows
 from dfgame.score import pick_device
-from dfgame.subjects import Predicted, ScoredElsewhere
+from dfgame.subjects import OF_CROPS, Predicted, ScoredElsewhere, ScoredHere, refuse_unused
 from dfgame.subjects.onnx import load_onnx
 from dfgame.train import train_run
 from synthetic_runs import SMALL, made_up_scorer, read_run, video_rows, write_rows, write_run
@@ -368,6 +368,9 @@ def test_box_and_onnx_score_as_the_run_that_they_come_from(trained, tmp_path):
     """Raw scores alike up to float16; those of videos are their means, calibrated, as `dfgame inspect` has them."""
     manifest, folder = trained
     subjects = [folder / "run", folder / "box.safetensors", folder / "file.onnx"]
+    for options in ({"checkpoint": "last"}, {"onnx": OnnxConfig(size=64)}):
+        with pytest.raises(UserError, match="changes nothing here"):
+            evaluate_runs(subjects[1:], manifest, tmp_path, replace(CONFIG, allow_mismatch=True, **options))
     config = replace(CONFIG, workers=0, allow_mismatch=True)
     found = evaluate_runs(subjects, manifest, tmp_path, config)
     frames = [pa_scores(tmp_path / f"scores/{name}.frames.parquet") for name in ("run", "box", "file")]
@@ -539,6 +542,28 @@ def test_a_table_named_twice_is_refused(tmp_path):
     file = written(tmp_path / "theirs.csv", video_scores(rows))
     with pytest.raises(UserError, match="named twice"):
         evaluated(tmp_path, rows, file, file)
+
+
+@pytest.mark.parametrize(
+    ("options", "flag", "needs"),
+    [
+        ({"checkpoint": "nonsense"}, "--checkpoint", "a run"),
+        ({"onnx": OnnxConfig("logit", size=7)}, "--onnx.output", "an ONNX file of another maker"),
+        ({"onnx": OnnxConfig(size=7)}, "--onnx.size", "an ONNX file of another maker"),
+        ({"frames": 1}, "--frames", "scores of crops"),
+        ({"pooling": "top-5"}, "--pooling", "scores of crops"),
+    ],
+)
+def test_options_that_no_detector_uses_are_refused(tmp_path, options, flag, needs):
+    rows = small_rows()
+    file = written(tmp_path / "theirs.csv", video_scores(rows))
+    with pytest.raises(UserError) as error:
+        evaluated(tmp_path, rows, file, config=replace(CONFIG, **options))
+    assert error.value.problem.startswith(f"{flag}: changes nothing here, it needs {needs}")
+    assert not (tmp_path / "out").exists()
+    config = replace(CONFIG, **options)
+    run = ScoredHere(Path(), {}, Path(), (), config, made_up_scorer(), uses=("checkpoint", "onnx", *OF_CROPS))
+    refuse_unused([run], config)
 
 
 def test_results_keep_their_question(tmp_path):

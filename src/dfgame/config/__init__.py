@@ -5,7 +5,7 @@ and of the settings saved with every result. The string below a field is its hel
 """
 
 from dfgame.config.data import DoctorConfig, ExtractConfig, FootageConfig, ForgeConfig, LiveConfig
-from dfgame.config.idle import idle_settings
+from dfgame.config.idle import changed_settings, idle_settings
 from dfgame.config.players import (
     AdditiveConfig,
     AdversaryConfig,
@@ -77,6 +77,7 @@ __all__ = [
     "SettingError",
     "TrainConfig",
     "Transformation",
+    "changed_settings",
     "flat",
     "idle_settings",
     "pairs_of",

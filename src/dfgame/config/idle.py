@@ -59,12 +59,17 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
 """Settings, or groups of them, that only work together with others: (name, when it works, what it needs)."""
 
 
-def idle_settings(config: Any) -> list[tuple[str, str]]:
-    """The settings that were changed from their defaults and can have no effect here: (flag, what it needs)."""
+def changed_settings(config: Any) -> list[str]:
+    """The dotted names of the settings that were changed from their defaults."""
     defaults = {
         key: value for item in dataclasses.fields(config) for key, value in flat_field(item.name, default_of(item))
     }
-    changed = [key for key, value in flat(config).items() if value != defaults[key]]
+    return [key for key, value in flat(config).items() if value != defaults[key]]
+
+
+def idle_settings(config: Any) -> list[tuple[str, str]]:
+    """The settings that were changed from their defaults and can have no effect here: (flag, what it needs)."""
+    changed = changed_settings(config)
     return [
         (key.replace("_", "-"), needs)
         for name, works, needs in _NEEDS

@@ -26,7 +26,7 @@ from dfgame.outcomes import Account, Confusion, Gap, Group
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows, asked_rows, people
-from dfgame.subjects import Predicted, RunReader, Scorer, Subject, open_subject
+from dfgame.subjects import Predicted, RunReader, Scorer, Subject, open_subject, refuse_unused
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 
 __all__ = ["RunReader", "Scorer", "evaluate_runs"]
@@ -71,6 +71,7 @@ def evaluate_runs(
         )
     asked = asked_rows(manifest, config)
     subjects = [open_subject(path, asked, config, scorer, read_run) for path in runs]
+    refuse_unused(subjects, config)
     entries = identify(runs, [subject.info for subject in subjects])
     settings = _settings(entries, subjects, asked, out, config)
     warnings = mismatches(entries, asked, config.allow_mismatch)

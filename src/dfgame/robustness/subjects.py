@@ -53,6 +53,8 @@ def subjects_of(paths: Sequence[Path], asked: AskedRows, config: RobustnessConfi
         UserError: one is missing, is there twice, or was made for crops that were cut out in another way.
     """
     runs = [path for path in paths if not _is_box(path)]
+    if not runs and config.checkpoint != RobustnessConfig().checkpoint:
+        raise UserError("--checkpoint: changes nothing here, it needs a run", "leave it out")
     entries = {entry.path: entry for entry in identify(runs, [run_info(run) for run in runs])} if runs else {}
     warnings = mismatches(list(entries.values()), asked, config.allow_mismatch)
     found: list[Subject] = []

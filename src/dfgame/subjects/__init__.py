@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dfgame.config import EvaluateConfig, to_dict
+from dfgame.config import EvaluateConfig, changed_settings, to_dict
 from dfgame.files import sha256
 from dfgame.jobs import console
 from dfgame.outcomes import Unit
@@ -30,6 +30,15 @@ RunReader = Callable[[Path], dict[str, Any]]
 """run -> name, game, methods, compressions, seed, config, version."""
 
 CLASSES = "classes"
+OF_CROPS = ("frames", "pooling")
+"""Settings that only a detector uses whose scores are of crops."""
+_USERS = {
+    "checkpoint": "a run",
+    "onnx": "an ONNX file of another maker",
+    "frames": "scores of crops, not of whole videos",
+    "pooling": "scores of crops, not of whole videos",
+}
+"""Settings, or a group of them, that not every detector uses, and what they need."""
 KINDS: dict[str, Kind] = {".onnx": "onnx", ".safetensors": "box", ".csv": "scores"}
 
 
@@ -50,7 +59,8 @@ class Predicted:
 class ScoredHere:
     """A detector that looks at the crops: a run, a box, an ONNX file.
 
-    `info` is what `players.identify` goes by, `unit` what its scores are of, `file` holds its weights.
+    `info` is what `players.identify` goes by, `unit` what its scores are of, `file` holds its weights; `uses` are
+    those settings of `_USERS` that change its results.
     """
 
     path: Path
@@ -61,6 +71,7 @@ class ScoredHere:
     scorer: Scorer
     unit: Unit = "crop"
     unknown_paths: int = 0
+    uses: tuple[str, ...] = OF_CROPS
 
     def hash(self) -> str:
         """The SHA-256 of its weights."""
@@ -93,6 +104,11 @@ class ScoredElsewhere:
     unit: Unit
     scores: dict[int | str, float]
     unknown_paths: int
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The settings of `_USERS` that change its results."""
+        return OF_CROPS if self.unit == "crop" else ()
 
     def hash(self) -> str:
         """The SHA-256 of the table."""
@@ -131,6 +147,19 @@ def open_subject(
     return _onnx(path, asked, config) if kind == "onnx" else _table(path, asked)
 
 
+def refuse_unused(subjects: Sequence[Subject], config: EvaluateConfig) -> None:
+    """Refuse settings that were changed and that none of the detectors uses.
+
+    Raises:
+        UserError: names the first.
+    """
+    used = {name for subject in subjects for name in subject.uses}
+    for flag in (name.replace("_", "-") for name in changed_settings(config)):
+        needs = _USERS.get(flag.partition(".")[0])
+        if needs and flag.partition(".")[0] not in used:
+            raise UserError(f"--{flag}: changes nothing here, it needs {needs}", "leave it out")
+
+
 def _run(
     path: Path, asked: AskedRows, config: EvaluateConfig, scorer: Scorer | None, read_run: RunReader | None
 ) -> Subject:
@@ -143,7 +172,7 @@ def _run(
     if not weights.is_file():
         there = ", ".join(sorted(p.stem for p in path.glob("*.safetensors"))) or "none"
         raise UserError(f"{weights}: no such checkpoint", f"choose another --checkpoint; this run has: {there}")
-    return ScoredHere(path, info, weights, asked.sources, config, scorer)
+    return ScoredHere(path, info, weights, asked.sources, config, scorer, uses=("checkpoint", *OF_CROPS))
 
 
 def _box(path: Path, asked: AskedRows, config: EvaluateConfig) -> Subject:
@@ -166,7 +195,8 @@ def _onnx(path: Path, asked: AskedRows, config: EvaluateConfig) -> Subject:
     facts = detector.facts
     said = facts or {"made": {}, "preprocessing": to_dict(config.onnx) | {"size": detector.side}}
     info = _info("onnx", path, said, (facts or {}).get("version", ""))
-    return ScoredHere(path, info, path, asked.sources, config, score)
+    uses = OF_CROPS if facts else ("onnx", *OF_CROPS)
+    return ScoredHere(path, info, path, asked.sources, config, score, uses=uses)
 
 
 def _table(path: Path, asked: AskedRows) -> Subject:
