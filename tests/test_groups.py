@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binomtest
 
+from dfgame.cli import main
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate import evaluate_runs
 from dfgame.leaderboard import COLUMNS, append
@@ -107,7 +108,45 @@ def test_a_column_of_too_many_values_is_refused(tmp_path):
     path = with_columns(tmp_path / "m.parquet", rows, age=[20 + int(row["identity"]) for row in rows])
     run = write_run(tmp_path / "run", "none")
     with pytest.raises(UserError, match="--by age: 24 different values"):
-        evaluate_runs([run], path, tmp_path / "out", replace(CONFIG, by=("age",)), made_up_scorer(), read_run)
+        evaluate_runs([run], path, tmp_path / "out", replace(CONFIG, by=("age",)), never, read_run)
+
+
+def never(*_):
+    raise AssertionError("scored")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "is a folder"), (b"detector,auc\n", "no leaderboard of this version"), (b"\xff\n", "no leaderboard")],
+)
+def test_a_leaderboard_that_cannot_be_appended_to_is_told_before_scoring(tmp_path, capsys, content, problem):
+    board = tmp_path / "board.csv"
+    if content is None:
+        board.mkdir()
+    else:
+        board.write_bytes(content)
+    path = write_rows(tmp_path / "m.parquet", small_rows())
+    file, out = written(tmp_path / "theirs.csv", video_scores(small_rows())), tmp_path / "out"
+    for place, why in ((board, problem), (path / "board.csv", "cannot write there")):
+        with pytest.raises(SystemExit) as end:
+            main(["evaluate", str(path), str(file), "--out", str(out), "--leaderboard", str(place)])
+        assert end.value.code == 2 and why in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("unit", ["video", "path"])
+def test_the_group_of_a_video_is_that_of_most_of_its_frames(tmp_path, unit):
+    """Of three frames the first is frontal, the others are not; by the scores of videos, or of first crops alone."""
+    rows = small_rows(frames=3)
+    pose = ["frontal" if row["frame"] == 0 else "profile" for row in rows]
+    path = with_columns(tmp_path / "m.parquet", rows, pose=pose)
+    scores = dict(zip((row[unit] for row in rows[::3]), video_scores(rows).values(), strict=True))
+    found = evaluate_runs(
+        [written(tmp_path / "theirs.csv", scores)], path, tmp_path / "out", replace(CONFIG, by=("pose",))
+    )
+    assert [(group.value, group.n_real, group.n_fake, group.auc) for group in found.groups] == [
+        ("profile", 4, 4, 0.75)
+    ]
 
 
 def test_pairs_on_the_videos_that_both_scored(tmp_path):

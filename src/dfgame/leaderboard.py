@@ -7,7 +7,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from dfgame.files import atomic_path
+from dfgame.files import atomic_path, writable_folder
 from dfgame.records import UserError
 from dfgame.summary import Evaluation, Result
 
@@ -20,6 +20,19 @@ _OF_RESULT = (
     *("ece", "cllr", "min_cllr", "llr_low", "llr_high"),
 )
 COLUMNS = ("version", "detector", "detector_sha256", "manifest_sha256", "split", "protocol", *_OF_RESULT)
+
+
+def check_board(path: Path) -> None:
+    """Refuse, before anything is scored, what `append` could not append to.
+
+    Raises:
+        UserError: it is a folder, has other columns, or its folder cannot be written to.
+    """
+    if path.is_dir():
+        raise UserError(f"--leaderboard {path}: is a folder", "name a file, as leaderboard.csv")
+    writable_folder(path.parent, "--leaderboard")
+    if path.exists():
+        _read(path)
 
 
 def append(path: Path, evaluation: Evaluation) -> int:
@@ -59,8 +72,10 @@ def _line(settings: dict[str, Any], result: Result) -> list[str]:
 
 
 def _read(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.reader(io.StringIO(file.read())))
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    except (UnicodeDecodeError, csv.Error):
+        lines = []
     if not lines or tuple(lines[0]) != COLUMNS:
         raise UserError(f"{path}: is no leaderboard of this version", "append to another file with --leaderboard")
     return lines[1:]

@@ -53,11 +53,13 @@ def evaluate(
     """
     from dfgame.evaluate import evaluate_runs
     from dfgame.jobs import console, stdout
-    from dfgame.leaderboard import append
+    from dfgame.leaderboard import append, check_board
     from dfgame.report.files import write_report
     from dfgame.report.terminal import accounting_table, card_table, terminal_tables
     from dfgame.report.words import findings, unscored
 
+    if settings.leaderboard is not None:
+        check_board(settings.leaderboard)
     manifests = [manifest, *(path for path in runs if path.suffix == MANIFEST)]
     evaluation = evaluate_runs([path for path in runs if path.suffix != MANIFEST], manifests, out, settings)
     page = write_report(out, evaluation)

@@ -14,7 +14,7 @@ from dfgame.card import make_card, mismatches
 from dfgame.config import EvaluateConfig, to_dict, to_flags
 from dfgame.evaluate.accounting import accounts_of
 from dfgame.evaluate.confusion import confusions_of
-from dfgame.evaluate.groups import groups_of
+from dfgame.evaluate.groups import groups_of, refuse_many_values
 from dfgame.evaluate.kept import said_by
 from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.pairs import pairs_of
@@ -72,6 +72,8 @@ def evaluate_runs(
     asked = asked_rows(manifest, config)
     subjects = [open_subject(path, asked, config, scorer, read_run) for path in runs]
     refuse_unused(subjects, config)
+    if config.by:
+        refuse_many_values(asked.table, config.by)
     entries = identify(runs, [subject.info for subject in subjects])
     settings = _settings(entries, subjects, asked, out, config)
     warnings = mismatches(entries, asked, config.allow_mismatch)

@@ -1,13 +1,13 @@
 """By what else the manifest says of videos, as skin tone, age or pose: who is served worse."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate.fitting import Fitted, Pooled, fit, pool
-from dfgame.evaluate.scored import Names, Scores
+from dfgame.evaluate.scored import Names, Scores, scores_of
 from dfgame.metrics import (
     auc_interval,
     difference_interval,
@@ -19,6 +19,7 @@ from dfgame.metrics import (
 from dfgame.outcomes import Gap, Group, Measure
 from dfgame.players import Entry
 from dfgame.records import Interval, UserError
+from dfgame.subjects import Predicted
 from dfgame.summary import FEWEST_PEOPLE
 
 MOST_VALUES = 20
@@ -27,15 +28,28 @@ _SIDES: dict[Measure, int] = {"real_called_fake": 0, "fake_called_real": 1}
 """The error rates, and the class that each is a share of."""
 
 
+def refuse_many_values(rows: pa.Table, columns: Sequence[str]) -> None:
+    """Refuse to measure by columns of which the videos of a data set have more than MOST_VALUES values.
+
+    Raises:
+        UserError: names the first.
+    """
+    everything = scores_of(rows, Predicted(np.zeros(rows.num_rows), np.ones(rows.num_rows, np.bool_)), columns)
+    for column in columns:
+        for dataset in np.unique(everything.datasets):
+            values = len(np.unique(everything.by[column][everything.datasets == dataset]))
+            if values > MOST_VALUES:
+                raise UserError(
+                    f"--by {column}: {values} different values", f"put them into classes, at most {MOST_VALUES}"
+                )
+
+
 def groups_of(
     entry: Entry, scores: Scores, validation: Scores, config: EvaluateConfig
 ) -> tuple[list[Group], list[Gap]]:
     """A detector by the values of the columns `config.by`, by video, of each data set and quality; and the gaps.
 
-    A video's value is the one that most of its frames have. The threshold is the same for all groups.
-
-    Raises:
-        UserError: a column has more than MOST_VALUES values.
+    A video's value is the one that most of its frames have, scored or not. The threshold is the same for all groups.
     """
     groups: list[Group] = []
     gaps: list[Gap] = []
@@ -59,16 +73,9 @@ def groups_of(
 
 
 def _values_of(scores: Scores, column: str, videos: Names) -> Names:
-    """The value of each video: the one of most of its frames, of several the first by name."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for video, value in zip(scores.videos.tolist(), scores.by[column].tolist(), strict=True):
-        counts[video][value] += 1
-    found = [min(counts[video].items(), key=lambda pair: (-pair[1], pair[0]))[0] for video in videos.tolist()]
-    if len(set(found)) > MOST_VALUES:
-        raise UserError(
-            f"--by {column}: {len(set(found))} different values", f"put them into classes, at most {MOST_VALUES}"
-        )
-    return np.array(found, np.str_)
+    """The value of each video."""
+    values = dict(zip(scores.videos.tolist(), scores.by[column].tolist(), strict=True))
+    return np.array([values[video] for video in videos.tolist()], np.str_)
 
 
 def _only(found: Pooled, chosen: np.ndarray) -> Pooled:

@@ -83,7 +83,7 @@ class Place(NamedTuple):
 
 
 def scores_of(rows: pa.Table, said: Predicted, by: Iterable[str] = (), test: str = "") -> Scores:
-    """The frames that were scored, of rows of a test set."""
+    """The frames that were scored, of rows of a test set; the value of a column is that of the frame's video."""
 
     def text(name: str) -> Names:
         return np.array([NOT_KNOWN if value is None else str(value) for value in rows[name].to_pylist()], np.str_)
@@ -99,10 +99,19 @@ def scores_of(rows: pa.Table, said: Predicted, by: Iterable[str] = (), test: str
         tests=np.full(rows.num_rows, test),
         tracks=np.char.add(np.char.add(videos, "#"), text("track")),
         people=np.char.add(np.char.add(datasets, "/"), text("identity")),
-        by={name: text(name) for name in by},
+        by={name: of_videos(videos, text(name)) for name in by},
         classes=said.classes,
     )
     return found.where(said.scored)
+
+
+def of_videos(videos: Names, values: Names) -> Names:
+    """For each frame the value that most frames of its video have, of several the first by name."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for video, value in zip(videos.tolist(), values.tolist(), strict=True):
+        counts[video][value] += 1
+    found = {video: min(of.items(), key=lambda pair: (-pair[1], pair[0]))[0] for video, of in counts.items()}
+    return np.array([found[video] for video in videos.tolist()], np.str_)
 
 
 def of_tests(tests: Mapping[Selection, pa.Table], all_rows: pa.Table, said: Predicted, by: Iterable[str]) -> Scores:
