@@ -1,6 +1,8 @@
 """Detectors of other makers: tables of scores worked by hand, ONNX files and boxes against the run they come from."""
 
+import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,16 +26,19 @@ from dfgame.config import EvaluateConfig, ExportConfig, OnnxConfig, SettingError
 from dfgame.evaluate import evaluate_runs
 from dfgame.evaluate.accounting import accounts_of
 from dfgame.export import export_box
+from dfgame.jobs import stdout
 from dfgame.manifest import read_manifest, write_manifest
 from dfgame.records import CropRule, UserError
 from dfgame.report.card import card_facts
 from dfgame.report.files import write_report
+from dfgame.report.terminal import terminal_tables
+from dfgame.report.words import findings
 from dfgame.rows import asked_rows
 from dfgame.score import pick_device
 from dfgame.subjects import OF_CROPS, Predicted, ScoredElsewhere, ScoredHere, refuse_unused
 from dfgame.subjects.onnx import load_onnx
 from dfgame.train import train_run
-from synthetic_runs import SMALL, made_up_scorer, read_run, video_rows, write_rows, write_run
+from synthetic_runs import SMALL, made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
 
 CONFIG = EvaluateConfig(replicates=100)
 REAL, FAKE = (0.1, 0.4, 0.2, 0.7), (0.9, 0.5, 0.3, 0.6)
@@ -84,8 +89,33 @@ def test_scores_of_videos_worked_by_hand(tmp_path):
     assert result.threshold is None and result.accuracy is None and "--threshold" in result.undefined
     assert found.runs[0].training.saw("FaceSwap") is None
     assert found.players[0].unseen is None and {line.seen for line in found.lines} == {None}
+    assert (result.pooling, result.frames, result.seed, found.players[0].seeds) == ("none", "", None, ())
+    assert dict(card_facts(found.card))["level"] == "videos: the one given for it"
     page = write_report(tmp_path / "out", found).read_text()
+    assert "A video's score is the one given for it." in page and "(theirs)</summary>" in page
+    assert not re.search("1 seed|different seeds|seed 0|no. 0|None", page)
     assert "unseen</b>" not in page and ">unseen<" not in page and "What theirs learned from is not known" in page
+
+
+def test_what_is_no_run_has_no_seed_in_the_findings_either(tmp_path, capsys):
+    rows = manifest_rows(people=24, frames=1, compressions=("c40",))
+    test = [row for row in rows if row["split"] == "test"]
+    good = {row["video"]: (row["label"] == "fake") + 0.001 * n for n, row in enumerate(test)}
+    poor = {row["video"]: float(n % 3) for n, row in enumerate(test)}
+    crops = {row["path"]: float(n % 3) for n, row in enumerate(test)}
+    files = [written(tmp_path / f"{name}.csv", said) for name, said in (("good", good), ("poor", poor), ("c", crops))]
+    found = evaluated(tmp_path, rows, *files)
+    (finding,) = findings(found)
+    assert "good did best" in finding and finding.endswith("ahead of every other player by more than the videos vary.")
+    level = "frames, and videos: the mean probability of fake over its frames; of good, poor, the one given for it"
+    assert dict(card_facts(found.card))["level"] == level
+    for table in terminal_tables(found):
+        stdout.print(table)
+    assert "good" in (shown := capsys.readouterr().out) and "seed" not in shown
+    write_report(tmp_path / "out", found)
+    for name in ("results.csv", "curves.csv"):
+        with (tmp_path / "out" / name).open(newline="") as file:
+            assert {line["seed"] for line in csv.DictReader(file)} == {""}
 
 
 def test_a_threshold_given_by_hand(tmp_path):

@@ -82,14 +82,20 @@ def make_card(
     config: EvaluateConfig,
     warnings: list[str],
     levels: Iterable[Level],
-    accounts: Iterable[Account],
+    accounts: Sequence[Account],
 ) -> dict[str, Any]:
     """The card, as plain JSON values; None is not known. `levels` and `accounts` are those of the results."""
     settings = asked.made_by.get("settings") or {}
+    of_crops = {account.run for account in accounts if account.unit == "crop"}
+    score = video_score(
+        config.pooling,
+        [entry.name for entry in entries if entry.name in of_crops],
+        [entry.name for entry in entries if entry.name not in of_crops],
+    )
     videos = [group for selection, rows in asked.tests.items() for group in _groups(selection, rows, asked.made_by)]
     return {
         "protocol": asked.protocol.facts if asked.protocol else None,
-        "level": {"reported": sorted(set(levels), key=LEVELS.index), "video_score": video_score(config.pooling)},
+        "level": {"reported": sorted(set(levels), key=LEVELS.index), "video_score": score},
         "qualities": sorted(set(asked.table["compression"].to_pylist())),
         "tests": [_test(selection, rows, settings.get("frames")) for selection, rows in asked.tests.items()],
         "not_done": asked.not_done,
@@ -100,7 +106,7 @@ def make_card(
         "videos": videos,
         "accounting": [asdict(account) for account in accounts if account.unit == "video"],
         "identities": people(asked.table),
-        "seeds": sorted({entry.seed for entry in entries}),
+        "seeds": sorted({entry.seed for entry in entries if entry.seed is not None}),
         "checkpoints": [_checkpoint(entry, config.checkpoint) for entry in entries if entry.kind == "run"],
         "files": [_file(entry) for entry in entries if entry.kind != "run"],
         "training_crops": [{"run": entry.name, "same": _same_crops(entry, asked)} for entry in entries],
@@ -195,11 +201,14 @@ def _same_crops(entry: Entry, asked: AskedRows) -> bool | None:
     return None if any(None in pair for pair in pairs) else True
 
 
-def video_score(pooling: str) -> str:
-    """How the scores of frames make that of a video, in words."""
+def video_score(pooling: str, of_crops: Sequence[str], of_videos: Sequence[str]) -> str:
+    """What a video's score is, in words, where the former detectors score crops, the latter whole videos."""
+    if not of_crops:
+        return "one given for it"
     kind, _, highest = pooling.partition("-")
-    return (
+    frames = (
         f"mean of the {highest} highest scores of its frames"
         if highest
         else f"{kind} probability of fake over its frames"
     )
+    return f"{frames}; of {', '.join(of_videos)}, the one given for it" if of_videos else frames

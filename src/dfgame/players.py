@@ -55,14 +55,14 @@ class Entry:
 
     `name` tells it apart from the others and serves as a file name; `player` is the game of a run, followed by the
     settings that set it apart where another player of the same training plays the same game. Another kind of
-    detector is a player by itself, of its own name.
+    detector is a player by itself, of its own name and without a seed.
     """
 
     path: Path
     name: str
     player: str
     training: Training
-    seed: int
+    seed: int | None
     info: dict[str, Any]
 
     @property
@@ -156,7 +156,7 @@ def _refuse_twins(entries: list[Entry]) -> None:
         if entry.path in named and entry.kind != "run":
             raise UserError(f"{entry.path}: named twice", "name each detector once")
         named.add(entry.path)
-    first: dict[tuple[str, Training, int], Entry] = {}
+    first: dict[tuple[str, Training, int | None], Entry] = {}
     for entry in entries:
         twin = first.setdefault((entry.player, entry.training, entry.seed), entry)
         if twin is not entry:

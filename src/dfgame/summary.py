@@ -46,7 +46,8 @@ class Result:
     validation videos, in bits, and `min_cllr` its least over all monotone maps; a single video's ratio (natural
     logarithm) is to be told between `llr_low` and `llr_high`, or not at all. What is not defined is None;
     `undefined` says why, measure by measure. `pooling` is how frames made the score, `frames` how many of each there
-    were, `crop` how the faces were cut out.
+    were ("none" and empty where whole videos were scored), `seed` is None of what is no run, `crop` how the faces were
+    cut out.
     """
 
     game: str
@@ -63,7 +64,7 @@ class Result:
     accuracy: float | None
     n_real: int
     n_fake: int
-    seed: int
+    seed: int | None
     run: str = ""
     kind: Kind = "run"
     dataset: str = ""
@@ -110,7 +111,7 @@ class RunEvidence:
 
     player: str
     training: Training
-    seed: int
+    seed: int | None
     cells: dict[Cell, Evidence]
     name: str = ""
 
@@ -127,7 +128,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A row of the table: runs of one game and training that differ only in their seed."""
+    """A row of the table: runs of one game and training that differ only in their seed; or a detector without one."""
 
     name: str
     training: Training
@@ -235,7 +236,7 @@ def _player(
     return Player(
         name,
         training,
-        tuple(run.seed for run in group),
+        tuple(run.seed for run in group if run.seed is not None),
         {cell: _estimate(group, [cell]) if all(cell in run.cells for run in group) else None for cell in cells},
         means.get(UNSEEN),
         means.get(HARDEST),

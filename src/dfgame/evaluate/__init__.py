@@ -183,7 +183,7 @@ def _settings(
         "runs": [
             {"run": entry.name, "player": entry.player, "path": str(entry.path), **entry.info} for entry in entries
         ],
-        "seeds": len({entry.seed for entry in entries}),
+        "seeds": len({entry.seed for entry in entries} - {None}),
         "other_manifest": _trained_elsewhere(entries, rows.hashes),
         "unknown_training": [entry.name for entry in entries if not entry.training.known],
         "unfinished": _unfinished(entries),

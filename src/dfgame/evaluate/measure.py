@@ -69,7 +69,9 @@ def measure_run(
             if not (frames.labels == 1).any():
                 raise ValueError("no fake ones were scored")
             of_cell = {
-                level: _measure(entry, cell, cells[cell], frames, level, fitted[level], honest, config, crop)
+                level: _measure(
+                    entry, cell, cells[cell], frames, level, fitted[level], honest, config, crop, whole_videos
+                )
                 for level in levels
             }
         except ValueError as error:
@@ -90,6 +92,7 @@ def _measure(
     honest: bool,
     config: EvaluateConfig,
     crop: str,
+    whole_videos: bool,
 ) -> Evidence:
     found = pool(frames, level, entry, config.pooling)
     measured, undefined, llrs = _numbers(found, fit_here, honest)
@@ -113,8 +116,8 @@ def _measure(
         run=entry.name,
         kind=entry.kind,
         dataset=place.dataset,
-        pooling="none" if level == "frame" else config.pooling,
-        frames="1" if level == "frame" else _frames_words(frames.groups(level)),
+        pooling="none" if level == "frame" or whole_videos else config.pooling,
+        frames="" if whole_videos else "1" if level == "frame" else _frames_words(frames.groups(level)),
         crop=crop,
         people=len(np.unique(found.people)),
         threshold=fit_here.threshold,

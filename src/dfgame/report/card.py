@@ -8,6 +8,11 @@ from dfgame.report.language import counted, listed
 from dfgame.report.words import split_words
 
 NOT_KNOWN = "not known"
+_LEVELS = {
+    ("video",): "videos",
+    ("frame", "video"): "frames, and videos",
+    ("frame", "track", "video"): "frames, faces, and videos",
+}
 LOST = {
     "no_face": "no face",
     "too_small": "too small",
@@ -23,7 +28,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
     """The card's lines: (subject, what there is to say of it); what is not known is said to be so."""
     return [
         *_protocol(card),
-        ("level", f"frames, and videos: the {card['level']['video_score']}"),
+        ("level", f"{_LEVELS[tuple(card['level']['reported'])]}: the {card['level']['video_score']}"),
         ("quality", listed(card["qualities"])),
         ("frames", _frames(card)),
         ("faces", _faces(card["extraction"])),
@@ -33,7 +38,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         *([("checkpoint", _checkpoints(card["checkpoints"]))] if card["checkpoints"] else []),
         *(("detector", _file(file)) for file in card["files"]),
         ("training", _training(card["training_crops"])),
-        ("seeds", ", ".join(map(str, card["seeds"]))),
+        *([("seeds", ", ".join(map(str, card["seeds"])))] if card["seeds"] else []),
         *(("not done", f"test {test['test']}: {test['reason']}") for test in card["not_done"]),
         *(("warning", warning) for warning in card["warnings"]),
     ]

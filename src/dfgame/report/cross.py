@@ -10,7 +10,7 @@ import numpy as np
 from dfgame.metrics import Floats, auc_interval
 from dfgame.players import Training
 from dfgame.records import COMPRESSIONS, COVERAGE, METHODS
-from dfgame.report.language import counted
+from dfgame.report.language import counted, listed
 from dfgame.report.words import training_words
 from dfgame.summary import Cell, Evaluation, Evidence, Player, RunEvidence, fewest_people, in_order, mean_replicates
 
@@ -89,7 +89,7 @@ def _over_forgeries(number: int, group: Sequence[Player]) -> Matrix:
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")[:60]
     return Matrix(
         name=f"forgeries-{number}-{slug}",
-        title=f"Video-level AUC of the player {name}, mean over {_seeds(ordered)}, {_INTERVAL}",
+        title=f"Video-level AUC of the player {name}, {_over(_seeds(ordered))}{_INTERVAL}",
         corner="trained on",
         rows=tuple(training_words(player.training) for player in ordered),
         columns=tuple(Column(cell.compression, cell.method) for cell in cells),
@@ -115,10 +115,9 @@ def _over_qualities(players: Sequence[Player], runs: Sequence[RunEvidence]) -> M
             if found is not None:
                 entries[row, column] = Entry(*found, mark)
     heads = {True: "methods trained on", False: "methods not trained on"}
-    seeds = _seeds(players)
     return Matrix(
         name="qualities",
-        title=f"Video-level AUC, mean over methods, trainings and {seeds}, {_INTERVAL}",
+        title=f"Video-level AUC, {_over(['methods', 'trainings', *_seeds(players)])}{_INTERVAL}",
         corner="player, trained at",
         rows=tuple(f"{name}, {' + '.join(trained) or 'all compressions'}" for name, trained in rows),
         columns=tuple(Column(heads[seen], quality) for seen, quality in columns),
@@ -159,6 +158,13 @@ def _place(training: Training) -> tuple[list[int], list[int], str]:
     return places(COMPRESSIONS, training.compressions), places(METHODS, training.methods), training_words(training)
 
 
-def _seeds(players: Sequence[Player]) -> str:
-    numbers = sorted({len(player.seeds) for player in players})
-    return counted(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
+def _seeds(players: Sequence[Player]) -> list[str]:
+    """How many seeds the players have, in words; nothing where none is a run."""
+    numbers = sorted({len(player.seeds) for player in players if player.seeds})
+    if len(numbers) > 1:
+        return [f"{numbers[0]} to {numbers[-1]} seeds"]
+    return [counted(number, "seed") for number in numbers]
+
+
+def _over(what: Sequence[str]) -> str:
+    return f"mean over {listed(what)}, " if what else ""

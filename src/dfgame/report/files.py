@@ -105,7 +105,7 @@ def _matrix_rows(evaluation: Evaluation) -> Iterable[tuple[Any, ...]]:
                 *cell,
                 _seen(player.training.saw(cell.method)),
                 *(found.value, found.low, found.high),
-                *(len(found.by_seed), min(found.by_seed), max(found.by_seed)),
+                *((len(found.by_seed), min(found.by_seed), max(found.by_seed)) if player.seeds else (0, "", "")),
             )
 
 

@@ -67,8 +67,8 @@ def _means(players: Sequence[Player]) -> Table:
 
 
 def _name(player: Player) -> Text:
-    """The player and how many seeds it has."""
-    return Text(f"{player.name}\n{counted(len(player.seeds), 'seed')}")
+    """The player and how many seeds it has, if it has any."""
+    return Text(f"{player.name}\n{counted(len(player.seeds), 'seed')}" if player.seeds else player.name)
 
 
 def _value(estimate: Estimate | None) -> Text:

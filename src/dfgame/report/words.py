@@ -71,7 +71,7 @@ def setting(evaluation: Evaluation) -> str:
         f"Trained on {'; '.join(map(training_words, trainings))}. "
         f"Tested on {methods} at {qualities}: {_tested(settings)} {dataset_words(settings)}, "
         f"{counted(counts['real_videos'], 'real video')} and {counted(counts['fake_videos'], 'fake video')} "
-        f"of {counted(counts['identities'], 'person', 'people')} (a clip counts once at each compression), "
+        f"of {counted(counts['identities'], 'person', 'people')} (a clip counts once at each compression)"
         f"{seeds_words(evaluation.players)}."
     )
 
@@ -83,20 +83,25 @@ def _tested(settings: dict[str, Any]) -> str:
 
 
 def seeds_words(players: Sequence[Player]) -> str:
-    """How many seeds each player was trained with."""
-    numbers = sorted({len(player.seeds) for player in players})
+    """How many seeds each player was trained with, as the end of a sentence; empty where none is a run."""
+    numbers = sorted({len(player.seeds) for player in players if player.seeds})
+    if not numbers:
+        return ""
+    each = "each player" if all(player.seeds for player in players) else "each player that is a run"
     if len(numbers) == 1:
-        return f"{counted(numbers[0], 'seed')} for each player"
-    return f"{numbers[0]} to {numbers[-1]} seeds for each player"
+        return f", {counted(numbers[0], 'seed')} for {each}"
+    return f", {numbers[0]} to {numbers[-1]} seeds for {each}"
 
 
 def findings(evaluation: Evaluation) -> list[str]:
     """One sentence or two for each comparison."""
     several = len({player.training for player in evaluation.players}) > 1
-    return [_finding(comparison, several) for comparison in evaluation.comparisons]
+    games = {player.training for player in evaluation.players if player.seeds}
+    return [_finding(comparison, several, comparison.training in games) for comparison in evaluation.comparisons]
 
 
-def _finding(comparison: Comparison, name_training: bool) -> str:
+def _finding(comparison: Comparison, name_training: bool, games: bool) -> str:
+    """`games` is whether runs are among the players, whose games another seed may show in another light."""
     where = f"At {HARDEST}, over all methods" if comparison.subject == HARDEST else f"On {comparison.subject}"
     if name_training:
         where += f" (trained on {training_words(comparison.training)})"
@@ -125,7 +130,7 @@ def _finding(comparison: Comparison, name_training: bool) -> str:
             f"{where}, no player can be called the best: the highest number is that of {best}, but the seeds "
             "of another player reach as high."
         )
-    return f"{where}, {comparison.best} did best: {_claim(comparison)}"
+    return f"{where}, {comparison.best} did best: {_claim(comparison, games)}"
 
 
 def _few(comparison: Comparison) -> str:
@@ -135,13 +140,15 @@ def _few(comparison: Comparison) -> str:
     return f" With only {people} of a class, the interval carries no claim."
 
 
-def _claim(comparison: Comparison) -> str:
+def _claim(comparison: Comparison, games: bool) -> str:
     sentence = (
         f"mean video-level AUC {_with_interval(comparison.estimate)}, ahead of every other player by more than "
         "the videos vary"
     )
     if len(comparison.estimate.by_seed) > 1:
         return f"{sentence}, and with every seed."
+    if not games:
+        return f"{sentence}."
     return f"{sentence}. One seed each: this holds for these trained networks, not yet for the games."
 
 

@@ -224,7 +224,7 @@ def _info(kind: Kind, path: Path, said: dict[str, Any], version: str) -> dict[st
         "game": "",
         "methods": methods,
         "compressions": compressions or [],
-        "seed": 0,
+        "seed": None,
         "config": {key: value for key, value in said.items() if key in ("preprocessing", "crop", "scores_of")},
         "version": version,
         "data": {
