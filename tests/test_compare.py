@@ -111,6 +111,7 @@ def test_settings_that_differ_go_by_their_flags(made):
     assert said["--optimizer.lr"] == ("0.0005", "0.0001")
     assert said["--game"] == ("none", "gradient")
     assert compare_runs(made[0][::2]).differing == ("methods",)
+    assert [run.name for run in compare_runs([made[0][0].parent]).runs] == ["elsewhere", "game", "plain"]
 
 
 def test_what_runs_did_is_what_their_records_say(made):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_every_cell_at_both_levels_and_nothing_else(tmp_path, manifest):
         frames = 3 if row["level"] == "frame" else 1
         assert (row["n_real"], row["n_fake"]) == (24 * frames, 24 * frames)
         assert row["auc_low"] <= row["auc"] <= row["auc_high"]
+
+
+def test_a_folder_of_runs_is_all_of_them_by_name(tmp_path, manifest):
+    runs = [write_run(tmp_path / "runs" / name, "none", seed) for seed, name in enumerate(("b", "a", "c"))]
+    (tmp_path / "runs/notes").mkdir()
+    other = write_run(tmp_path / "other", "generator")
+    evaluation = run_evaluation([other, tmp_path / "runs"], manifest, tmp_path / "out")
+    assert [run.name for run in evaluation.runs] == ["other", "a", "b", "c"]
+    assert shlex.split(evaluation.settings["command"])[3:7] == list(map(str, (other, runs[1], runs[0], runs[2])))
 
 
 def test_numbers_are_those_of_the_kept_scores(tmp_path, manifest):

@@ -196,7 +196,7 @@ def test_what_is_there_is_used_again_and_only_what_is_missing_is_done(
 
     original = dfgame.robustness.videos.run_jobs
     monkeypatch.setattr(dfgame.robustness.videos, "run_jobs", seen)
-    again = measure_robustness([run, box], manifest, [mini_ff], out, SETTINGS)
+    again = measure_robustness([run.parent, box], manifest, [mini_ff], out, SETTINGS)
     assert not jobs and again.rows == measured[1].rows
     more = replace(SETTINGS, jpeg=(30, 80))
     found = measure_robustness([box], manifest, [mini_ff], out, more)

@@ -16,7 +16,7 @@ from dfgame.metrics import Floats, interval
 from dfgame.outcomes import Compared, ComparedRun, Tested
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
-from dfgame.runs import RUN_FILE, read_record
+from dfgame.runs import RUN_FILE, read_record, runs_of
 from dfgame.summary import ALL_HARDEST, HARDEST, SEEN, UNSEEN, Cell, Evidence, mean_interval, mean_replicates
 
 NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
@@ -31,6 +31,7 @@ def compare_runs(runs: Sequence[Path], evaluation: Path | None = None) -> Compar
     Raises:
         UserError: fewer than two runs, one named twice, a folder that is none, or an evaluation that has none of them.
     """
+    runs = runs_of(runs)
     if len(runs) < 2:
         raise UserError("a comparison needs at least two RUNs", "name folders of `dfgame train`")
     if len({run.resolve() for run in runs}) < len(runs):

@@ -1,5 +1,6 @@
 """What a run's folder says of the run: RUN/run.json, without loading what was trained."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,15 @@ from dfgame.files import read_json
 from dfgame.records import UserError
 
 RUN_FILE = "run.json"
+
+
+def runs_of(paths: Iterable[Path]) -> list[Path]:
+    """The paths, in place of each folder that is no run and holds some all of these, by name."""
+    found: list[Path] = []
+    for path in paths:
+        inside = [] if (path / RUN_FILE).is_file() else sorted(file.parent for file in path.glob(f"*/{RUN_FILE}"))
+        found += inside or [path]
+    return found
 
 
 def read_record(run: Path) -> dict[str, Any]:

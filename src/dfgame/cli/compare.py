@@ -20,7 +20,7 @@ def compare(
     Parameters
     ----------
     runs: Path
-        Folders written by `dfgame train`, two or more.
+        Folders written by `dfgame train`, two or more, or a folder of such.
     evaluation: Path
         OUT of a `dfgame evaluate` of these runs: show their results there, with how far each is ahead of the first.
     json: Path

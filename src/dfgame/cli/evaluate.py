@@ -20,9 +20,10 @@ def evaluate(
 ) -> int:
     """Measure the detectors RUNS on the crops of MANIFEST: tables, intervals, curves and a page in OUT.
 
-    A detector is a run's folder, a file of `dfgame calibrate` (.safetensors), an ONNX file (.onnx), or what any other
-    tool said: a CSV file with the columns path and score, the higher the more fake. A path is that of a crop or of a
-    video, as the manifest has it. Further manifests (.parquet) may be named among the detectors.
+    A detector is a run's folder, or a folder of runs, which stands for all of them; a file of `dfgame calibrate`
+    (.safetensors), an ONNX file (.onnx), or what any other tool said: a CSV file with the columns path and score, the
+    higher the more fake. A path is that of a crop or of a video, as the manifest has it. Further manifests (.parquet)
+    may be named among the detectors.
 
     Runs that differ only in their seed are averaged. Every method is measured against the real videos of the
     same data set and quality. OUT/card.json says how the numbers came about. An interrupted evaluation
@@ -33,6 +34,8 @@ def evaluate(
         dfgame evaluate crops/manifest.parquet runs/plain runs/game
 
         dfgame evaluate crops/manifest.parquet runs/game-0 runs/game-1 --out seeds --compressions c23 c40
+
+        dfgame evaluate crops/manifest.parquet runs
 
         dfgame evaluate crops/manifest.parquet runs/ff --protocol ff-c23
 
@@ -45,7 +48,8 @@ def evaluate(
     manifest: Path
         The table written by `dfgame extract`.
     runs: Path
-        Folders written by `dfgame train`, .safetensors, .onnx and .csv files; further manifests, .parquet files.
+        Folders written by `dfgame train`, folders of such, .safetensors, .onnx and .csv files; further manifests,
+        .parquet files.
     out: Path
         Folder for the results.
     settings: EvaluateConfig

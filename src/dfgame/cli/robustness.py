@@ -39,7 +39,7 @@ def robustness(
     manifest: Path
         The table written by `dfgame extract`.
     detectors: Path
-        Folders written by `dfgame train`, and files written by `dfgame calibrate`.
+        Folders written by `dfgame train`, folders of such, and files written by `dfgame calibrate`.
     data: Path
         The folders that `dfgame extract` read. Without them the stored crops are made worse, one by one, and what
         needs videos (crf, shift) is left out.

@@ -26,6 +26,7 @@ from dfgame.outcomes import Account, Confusion, Gap, Group
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows, asked_rows, people
+from dfgame.runs import runs_of
 from dfgame.subjects import Predicted, RunReader, Scorer, Subject, open_subject, refuse_unused
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
 
@@ -53,7 +54,7 @@ def evaluate_runs(
     OUT that come from the same weights and rows are used again, so that an interrupted evaluation goes on.
 
     Args:
-        runs: folders of trained detectors; boxes, ONNX files, or tables of scores (see `subjects`).
+        runs: folders of trained detectors, folders of such; boxes, ONNX files, or tables of scores (see `subjects`).
         manifest: the table of `dfgame extract`, or several, whose data sets must have different names.
         out: folder for the results.
         config: what to measure.
@@ -69,6 +70,7 @@ def evaluate_runs(
             "no RUN to evaluate",
             "name a folder of `dfgame train`, or a file: .safetensors, .onnx, or .csv with scores",
         )
+    runs = runs_of(runs)
     asked = asked_rows(manifest, config)
     subjects = [open_subject(path, asked, config, scorer, read_run) for path in runs]
     refuse_unused(subjects, config)

@@ -17,6 +17,7 @@ from dfgame.robustness.source import source_of
 from dfgame.robustness.subjects import subjects_of
 from dfgame.robustness.videos import Task, by_video, person, score_videos
 from dfgame.rows import asked_rows
+from dfgame.runs import runs_of
 
 RESULTS = "robustness.json"
 FAILURES = "failures.json"
@@ -36,7 +37,7 @@ def measure_robustness(
     earlier call scored with the same weights, manifest and settings is used again.
 
     Args:
-        detectors: folders of `dfgame train`, and boxes of `dfgame calibrate`.
+        detectors: folders of `dfgame train`, folders of such, and boxes of `dfgame calibrate`.
         manifest: the table of `dfgame extract`.
         data: the roots of the data sets that it was made from; without them the stored crops are made worse.
         out: folder for the results.
@@ -48,6 +49,7 @@ def measure_robustness(
     """
     if not detectors:
         raise UserError("no RUN or BOX to measure", "name a folder of `dfgame train`, or a file of `dfgame calibrate`")
+    detectors = runs_of(detectors)
     asked = asked_rows(manifest, _selection(config))
     subjects, warnings = subjects_of(detectors, asked, config)
     source = source_of(asked.made_by, manifest, data, config)
