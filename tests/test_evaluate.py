@@ -164,6 +164,10 @@ def test_a_missing_class_is_left_out_with_its_reason(tmp_path, capsys):
     ]
     assert {cell["reason"] for cell in settings["undefined"]} == {"no real ones to measure on"}
     assert "left out: plain on FaceSwap c40: no real ones" in capsys.readouterr().err
+    write_report(tmp_path / "out", evaluation)
+    left_out = json.loads((tmp_path / "out/results.json").read_text())["left_out"]
+    words = {"run": "plain", "test_compression": "c40", "reason": "no real ones to measure on"}
+    assert left_out == [{**words, "test_method": method} for method in METHODS]
 
 
 def test_scores_that_are_not_numbers_are_no_results(tmp_path, manifest):

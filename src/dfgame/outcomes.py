@@ -110,6 +110,16 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A cell on which a detector could not be measured at all, and why."""
+
+    run: str
+    test_method: str
+    test_compression: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """What became of every input of one detector; the numbers after `inputs`, and `not_sampled`, add up to it.
 

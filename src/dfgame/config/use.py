@@ -76,7 +76,8 @@ class EvaluateConfig:
     """The score from which something counts as fake: the one with the highest balanced accuracy on the validation
     split (0.5 where there is none that was scored), or a number."""
     by: tuple[str, ...] = ()
-    """Columns of the manifest, as skin tone, age, sex or pose, by whose values everything is measured apart, too."""
+    """Columns of the manifest, as skin tone, age, sex or pose, by whose values the AUC and both error rates of videos,
+    the fakes of all methods together, are measured, too."""
     leaderboard: Path | None = None
     """A CSV file to append the results to, a line a detector, cell and level."""
     onnx: OnnxConfig = field(default_factory=OnnxConfig)

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dfgame import __version__
-from dfgame.outcomes import Account, Confusion, Gap, Group, Pair
+from dfgame.outcomes import Account, Confusion, Gap, Group, LeftOut, Pair
 from dfgame.summary import Evaluation, Result
 
 SCHEMA_VERSION = 1
@@ -34,6 +34,7 @@ class Results:
     gaps: list[Gap]
     confusions: list[Confusion]
     accounting: list[Account]
+    left_out: list[LeftOut]
 
 
 def results_of(evaluation: Evaluation) -> dict[str, Any]:
@@ -52,6 +53,10 @@ def results_of(evaluation: Evaluation) -> dict[str, Any]:
             evaluation.gaps,
             evaluation.confusions,
             evaluation.accounting,
+            [
+                LeftOut(*(cell[key] for key in ("run", "method", "compression", "reason")))
+                for cell in settings["undefined"]
+            ],
         )
     )
 
