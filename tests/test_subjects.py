@@ -31,12 +31,14 @@ from dfgame.manifest import read_manifest, write_manifest
 from dfgame.records import CropRule, UserError
 from dfgame.report.card import card_facts
 from dfgame.report.files import write_report
+from dfgame.report.page import render_page
 from dfgame.report.terminal import terminal_tables
-from dfgame.report.words import findings
+from dfgame.report.words import findings, maybe_span
 from dfgame.rows import asked_rows
 from dfgame.score import pick_device
 from dfgame.subjects import OF_CROPS, Predicted, ScoredElsewhere, ScoredHere, refuse_unused
 from dfgame.subjects.onnx import load_onnx
+from dfgame.subjects.table import _Endings
 from dfgame.train import train_run
 from synthetic_runs import SMALL, made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
 
@@ -134,7 +136,8 @@ def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
         row["video"] = f"val/{row['video']}"
         row["path"] = f"val/{row['path']}"
     scores = video_scores(rows) | video_scores(val, (0.1, 0.2, 0.3, 0.6), (0.7, 0.8, 0.9, 0.95))
-    result = by_video(evaluated(tmp_path, [*rows, *val], written(tmp_path / "theirs.csv", scores)))
+    found = evaluated(tmp_path, [*rows, *val], written(tmp_path / "theirs.csv", scores))
+    result = by_video(found)
     assert result.threshold == pytest.approx(0.65) and result.threshold_from == "validation"
     assert result.accuracy == (3 + 1) / 8
     assert result.auc == 0.75
@@ -144,6 +147,8 @@ def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
     assert all(result.llr_low <= llr <= result.llr_high for llr in llrs.values())
     ordered = [llrs[name] for name in sorted(llrs, key=lambda name: scores[name])]
     assert ordered == sorted(ordered) and len(set(ordered)) > 1
+    page = render_page(found)
+    assert f"<td>{maybe_span(result.llr_low, result.llr_high)}</td>" in page
     assert result.cllr is not None and result.min_cllr is not None and result.min_cllr <= result.cllr
 
 
@@ -189,6 +194,16 @@ def test_paths_are_names_or_their_endings(tmp_path):
     assert by_video(found).auc == 0.75
     (account,) = found.accounting
     assert (account.inputs, account.scored, account.unknown_paths) == (8, 8, 1)
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "ab", ""]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(PATHS, min_size=1, max_size=8), PATHS)
+def test_paths_are_found_by_their_endings_from_a_folders_boundary_on(names, name):
+    """By the definition, name by name."""
+    expected = [full for full in names if full.endswith(f"/{name}") or name.endswith(f"/{full}")]
+    assert sorted(_Endings(names).alike(name)) == sorted(expected)
 
 
 def test_unknown_paths_are_named(tmp_path, capsys):

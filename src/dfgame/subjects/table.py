@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import isinf
 from pathlib import Path
@@ -52,7 +52,7 @@ def read_scores(path: Path, rows: pa.Table) -> ScoreTable:
     for number, (crop, video) in enumerate(zip(rows["path"].to_pylist(), rows["video"].to_pylist(), strict=True)):
         places["crop"][_plain(crop)].append(number)
         places["video"].setdefault(_plain(video), [number])
-    endings: dict[Unit, dict[str, list[str]]] = {unit: _by_last_part(names) for unit, names in places.items()}
+    endings = {unit: _Endings(names) for unit, names in places.items()}
     scores = np.full(rows.num_rows, np.nan)
     taken: dict[int, str] = {}
     units: dict[Unit, str] = {}
@@ -117,26 +117,37 @@ def _plain(name: str) -> str:
     return name.strip().replace("\\", "/").removeprefix("./")
 
 
-def _by_last_part(names: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        found[name.rpartition("/")[2]].append(name)
-    return found
+class _Endings:
+    """Names, to be found by their endings from a folder's boundary on."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = set(names)
+        self._of: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            for ending in _endings(name):
+                self._of[ending].append(name)
+
+    def alike(self, name: str) -> list[str]:
+        """The names that end in this one, and those that this one ends in."""
+        return [*self._of.get(name, ()), *(ending for ending in _endings(name) if ending in self._names)]
+
+
+def _endings(name: str) -> Iterator[str]:
+    """What is left of a path without its first folder, its first two, and so on: its last part comes last."""
+    while "/" in name:
+        name = name.partition("/")[2]
+        yield name
 
 
 def _find(
-    path: Path, name: str, places: dict[Unit, dict[str, list[int]]], endings: dict[Unit, dict[str, list[str]]]
+    path: Path, name: str, places: dict[Unit, dict[str, list[int]]], endings: dict[Unit, _Endings]
 ) -> tuple[Unit, int] | None:
     """The one crop or video that a path names, as what it is and its row; None where there is none."""
     for unit, named in places.items():
         if name in named:
             return unit, _only(path, name, named[name], [name] * len(named[name]))
     for unit, named in places.items():
-        alike = [
-            full
-            for full in endings[unit].get(name.rpartition("/")[2], ())
-            if full.endswith(f"/{name}") or name.endswith(f"/{full}")
-        ]
+        alike = endings[unit].alike(name)
         rows = [row for full in alike for row in named[full]]
         if rows:
             return unit, _only(path, name, rows, alike)
