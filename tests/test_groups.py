@@ -235,6 +235,40 @@ def test_faces_of_a_video_are_a_level_where_there_are_several(tmp_path):
     assert aucs == {"frame": (0.75, 8, 8), "track": (0.75, 8, 8), "video": (1.0, 4, 4)}
 
 
+def test_the_options_of_the_command_line_do_what_they_say(tmp_path, capsys):
+    """Crops of scores 0.1 0.4 0.2 0.7 (real) and 0.9 0.5 0.3 0.6 (fake); the other frame's is 0.05 less.
+
+    With the higher of two frames the AUC is 0.75, and at 0.45 one of each four is wrong. The women are the first two
+    of each four, who are told apart without a mistake. A ninth video has small faces.
+    """
+    rows = small_rows()
+    means = video_scores(rows)
+    scores = {row["path"]: means[row["video"]] - 0.05 * row["frame"] for row in rows}
+    small = video_rows("small.mp4", 2, "fake", "FaceSwap", "c23", "small", None)
+    rows = [*({**row, "right": 50.0} for row in rows), *small]
+    scores |= {row["path"]: 0.0 for row in small}
+    sex = ["f" if row["identity"][-3:] in ("000", "001", "004", "005") else "m" for row in rows]
+    path = with_columns(tmp_path / "m.parquet", rows, sex=sex)
+    board, out = tmp_path / "board.csv", tmp_path / "out"
+    words = ["--by", "sex", "--leaderboard", board, "--pooling", "top-1", "--min-face", 20, "--threshold", 0.45]
+    for new in (2, 0):
+        with pytest.raises(SystemExit) as end:
+            main([str(w) for w in ("evaluate", path, written(tmp_path / "t.csv", scores), "--out", out, *words)])
+        assert end.value.code == 0 and f"{new} new lines" in capsys.readouterr().err
+    found = json.loads((out / "results.json").read_text())
+    (result,) = [one for one in found["results"] if one["level"] == "video"]
+    assert (result["auc"], result["accuracy"], result["pooling"], result["frames"]) == (0.75, 0.75, "top-1", "2")
+    assert (result["threshold"], result["threshold_from"]) == (0.45, "given")
+    errors = {one["value"]: (one["real_called_fake"], one["fake_called_real"]) for one in found["groups"]}
+    assert errors == {"f": (0, 0), "m": (0.5, 0.5)}
+    assert [(one["inputs"], one["too_small"]) for one in found["accounting"]] == [(18, 2), (9, 1)]
+    with board.open(newline="") as file:
+        assert [(line["level"], line["pooling"]) for line in csv.DictReader(file)] == [
+            ("frame", "none"),
+            ("video", "top-1"),
+        ]
+
+
 def test_inputs_that_do_not_add_up_are_an_error():
     with pytest.raises(ValueError, match="not the sum"):
         Account("run", "video", 5, 3, 1, 0, 0, 0, 0)
