@@ -130,6 +130,13 @@ def test_untouched_videos_get_the_scores_of_the_manifests_crops(measured, manife
         assert [of_video[video] for video in videos] == pytest.approx(means, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["theirs.onnx", "theirs.csv"])
+def test_what_is_neither_run_nor_box_is_refused_in_a_line(manifest, tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match="robustness is measured of runs and boxes alone"):
+        measure_robustness([tmp_path / name], manifest, [], tmp_path / "out", RobustnessConfig(only=("jpeg",)))
+
+
 def test_a_checkpoint_of_boxes_alone_is_refused(manifest, box, tmp_path):
     with pytest.raises(UserError, match="--checkpoint: changes nothing here"):
         measure_robustness([box], manifest, [], tmp_path / "out", RobustnessConfig(only=("jpeg",), checkpoint="last"))

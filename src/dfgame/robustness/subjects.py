@@ -50,9 +50,15 @@ def subjects_of(paths: Sequence[Path], asked: AskedRows, config: RobustnessConfi
     """The detectors of folders of `dfgame train` and of boxes of `dfgame calibrate`; and warnings about them.
 
     Raises:
-        UserError: one is missing, is there twice, or was made for crops that were cut out in another way.
+        UserError: one is missing or neither, is there twice, or was made for crops that were cut out in another way.
     """
     runs = [path for path in paths if not _is_box(path)]
+    for path in runs:
+        if path.is_file() or path.suffix.lower() in (".onnx", ".csv"):
+            raise UserError(
+                f"{path}: robustness is measured of runs and boxes alone",
+                "name a folder of `dfgame train`, or a file of `dfgame calibrate` (.safetensors)",
+            )
     if not runs and config.checkpoint != RobustnessConfig().checkpoint:
         raise UserError("--checkpoint: changes nothing here, it needs a run", "leave it out")
     entries = {entry.path: entry for entry in identify(runs, [run_info(run) for run in runs])} if runs else {}
