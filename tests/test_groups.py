@@ -15,7 +15,7 @@ import pytest
 from scipy.stats import binomtest
 
 from dfgame.cli import main
-from dfgame.config import EvaluateConfig
+from dfgame.config import EvaluateConfig, SettingError
 from dfgame.evaluate import evaluate_runs
 from dfgame.leaderboard import COLUMNS, append
 from dfgame.metrics import difference_interval, share_interval
@@ -23,6 +23,7 @@ from dfgame.outcomes import Account
 from dfgame.records import UserError
 from dfgame.report.files import write_report
 from dfgame.report.schema import schema
+from dfgame.rows import asked_rows
 from synthetic_runs import made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
 from test_subjects import small_rows, video_scores, written
 
@@ -93,6 +94,61 @@ def test_groups_of_enough_people_have_intervals(tmp_path):
         )
         assert gap.gap == pytest.approx(value - other) and gap.few == ()
         assert (gap.low, gap.high) == pytest.approx(difference_interval(value, ends, other, others))
+
+
+@pytest.mark.parametrize("key", ["identity", "video"])
+def test_columns_of_a_file_beside_the_manifest(tmp_path, key, capsys):
+    """Light and dark as above; of the last two videos the file says nothing, or nothing of skin."""
+    rows = small_rows()
+    names = list(dict.fromkeys(row[key] for row in rows))
+    lines = [f"{name},{skin},x" for name, skin in zip(names, ["light"] * 4 + ["dark"] * 2 + [""], strict=False)]
+    said = tmp_path / "people.csv"
+    said.write_text("\n".join([f"{key},skin,more", *lines, f"nobody{key},dark,x"]), encoding="utf-8-sig")
+    path, file = write_rows(tmp_path / "m.parquet", rows), written(tmp_path / "theirs.csv", video_scores(rows))
+    config = replace(CONFIG, by=("skin", "method"), attributes=said)
+    found = evaluate_runs([file], path, tmp_path / "out", config)
+    groups = {group.value: (group.n_real, group.n_fake, group.auc) for group in found.groups if group.column == "skin"}
+    assert groups == {"light": (2, 2, 1.0), "dark": (1, 1, None), "not known": (1, 1, None)}
+    assert f"people.csv: says nothing of 1 of 8 ({key})" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name,skin\na,light\n", "has neither a column identity nor a column video"),
+        ("identity,skin\ntest000,light\ntest000,dark\n", "line 3: test000 is there twice"),
+        ("identity,skin\nnobody,light\n", "no identity in it is in a manifest"),
+        ("identity,age\ntest000,30\n", "people.csv: has no column skin"),
+        ("dataset,identity,skin\nAnother,test000,light\n", "no identity in it"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_file_of_columns_that_cannot_be_used_is_refused(tmp_path, text, problem):
+    rows = small_rows()
+    said = tmp_path / "people.csv"
+    if text is not None:
+        said.write_text(text)
+    path, file = write_rows(tmp_path / "m.parquet", rows), written(tmp_path / "theirs.csv", video_scores(rows))
+    with pytest.raises(UserError, match=problem):
+        evaluate_runs([file], path, tmp_path / "out", replace(CONFIG, by=("skin",), attributes=said))
+
+
+def test_people_of_several_data_sets_are_told_apart_in_such_a_file(tmp_path):
+    paths = [write_rows(tmp_path / name / "m.parquet", small_rows(dataset=name)) for name in ("One", "Two")]
+    said = tmp_path / "people.csv"
+    config = replace(CONFIG, by=("skin",), attributes=said)
+    said.write_text("identity,skin\ntest000,light\n")
+    with pytest.raises(UserError, match="has no column dataset, and there are 2 data sets"):
+        asked_rows(paths, config)
+    said.write_text("dataset,identity,skin\nOne,test000,light\nTwo,test000,dark\n")
+    table = asked_rows(paths, config).table
+    found = {(row["dataset"], row["skin"]) for row in table.to_pylist() if row["identity"] == "test000"}
+    assert found == {("One", "light"), ("Two", "dark")}
+
+
+def test_a_file_of_columns_needs_columns_to_measure_by():
+    with pytest.raises(SettingError, match="--attributes: changes nothing here, it needs --by"):
+        EvaluateConfig(attributes=Path("people.csv"))
 
 
 def test_a_column_that_is_not_there_is_refused(tmp_path):

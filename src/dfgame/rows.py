@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dfgame.attributes import read_attributes
 from dfgame.config import EvaluateConfig, TrainConfig
 from dfgame.files import sha256
+from dfgame.jobs import console
 from dfgame.manifest import SCHEMA, check_choice, check_leaks, evenly, made_by, read_manifest
 from dfgame.protocol import Protocol, Selection, absent, check_protocol, read_protocol, rows
 from dfgame.records import LABELS, UserError
@@ -121,12 +123,16 @@ def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> Aske
             two manifests hold a data set of the same name.
     """
     paths = [manifests] if isinstance(manifests, Path) else list(manifests)
-    tables = [read_manifest(path, config.by) for path in paths]
+    said = read_attributes(config.attributes) if config.attributes else None
+    joined = [name for name in config.by if said and name in said.columns and name not in SCHEMA.names]
+    if said and not joined:
+        raise UserError(f"{said.path}: has no column {' or '.join(config.by)}", "see --by and --attributes")
+    tables = [read_manifest(path, [name for name in config.by if name not in joined]) for path in paths]
     for table in tables:
         check_leaks(table)
     _refuse_same_data(paths, tables)
     sources = tuple(Source(path, sha256(path), made_by(table)) for path, table in zip(paths, tables, strict=True))
-    everything = _one_table(tables)
+    everything = said.joined(_one_table(tables), joined) if said else _one_table(tables)
     fits = np.asarray(everything["right"]) - np.asarray(everything["left"]) >= config.min_face
     table, narrow = (everything.filter(pa.array(keep)) for keep in (fits, ~fits))
     names = ", ".join(map(str, paths))
@@ -141,6 +147,8 @@ def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> Aske
         _refuse_empty(tests[choice], table, config, names)
     wanted = {row for chosen in tests.values() for row in chosen[ROW].to_pylist()}
     union = table.filter(pa.array([row in wanted for row in table[ROW].to_pylist()]))
+    if said and (lacking := said.lacking(union)):
+        console.print(lacking, soft_wrap=True)
     small, fitting = (
         {row for test in tests for row in rows(part, replace(test, frames=0))[ROW].to_pylist()}
         for part in (narrow, table)

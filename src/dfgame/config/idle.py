@@ -54,6 +54,7 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     *((f"augment.{name}", *_LIGHT) for name in ("flip", "colour")),
     *((f"augment.{name}", *_FULL) for name in ("jpeg", "noise", "grey", "geometry")),
     *((name, *_CHOSEN) for name in ("methods", "compressions", "datasets", "split")),
+    ("attributes", lambda c: c.by, "--by with columns of the file"),
     ("segment_length", lambda c: c.val_level == "video", "--val-level video"),
 )
 """Settings, or groups of them, that only work together with others: (name, when it works, what it needs)."""

@@ -78,6 +78,8 @@ class EvaluateConfig:
     by: tuple[str, ...] = ()
     """Columns of the manifest, as skin tone, age, sex or pose, by whose values the AUC and both error rates of videos,
     the fakes of all methods together, are measured, too."""
+    attributes: Path | None = None
+    """A CSV file with columns for --by that the manifest does not have, a line a person (`identity`) or `video`."""
     leaderboard: Path | None = None
     """A CSV file to append the results to, a line a detector, cell and level."""
     onnx: OnnxConfig = field(default_factory=OnnxConfig)

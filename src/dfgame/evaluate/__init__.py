@@ -19,7 +19,7 @@ from dfgame.evaluate.kept import said_by
 from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.pairs import pairs_of
 from dfgame.evaluate.scored import cells_of, of_tests, scores_of
-from dfgame.files import read_json, versions, writable_folder, write_json
+from dfgame.files import read_json, sha256, versions, writable_folder, write_json
 from dfgame.jobs import console
 from dfgame.metrics import COVERAGE, THRESHOLD
 from dfgame.outcomes import Account, Confusion, Gap, Group
@@ -168,6 +168,7 @@ def _settings(
         "manifest_sha256": rows.hashes,
         "weights_sha256": {entry.name: subject.hash() for entry, subject in zip(entries, subjects, strict=True)},
         "protocol_sha256": protocol["sha256"] if protocol else None,
+        "attributes_sha256": sha256(config.attributes) if config.attributes else None,
     }
     manifests = [source.path for source in rows.sources]
     return {

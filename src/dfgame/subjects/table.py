@@ -52,7 +52,7 @@ def read_scores(path: Path, rows: pa.Table) -> ScoreTable:
     for number, (crop, video) in enumerate(zip(rows["path"].to_pylist(), rows["video"].to_pylist(), strict=True)):
         places["crop"][_plain(crop)].append(number)
         places["video"].setdefault(_plain(video), [number])
-    endings = {unit: _Endings(names) for unit, names in places.items()}
+    endings: dict[Unit, _Endings] = {unit: _Endings(names) for unit, names in places.items()}
     scores = np.full(rows.num_rows, np.nan)
     taken: dict[int, str] = {}
     units: dict[Unit, str] = {}
