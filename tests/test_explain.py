@@ -1,7 +1,5 @@
 """Evidence is checked on detectors whose answer is known by construction."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from conftest import orl_face
 from dfgame.boxed import BoxedDetector, Calibration, Ensemble, Facts, Thresholds
 from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
-from dfgame.explain import Moment, amplified, evidence, heat_map, heat_picture, stability, weightiest
+from dfgame.explain import Moment, amplified, evidence, heat_map, heat_picture, weightiest
 from dfgame.explain.deletion import elsewhere, hottest, without
 from dfgame.explain.probes import CRFS, SCALES, SIGMAS, blurred, compressed
 from dfgame.explain.scoring import AsOne, images_of, raw_of
@@ -232,15 +230,6 @@ def test_turning_blurs_of_several_frames_do_not_mix(crop):
     both = evidence(detector, [Moment(0, 0, 0.0, crop), Moment(0, 1, 0.1, smooth)])
     alone = [evidence(detector, [Moment(0, 0, 0.0, one)])[0].turning_blur for one in (crop, smooth)]
     assert [one.turning_blur for one in both] == alone
-
-
-def test_stability_names_the_probes_that_turn_a_verdict(looking, crop):
-    (found,) = evidence(looking, [Moment(0, 0, 0.0, crop)])
-    said = stability(found, looking.verdict)
-    everything = [found.p_fake, *(probe.p_fake for probe in found.probes)]
-    assert (said.lowest, said.highest) == (min(everything), max(everything))
-    assert set(said.turning) == {probe for probe in found.probes if probe.p_fake < 0.6}
-    assert not stability(replace(found, probes=()), looking.verdict).turning
 
 
 def test_a_region_elsewhere_is_of_the_same_size():

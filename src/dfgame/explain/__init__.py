@@ -15,7 +15,7 @@ from dfgame.boxed import BoxedDetector
 from dfgame.explain.amplify import amplified
 from dfgame.explain.deletion import changes
 from dfgame.explain.heat import heat_map, heat_picture
-from dfgame.explain.probes import Stability, probe, stability, turning_blurs
+from dfgame.explain.probes import probe, turning_blurs
 from dfgame.explain.scoring import BATCH, raw_of
 from dfgame.explain.weight import weightiest
 from dfgame.faces.video import png_bytes
@@ -24,13 +24,11 @@ from dfgame.records import Evidence
 
 __all__ = [
     "Moment",
-    "Stability",
     "amplified",
     "evidence",
     "heat_map",
     "heat_picture",
     "looked_at",
-    "stability",
     "weightiest",
 ]
 

@@ -5,8 +5,7 @@ pass has a window of 15 pixels, enough for a sigma of 7/3; a larger one is made 
 variances of Gaussians add up.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import ceil
 from typing import cast
 
@@ -22,7 +21,7 @@ from dfgame.explain.scoring import BATCH, AsOne, images_of, raw_of
 from dfgame.media import RgbImage, scaled, through_h264
 from dfgame.models import Detector
 from dfgame.perturb.blur import GaussianBlur
-from dfgame.records import Evidence, Probe, Verdict
+from dfgame.records import Probe
 
 SIGMAS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Of the uniform blur, in pixels of the crop."""
@@ -33,25 +32,6 @@ STEP = 0.1
 WINDOW = 15
 _MOST_SIGMA = (WINDOW // 2) / 3
 _LONG_STEP = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Stability:
-    """How firm a frame's score is: the lowest and highest calibrated probability over it and its probes.
-
-    `turning` are the probes that change its verdict.
-    """
-
-    lowest: float
-    highest: float
-    turning: tuple[Probe, ...]
-
-
-def stability(evidence: Evidence, verdict: Callable[[float], Verdict]) -> Stability:
-    """What the probes of a frame say together; `verdict` is the detector's."""
-    all_of = [evidence.p_fake, *(probe.p_fake for probe in evidence.probes)]
-    turning = tuple(probe for probe in evidence.probes if verdict(probe.p_fake) != verdict(evidence.p_fake))
-    return Stability(min(all_of), max(all_of), turning)
 
 
 def blurred(crop: RgbImage, sigma: float) -> RgbImage:
