@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dfgame
 import dfgame.inspection.readers as readers_module
@@ -27,9 +30,10 @@ from dfgame.faces.video import write_png
 from dfgame.inspection.again import crops_again
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.inspection.places import files_below, named_files
+from dfgame.inspection.progress import looking
 from dfgame.inspection.readers import Readers
 from dfgame.media import write_video
-from dfgame.records import Failure, FileVerdict, UserError
+from dfgame.records import FaceScore, Failure, FileVerdict, Model, TrackScore, UserError
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +273,56 @@ def test_crops_can_be_cut_out_again(folder, box):
     assert len(moments) == 4 and all((again[one.track, one.frame] == one.crop).all() for one in seen)
     with pytest.raises(ValueError, match="without a face"):
         crops_again(clip, said, [(9, 9)], FACTS.crop)
+
+
+def test_a_turned_crop_is_left_out_where_the_face_is_not_found_again(folder):
+    """Neither a crash, nor another face in its place."""
+    seen = list[SeenFace]()
+    rule = replace(FACTS.crop, alignment="similarity")
+    sample_faces(SampleJob(folder / "c.png", 1, rule), seen.append)
+    found = FaceScore(0.0, 0.5, seen[0].face.box)
+    elsewhere = FaceScore(0.0, 0.5, (0.0, 0.0, 20.0, 20.0))
+    tracks = tuple(TrackScore(number, 0.5, 0.0, 0.0, (one,)) for number, one in enumerate((found, elsewhere)))
+    said = FileVerdict("c.png", "", "picture", "inconclusive", 0.5, tracks, Model("tiny", "1", ""))
+    again = crops_again(folder / "c.png", said, [(0, 0), (1, 0)], rule)
+    assert set(again) == {(0, 0)} and (again[0, 0] == seen[0].crop).all()
+    assert crops_again(folder / "d.PNG", said, [(0, 0), (1, 0)], rule) == {}
+
+
+def dying() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-S", "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_a_reader_that_died_while_it_waited_fails_no_file(folder, monkeypatch):
+    dead = dying()
+    dead.wait()
+    monkeypatch.setattr(readers_module, "_idle", [dead])
+    with Readers([SampleJob(folder / "d.PNG", 1, FACTS.crop)], 1) as readers:
+        *_, (_, last) = readers.answers()
+    assert isinstance(last, Sample), last
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_readers_that_die_leave_no_open_pipes(folder, monkeypatch):
+    monkeypatch.setattr(readers_module, "_idle", [])
+    monkeypatch.setattr(readers_module, "_started", dying)
+    opened = Path("/proc/self/fd")
+    before = len(list(opened.iterdir()))
+    with Readers([SampleJob(folder / "d.PNG", 1, FACTS.crop)] * 5, 1) as readers:
+        ends = [str(answer) for _, answer in readers.answers()]
+        assert not readers._processes
+    assert len(ends) == 5 and all("ended unexpectedly" in end for end in ends)
+    assert len(list(opened.iterdir())) <= before
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 1)), max_size=40))
+def test_progress_is_the_mean_of_what_was_looked_at_of_each_file(steps):
+    told, most = [], dict.fromkeys(range(5), 0.0)
+    with looking(5, False, told.append) as bar:
+        for file, share in steps:
+            bar.at(file, share)
+            most[file] = max(most[file], share)
+            assert told[-1] == pytest.approx(sum(most.values()) / 5) and told[-1] <= 1
 
 
 def test_a_reader_that_dies_loses_its_own_file_only(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 from dfgame.faces.crop import cutter
 from dfgame.faces.detect import default_detector
 from dfgame.faces.sample import rounded
-from dfgame.faces.track import iou
+from dfgame.faces.track import SAME_FACE_IOU, iou
 from dfgame.media import RgbImage, read_frames
 from dfgame.records import CropRule, Face, FaceScore, FileVerdict
 
@@ -17,7 +17,8 @@ Moment = tuple[int, int]
 def crops_again(path: Path, said: FileVerdict, moments: Iterable[Moment], rule: CropRule) -> dict[Moment, RgbImage]:
     """The crops that were scored at some moments, as the rule says; only these frames stay in memory.
 
-    They are the very crops where faces are not turned. Where they are, their eyes and mouth are found again.
+    They are the very crops where faces are not turned. Where they are, their eyes and mouth are found again; a moment
+    at which no face is found in its place is left out.
 
     Raises:
         MediaError: it cannot be read.
@@ -31,15 +32,15 @@ def crops_again(path: Path, said: FileVerdict, moments: Iterable[Moment], rule: 
     found: dict[Moment, RgbImage] = {}
     for frame in read_frames(path, sorted({number for _, number in wanted})):
         for moment in wanted:
-            if moment[1] == frame.index:
-                found[moment] = cut_out(frame.image, _face(frame.image, known[moment], rule))
+            if moment[1] == frame.index and (face := _face(frame.image, known[moment], rule)) is not None:
+                found[moment] = cut_out(frame.image, face)
     return found
 
 
-def _face(image: RgbImage, score: FaceScore, rule: CropRule) -> Face:
+def _face(image: RgbImage, score: FaceScore, rule: CropRule) -> Face | None:
     left, top, right, bottom = score.box
-    plain = Face((left, top, right, bottom), (), 1.0)
+    box = left, top, right, bottom
     if rule.alignment == "none":
-        return plain
-    faces = default_detector(rule.min_score)(image)
-    return rounded(max(faces, key=lambda face: iou(face.box, plain.box), default=plain))
+        return Face(box, (), 1.0)
+    faces = [face for face in default_detector(rule.min_score)(image) if iou(face.box, box) >= SAME_FACE_IOU]
+    return rounded(max(faces, key=lambda face: iou(face.box, box))) if faces else None

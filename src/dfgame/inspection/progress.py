@@ -12,20 +12,22 @@ class Looked:
     """Counts files, and the share of each that was looked at; draws a bar where there is a terminal."""
 
     def __init__(self, progress: Progress, files: int, watch: Callable[[float], None]) -> None:
-        self._progress, self._shares = progress, dict[int, float]()
+        self._progress, self._shares, self._done = progress, dict[int, float](), 0.0
         self._files, self._watch = files, watch
         self._task = progress.add_task("inspecting", total=files)
 
     def at(self, file: int, share: float) -> None:
         """A share, 0 to 1, of the file with this number was looked at."""
         before = self._shares.get(file, 0.0)
-        self._shares[file] = max(share, before)
-        self._progress.advance(self._task, self._shares[file] - before)
+        new = max(share - before, 0.0)
+        self._shares[file] = before + new
+        self._done += new
+        self._progress.advance(self._task, new)
         self.nothing_new()
 
     def nothing_new(self) -> None:
         """Tell who watches how far it is."""
-        self._watch(sum(self._shares.values()) / self._files)
+        self._watch(min(self._done / self._files, 1.0))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, Full, Queue
 from threading import Event, Lock, Thread, Timer
 from typing import Self
@@ -32,6 +32,23 @@ def _started() -> Process:
     environment = os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-P", "-m", "dfgame.faces.reader"]  # -P: no module out of the current folder
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+
+def _waiting() -> Process:
+    """A process that has nothing to do, and is alive: it may have been killed while it waited."""
+    while _idle:
+        process = _idle.pop()
+        if process.poll() is None:
+            return process
+        _end(process)
+    return _started()
+
+
+def _end(process: Process) -> None:
+    """Kill a process, and close its pipes."""
+    process.kill()
+    with suppress(OSError), process:  # what it has not read is lost
+        pass
 
 
 class Readers:
@@ -88,8 +105,10 @@ class Readers:
             while not self._stopped.is_set() and (numbered := self._next()) is not None:
                 number, job = numbered
                 try:
-                    if process is None or process.poll() is not None:
-                        process = self._taken()
+                    if process is not None and process.poll() is not None:
+                        self._let_go(process)
+                        process = None
+                    process = process or self._taken()
                     for answer in _answers(process, job, self._timeout):
                         self._put((number, answer))
                 except OSError as error:
@@ -106,7 +125,7 @@ class Readers:
     def _taken(self) -> Process:
         """A process that has nothing to do."""
         with self._lock:
-            process = _idle.pop() if _idle else _started()
+            process = _waiting()
             self._processes.add(process)
             if self._stopped.is_set():
                 process.kill()
@@ -119,8 +138,7 @@ class Readers:
             if not self._stopped.is_set() and process.poll() is None:
                 _idle.append(process)
                 return
-        process.kill()
-        process.wait()
+        _end(process)
 
     def _put(self, answer: tuple[int, Answer] | None) -> None:
         while not self._stopped.is_set():
