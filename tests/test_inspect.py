@@ -1,5 +1,6 @@
 """Pictures and videos that are inspected: by the pipeline, and by the command."""
 
+import hashlib
 import io
 import json
 import os
@@ -32,8 +33,10 @@ from dfgame.inspection.pipeline import inspect_files
 from dfgame.inspection.places import files_below, named_files
 from dfgame.inspection.progress import looking
 from dfgame.inspection.readers import Readers
+from dfgame.inspection.written import JsonLines
 from dfgame.media import write_video
 from dfgame.records import FaceScore, Failure, FileVerdict, Model, TrackScore, UserError
+from dfgame.reports import command_of
 
 
 @pytest.fixture(scope="module")
@@ -396,6 +399,9 @@ def test_lines_of_json_go_on_where_a_killed_call_was(folder, box, tmp_path, caps
     assert sorted(Path(line["file"]).name for line in lines) == ["a.mp4", "c.png", "d.PNG"]
     code, _ = call(capsys, "inspect", folder / "c.png", *words, "--threshold", "0.9")
     assert code == 2
+    for asked in (["--json"], ["--csv", tmp_path / "all.csv"], ["--report", tmp_path / "reports"]):
+        code, shown = call(capsys, "inspect", folder / "c.png", *words, *asked)
+        assert code == 2 and f"1 files have verdicts there already, and would be missing from {asked[0]}" in shown.err
     (tmp_path / "other.txt").write_text("a letter\n")
     code, shown = call(capsys, "inspect", folder / "c.png", *words[:2], "--jsonl", tmp_path / "other.txt")
     assert code == 2 and (tmp_path / "other.txt").read_text() == "a letter\n"
@@ -405,8 +411,26 @@ def test_a_file_that_changed_is_inspected_again(box, tmp_path, capsys):
     out, picture = tmp_path / "verdicts.jsonl", tmp_path / "face.png"
     for person in (3, 4, 4):
         write_png(picture, frame_of((orl_face(person), 40, 40)))
-        assert call(capsys, "inspect", picture, "--detector", box, "--jsonl", out)[0] == 0
-    assert len(out.read_text().splitlines()) == 2
+        code, shown = call(capsys, "inspect", picture, "--detector", box, "--jsonl", out)
+        assert code == 0
+    assert len(out.read_text().splitlines()) == 2 and "1 files have verdicts" in shown.err
+
+
+def test_a_verdict_on_what_a_file_was_does_not_count(tmp_path):
+    """Nor one that a later line replaces."""
+    clip, out = tmp_path / "clip.mp4", tmp_path / "verdicts.jsonl"
+    clip.write_bytes(b"new")
+    model = {"model": {"sha256": "a" * 64}, "settings": {}}
+    said = [(b"old", "fake"), (b"new", "inconclusive"), (b"new", "real")]
+    lines = [
+        json.dumps({"file": str(clip), "sha256": hashlib.sha256(content).hexdigest(), "verdict": verdict} | model)
+        for content, verdict in said
+    ]
+    out.write_text("\n".join(lines) + "\n")
+    found = JsonLines(out, "a" * 64, {}).verdict_on(clip)
+    assert found is not None and found["verdict"] == "real"
+    clip.write_bytes(b"newer")
+    assert JsonLines(out, "a" * 64, {}).verdict_on(clip) is None
 
 
 def test_pipelines_may_fail_on_a_fake(folder, box, tmp_path, capsys):
@@ -435,6 +459,10 @@ def test_names_do_nothing_to_a_terminal(box, tmp_path, capsys):
     write_png(path, frame_of())
     code, shown = call(capsys, "inspect", path, "--detector", box)
     assert code == 0 and "\x1b[31mred" not in shown.out and "a\\x1b[31mred\\n.png: no face" in shown.out
+
+
+def test_a_name_like_an_option_stays_a_name_in_the_command_of_a_report():
+    assert command_of("-x.png", InspectConfig(), "r.html") == "dfgame inspect ./-x.png --report r.html"
 
 
 def test_python(folder, box):

@@ -1,5 +1,6 @@
 """The report on a file: which faces and moments it shows and explains, their crops cut out once more, the page."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from dfgame import __version__
 from dfgame.boxed import BoxedDetector
+from dfgame.config import InspectConfig, to_flags
 from dfgame.faces.sample import spread
 from dfgame.files import versions
 from dfgame.inspection.again import Moment, crops_again
@@ -64,6 +66,12 @@ def report_page(
     )
     found = (*evidence(detector, explained), *looked_at(detector, others))
     return render_inspection(said, found, thumbnails, context)
+
+
+def command_of(file: str, config: InspectConfig, page: str) -> str:
+    """What makes a report on a file, as typed into a shell."""
+    name = f"./{file}" if file.startswith("-") else file
+    return shlex.join(["dfgame", "inspect", name, *to_flags(config), "--report", page])
 
 
 def _spread(tracks: Sequence[TrackScore]) -> list[Moment]:

@@ -53,7 +53,8 @@ def inspect(
         Print a JSON array with every face's time, box and score, instead of lines.
     jsonl: Path
         Write a line of JSON a file as soon as it is done; - prints them. Files that have a verdict in it already, by
-        name and SHA-256, are not inspected again: a call that was killed goes on where it was.
+        name and SHA-256, are not inspected again: a call that was killed goes on where it was. It then takes no
+        --json, --csv or --report, from which they would be missing.
     csv: Path
         Write a table, a row a file or a face (see --rows); - prints it.
     rows: str

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
@@ -69,16 +70,28 @@ class Outputs:
         self._lines = None
         if wanted.jsonl not in (None, STDOUT):
             self._lines = JsonLines(wanted.jsonl, detector.model.sha256, settings_of(detector, config))
-        self.left = [file for file in files if not (self._lines and self._lines.holds(file))]
+        before = {file: self._lines.verdict_on(file) if self._lines else None for file in files}
+        self.left = [file for file, verdict in before.items() if verdict is None]
         """The files that are still to be inspected."""
         self._reports = Reports(wanted.report, self.left, wanted.overwrite) if wanted.report else None
         self._kept: list[Said] = []
         self._failed, self._fake = False, False
-        self._count_before(files)
+        self._count([verdict for verdict in before.values() if verdict is not None])
 
-    def _count_before(self, files: Sequence[Path]) -> None:
-        left = set(self.left)
-        before = self._lines.verdicts_on([file for file in files if file not in left]) if self._lines else []
+    def _count(self, before: Sequence[dict[str, Any]]) -> None:
+        """Count the verdicts that are there already.
+
+        Raises:
+            UserError: they would be missing from something else that is wanted.
+        """
+        asked = {"--json": self._wanted.json, "--csv": self._wanted.csv, "--report": self._wanted.report}
+        others = " and ".join(name for name, is_asked in asked.items() if is_asked)
+        if before and others:
+            raise UserError(
+                f"--jsonl {self._wanted.jsonl}: {len(before)} files have verdicts there already, and would be missing "
+                f"from {others}",
+                f"leave out {others}, or name another file with --jsonl",
+            )
         self._fake = any(one["verdict"] == "fake" for one in before)
         self._failed = any(one.get("error") for one in before)
         if before:

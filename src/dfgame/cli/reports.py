@@ -1,15 +1,14 @@
 """The reports of `dfgame inspect`: where they go, and how they are made again."""
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from dfgame.boxed import BoxedDetector
-from dfgame.config import InspectConfig, to_flags
+from dfgame.config import InspectConfig
 from dfgame.files import write_text
 from dfgame.records import FileVerdict, UserError
-from dfgame.reports import report_page
+from dfgame.reports import command_of, report_page
 
 
 class Reports:
@@ -34,8 +33,7 @@ class Reports:
     def write(self, said: FileVerdict, detector: BoxedDetector, config: InspectConfig) -> Path:
         """Write the report on a file; returns where."""
         page = self._pages[said.file]
-        command = ["dfgame", "inspect", said.file, *to_flags(config), "--report", page.name]
-        write_text(page, report_page(said, detector, shlex.join(command)))
+        write_text(page, report_page(said, detector, command_of(said.file, config, page.name)))
         return page
 
 

@@ -75,26 +75,23 @@ class JsonLines:
         Raises:
             UserError: it holds something else, or verdicts of another detector (its SHA-256) or other settings.
         """
-        self._path, self.before = path, _lines(path)
-        for values in self.before:
-            made = values.get("model", {}).get("sha256"), values.get("settings")
-            if values["verdict"] is not None and made != (detector, settings):
+        self._path = path
+        self._verdicts: dict[tuple[str, str], dict[str, Any]] = {}
+        for values in _lines(path):
+            if values["verdict"] is None:
+                continue
+            if (values.get("model", {}).get("sha256"), values.get("settings")) != (detector, settings):
                 raise UserError(
                     f"{path}: holds verdicts of another detector or other settings", "give the same, or another file"
                 )
-        self._hashes = {(one["file"], one["sha256"]) for one in self.before if one["verdict"] is not None}
-        self._files = {file for file, _ in self._hashes}
+            self._verdicts[values["file"], values["sha256"]] = values
+        self._files = {file for file, _ in self._verdicts}
 
-    def holds(self, file: Path) -> bool:
-        """Whether there is a verdict on the file as it is now."""
+    def verdict_on(self, file: Path) -> dict[str, Any] | None:
+        """The last verdict on the file as it is now, if there is one."""
         name = str(file)
         there = os.path.isfile(file)  # noqa: PTH113 - Path.is_file raises where a name is too long
-        return there and name in self._files and (name, sha256(file)) in self._hashes
-
-    def verdicts_on(self, files: Sequence[Path]) -> list[dict[str, Any]]:
-        """Those there already on files that it `holds`."""
-        names = {str(file) for file in files}
-        return [one for one in self.before if one["verdict"] is not None and one["file"] in names]
+        return self._verdicts.get((name, sha256(file))) if there and name in self._files else None
 
     def add(self, said: Said) -> None:
         """Add a verdict; it is on the disk when this returns."""
