@@ -7,9 +7,10 @@ import pytest
 from boxes import FACTS, trained_a_little
 from conftest import moving
 from dfgame.boxed import Condition, Thresholds, save_box
-from dfgame.cli import main
+from dfgame.cli import main, verify
 from dfgame.media import write_video
 from dfgame.records import ErrorRates
+from dfgame.report.inspection_data import read_report
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,6 @@ def test_another_detector_is_told(made, capsys):
 
 
 def test_scores_that_were_made_up_are_told(made, monkeypatch, capsys):
-    from dfgame.cli import verify
-    from dfgame.report.inspection_data import read_report
-
     data = read_report(made / "report.html")
     data["verdict"]["tracks"][0]["frames"][0]["p_fake"] += 0.02
     monkeypatch.setattr(verify, "read_report", lambda path: data)
@@ -82,11 +80,48 @@ def test_scores_that_were_made_up_are_told(made, monkeypatch, capsys):
     assert "DIFFERS  the scores: 5 frames, at most 0.02 apart" in capsys.readouterr().out
 
 
+FORGED = {
+    "verdict": lambda said: said | {"verdict": "real" if said["verdict"] != "real" else "fake"},
+    "p_fake": lambda said: said | {"p_fake": 1 - said["p_fake"] * 0.9},
+    "interval": lambda said: said | {"interval": [0.0, said["interval"][1] / 2]},
+    "reasons": lambda said: said | {"reasons": ["it is clearly real"]},
+}
+
+
+@pytest.mark.parametrize("finding", FORGED)
+def test_findings_that_were_made_up_are_told(made, finding):
+    said = read_report(made / "report.html")["verdict"]
+    assert all(check.holds for check in verify._compared(said, said))
+    of_file, of_face = FORGED[finding](said), said | {"tracks": [FORGED[finding](said["tracks"][0])]}
+    for forged, what in ((of_file, "the verdict"), (of_face, "face 1")):
+        (check,) = [check for check in verify._compared(forged, said) if not check.holds]
+        assert check.what == what and check.found.startswith(f"{finding} was ")
+
+
+@pytest.mark.parametrize(("score", "holds"), [("0.41", True), ("0.45", False)])
+def test_sentences_differ_by_the_rounding_of_a_score_at_most(made, score, holds):
+    said = read_report(made / "report.html")["verdict"]
+    one, other = (said | {"reasons": [f"its score {number} lies between"]} for number in ("0.40", score))
+    assert all(check.holds for check in verify._compared(one, other)) == holds
+
+
+def test_a_headline_that_was_made_up_is_told(made, monkeypatch, capsys):
+    data = read_report(made / "report.html")
+    for finding in FORGED:
+        data["verdict"] = FORGED[finding](data["verdict"])
+    monkeypatch.setattr(verify, "read_report", lambda path: data)
+    assert verified(made) == 1
+    assert "DIFFERS  the verdict: verdict was " in capsys.readouterr().out
+
+
 def test_a_changed_page_is_one_line(made, capsys):
     page = (made / "report.html").read_text()
     (made / "changed.html").write_text(page.replace("</h1>", " Not at all.</h1>", 1))
-    assert verified(made, report="changed.html") == 2
-    assert "changed" in capsys.readouterr().err
+    assert verified(made, report="changed.html") == 1
+    assert "DIFFERS  the report: " in capsys.readouterr().out
+    (made / "page.html").write_text("<!doctype html><p>hello")
+    assert verified(made, report="page.html") == 2
+    assert "not a report" in capsys.readouterr().err
 
 
 def test_one_file_at_a_time(made, capsys):

@@ -62,7 +62,8 @@ def inspect(
     report: Path
         Write a report: OUT.html on one file, or a folder for reports on many.
     verify: Path
-        Check a report against the file it is on: its hashes, and the scores once more. Exit code 1: something differs.
+        Check a report against the file it is on: its hashes, and its verdicts, scores and reasons once more. Exit
+        code 1: something differs, or the report was changed.
     null: bool
         Names in a list end with a null character, as `find -print0` writes them.
     fail_on_fake: bool

@@ -1,7 +1,8 @@
-"""A report checked against the file it is about: hashes, and the scores once more."""
+"""A report checked against the file it is about: hashes, and what the inspection finds once more."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +11,15 @@ from dfgame.config import InspectConfig
 from dfgame.files import sha256
 from dfgame.inspection.pipeline import inspect
 from dfgame.jobs import stdout
-from dfgame.records import FileVerdict, UserError
-from dfgame.report.inspection_data import read_report
+from dfgame.records import UserError, face_name, verdict_json
+from dfgame.report.inspection_data import ChangedError, read_report
+from dfgame.report.plain import plain
 
 LARGEST_DIFFERENCE = 0.005
-"""Between two probabilities of one frame: another processor or another version rounds in another way."""
+"""Between two probabilities: another processor or another version rounds in another way."""
+FINDINGS = ("verdict", "p_fake", "interval", "reasons", "rates")
+"""What is said of a file, and of each face in it."""
+_HUNDREDTHS = re.compile(r"(\b\d\.\d\d\b)")
 
 
 class Check(NamedTuple):
@@ -31,20 +36,26 @@ def verify(report: Path, files: Sequence[Path], settings: InspectConfig) -> int:
     The detector and the device are those of `settings`, all else is as the report says.
 
     Raises:
-        UserError: it is not a report, it was changed, or the file or the detector cannot be read.
+        UserError: it is not a report, or the file or the detector cannot be read.
     """
     if len(files) != 1:
         raise UserError(f"--verify {report}: a report is on one file", "name just that one")
-    data = read_report(report)
     holds = True
-    for check in _checks(data, files[0], settings):
+    for check in _checks(report, files[0], settings):
         holds &= check.holds
         stdout.print(f"{'holds' if check.holds else 'DIFFERS':8} {check.what}: {check.found}", soft_wrap=True)
-    stdout.print(f"{report}: {'holds' if holds else 'does not hold'} for {files[0]}", soft_wrap=True)
+    result = "holds" if holds else "does not hold"
+    beyond = "what its page says beyond that was not checked"
+    stdout.print(f"{report}: {result} for {files[0]}; {beyond}", soft_wrap=True)
     return int(not holds)
 
 
-def _checks(data: dict[str, Any], file: Path, settings: InspectConfig) -> Iterator[Check]:
+def _checks(report: Path, file: Path, settings: InspectConfig) -> Iterator[Check]:
+    try:
+        data = read_report(report)
+    except ChangedError as error:
+        yield Check("the report", False, error.problem)
+        return
     yield Check("the report", True, "its data, pictures and page have the hashes that it names")
     said, content = data["verdict"], sha256(file)
     yield Check("the file", content == said["sha256"], f"SHA-256 {content}")
@@ -55,7 +66,8 @@ def _checks(data: dict[str, Any], file: Path, settings: InspectConfig) -> Iterat
     if content != said["sha256"] or not same:
         yield Check("the scores", False, "not compared, since the file or the detector is another")
         return
-    yield from _scores(said, inspect(file, detector, **_as_before(said["settings"])))
+    again = verdict_json(inspect(file, detector, **_as_before(said["settings"])))
+    yield from _compared(said, json.loads(json.dumps(again)))
 
 
 def _as_before(settings: dict[str, Any]) -> dict[str, Any]:
@@ -64,15 +76,39 @@ def _as_before(settings: dict[str, Any]) -> dict[str, Any]:
     return named | {"threshold": settings.get("threshold", settings["fake_from"])}
 
 
-def _scores(said: dict[str, Any], again: FileVerdict) -> Iterator[Check]:
-    yield Check("the verdict", again.verdict == said["verdict"], again.verdict)
-    before, now = _by_frame(said), _by_frame(asdict(again))
-    if before.keys() != now.keys():
+def _compared(said: dict[str, Any], again: dict[str, Any]) -> Iterator[Check]:
+    """What an inspection found and what one finds now, both as JSON values."""
+    yield _findings("the verdict", said, again)
+    before, now = _by_frame(said), _by_frame(again)
+    if before.keys() != now.keys() or len(said["tracks"]) != len(again["tracks"]):
         yield Check("the faces", False, f"{len(now)} in frames where the report has {len(before)}, or elsewhere")
         return
     largest = max((abs(now[place] - score) for place, score in before.items()), default=0.0)
     yield Check("the scores", largest <= LARGEST_DIFFERENCE, f"{len(now)} frames, at most {largest:.1g} apart")
+    for one, other in zip(said["tracks"], again["tracks"], strict=True):
+        yield _findings(face_name(one["id"]), one, other)
 
 
 def _by_frame(said: dict[str, Any]) -> dict[tuple[int, int], float]:
     return {(track["id"], face["frame"]): face["p_fake"] for track in said["tracks"] for face in track["frames"]}
+
+
+def _findings(what: str, before: dict[str, Any], now: dict[str, Any]) -> Check:
+    others = [name for name in FINDINGS if not _alike(before.get(name), now.get(name))]
+    found = "; ".join(f"{name} was {before.get(name)}, is {now.get(name)}" for name in others)
+    return Check(what, not others, plain(found) or now["verdict"])
+
+
+def _alike(before: Any, now: Any) -> bool:
+    """Whether values are the same, but for the rounding of probabilities, in sentences to hundredths."""
+    if isinstance(before, float) and isinstance(now, float):
+        return abs(before - now) <= LARGEST_DIFFERENCE
+    if isinstance(before, str) and isinstance(now, str):
+        one, other = _HUNDREDTHS.split(before), _HUNDREDTHS.split(now)
+        numbers = zip(one[1::2], other[1::2], strict=False)
+        return one[::2] == other[::2] and all(
+            abs(float(a) - float(b)) <= LARGEST_DIFFERENCE + 0.01 for a, b in numbers
+        )
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(_alike, before, now))
+    return bool(before == now)

@@ -31,6 +31,10 @@ _PICTURE = re.compile(r'<img id="([a-z0-9-]+)" src="data:image/(?:png|jpeg);base
 _REMEDY = "name a report that `dfgame inspect --report` wrote, as it was written"
 
 
+class ChangedError(UserError):
+    """A report that is not as it was written."""
+
+
 def data_text(values: dict[str, Any]) -> str:
     """Plain JSON values as ASCII text, the same for the same values; a line for each of the outermost keys.
 
@@ -74,19 +78,22 @@ def read_report(path: Path) -> dict[str, Any]:
     """The data of a report: `verdict`, `evidence`, `pictures` (their SHA-256), `detector`, `versions`, `command`.
 
     Raises:
-        UserError: it is not a report, or it was changed: its data, a picture or the page do not match their SHA-256.
+        ChangedError: it was changed: a part is missing, or its data, a picture or the page do not match their SHA-256.
+        UserError: it is not a report.
     """
     page = _page(path)
     found = [pattern.findall(page) for pattern in (_DATA, _DATA_HASH, _SEAL)]
-    if any(len(matches) != 1 for matches in found):
+    if not any(found):
         raise UserError(f"{path}: not a report of an inspection", _REMEDY)
+    if any(len(matches) != 1 for matches in found):
+        raise ChangedError(f"{path}: its data or their SHA-256 are missing, or there twice", _REMEDY)
     text, said, seal = html.unescape(found[0][0]), found[1][0], found[2][0]
     if text_hash(text) != said:
-        raise UserError(f"{path}: its data were changed: their SHA-256 is not {said[:12]}…", _REMEDY)
+        raise ChangedError(f"{path}: its data were changed: their SHA-256 is not {said[:12]}…", _REMEDY)
     data = _values(text, path)
     _check_pictures(page, data["pictures"], path)
     if text_hash(_SEAL.sub(f'<code id="page-sha256">{UNSEALED}</code>', page)) != seal:
-        raise UserError(f"{path}: the page was changed: its SHA-256 is not {seal[:12]}…", _REMEDY)
+        raise ChangedError(f"{path}: the page was changed: its SHA-256 is not {seal[:12]}…", _REMEDY)
     return data
 
 
@@ -94,7 +101,7 @@ def _page(path: Path) -> str:
     try:
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path}: too large for a report of an inspection", _REMEDY)
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})", _REMEDY) from None
     except UnicodeDecodeError:
@@ -117,11 +124,11 @@ def _check_pictures(page: str, expected: dict[str, str], path: Path) -> None:
     """That each embedded picture has the SHA-256 that the data say, and that none is missing or added."""
     shown = _PICTURE.findall(page)
     if len(shown) != page.count("<img ") or sorted(name for name, _ in shown) != sorted(expected):
-        raise UserError(f"{path}: its pictures are not those that its data name", _REMEDY)
+        raise ChangedError(f"{path}: its pictures are not those that its data name", _REMEDY)
     for name, encoded in shown:
         try:
             found = picture_hash(base64.b64decode(encoded, validate=True))
         except (binascii.Error, ValueError):
             found = ""
         if found != expected[name]:
-            raise UserError(f"{path}: the picture {name} was changed: its SHA-256 is another", _REMEDY)
+            raise ChangedError(f"{path}: the picture {name} was changed: its SHA-256 is another", _REMEDY)
