@@ -1,5 +1,6 @@
 """Detectors in boxes: they come back as they were, and what is damaged or foreign is one line."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,7 +14,16 @@ from safetensors.torch import load_file, save_file
 
 import dfgame
 from boxes import FACTS, TINY, trained_a_little
-from dfgame.boxed import Calibration, Condition, Thresholds, architecture, boxed_weights, load_detector, save_box
+from dfgame.boxed import (
+    Calibration,
+    Condition,
+    Thresholds,
+    architecture,
+    boxed_weights,
+    load_detector,
+    save_box,
+    unboxed,
+)
 from dfgame.models import probabilities
 from dfgame.records import ErrorRates, UserError
 
@@ -109,6 +119,14 @@ def test_damaged_and_foreign_files_are_one_line(box, tmp_path):
         with pytest.raises(UserError, match="not a detector's box, or damaged") as error:
             load_detector(path)
         assert str(path) in error.value.problem and len(error.value.problem.splitlines()) == 1
+
+
+def test_the_hash_is_of_what_was_loaded_though_the_file_is_replaced(box, tmp_path, monkeypatch):
+    path = tmp_path / "box.safetensors"
+    path.write_bytes(box.read_bytes())
+    monkeypatch.setattr("dfgame.boxed.unboxed", lambda *wanted: path.write_bytes(b"another") and unboxed(*wanted))
+    assert load_detector(path, "cpu").sha256 == hashlib.sha256(box.read_bytes()).hexdigest()
+    assert path.read_bytes() == b"another"
 
 
 def test_a_box_that_is_not_there(tmp_path):

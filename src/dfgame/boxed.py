@@ -5,6 +5,7 @@ A safetensors file. Its tensors are those of one or several detectors of one arc
 fields of `Facts`, and `format`.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,14 +18,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from dfgame.checkpoint import new_detector
 from dfgame.config import DetectorConfig
 from dfgame.devices import pick_device
-from dfgame.files import atomic_path, sha256
+from dfgame.files import atomic_path
 from dfgame.models import Detector, probabilities
 from dfgame.models.detector import input_statistics
 from dfgame.records import CropRule, ErrorRates, Interval, Model, UserError, Verdict
@@ -226,9 +227,11 @@ def load_detector(path: Path | str | None = None, device: str = "auto") -> Boxed
         raise UserError(f"{place}: no such file", "`dfgame calibrate` makes a detector's box")
     to = pick_device(device)
     try:
-        with safe_open(place, "pt") as file:
-            facts = _read_facts(file.metadata() or {})
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = (
+            place.read_bytes()
+        )  # once: the hash is that of what is loaded, even if the file is replaced meanwhile
+        tensors: dict[str, Tensor] = load(content)
+        facts = _read_facts(_metadata(content))
         members = [unboxed(facts.detector, weights) for weights in _by_member(tensors)]
     except (
         SafetensorError,
@@ -242,7 +245,13 @@ def load_detector(path: Path | str | None = None, device: str = "auto") -> Boxed
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{place}: not a detector's box, or damaged ({reason})") from None
-    return BoxedDetector(facts, sha256(place), Ensemble(members).to(to))
+    return BoxedDetector(facts, hashlib.sha256(content).hexdigest(), Ensemble(members).to(to))
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file, which begins with the length of its header, JSON, in 8 bytes."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return header.get("__metadata__") or {}
 
 
 def _read_facts(metadata: dict[str, str]) -> Facts:
