@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import sqlite3
 import time
 from html.parser import HTMLParser
 from threading import Event
@@ -17,6 +18,7 @@ from dfgame.media import write_video
 from dfgame.records import verdict_json
 from dfgame.serve.store import Store
 from dfgame.serve.uploads import clean_name
+from dfgame.serve.worker import Worker
 from serving import INSPECTING, make_media, serving, tiny_detector
 
 
@@ -234,7 +236,8 @@ def test_the_plain_form_leads_to_the_job_s_page_and_deletes(waiting, media):
     page = waiting.client.get(answer.headers["location"]).text
     assert re.search(r'<noscript><meta http-equiv="refresh"', page) and "next in the queue" in page
     assert waiting.client.post(f"{answer.headers['location']}/delete").headers["location"] == "/"
-    assert "None yet." in waiting.client.get("/").text
+    page = waiting.client.get("/").text
+    assert "None yet." in page and "result and report stay for 7 days, or until you delete them." in page
     wrong = waiting.client.post("/", files={"file": ("a.png", b"none")})
     assert wrong.status_code == 415 and wrong.headers["content-type"].startswith("text/html")
 
@@ -306,6 +309,73 @@ def test_what_has_expired_is_deleted(running, media, monkeypatch):
     monkeypatch.undo()
     assert running.client.get(f"/api/jobs/{id}").status_code == 404
     assert not running.service.report_of(id).exists()
+
+
+def test_what_fails_while_expired_is_deleted_ends_nothing(detector, tmp_path, monkeypatch):
+    """Nor does a worker that fails to stop keep the database open."""
+    swept, stop = [], Worker.stop
+    monkeypatch.setattr("dfgame.serve.app.SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(Worker, "stop", lambda self: stop(self) or 1 / 0)
+    with serving(tmp_path / "served", detector) as server:
+        monkeypatch.setattr(server.service, "sweep", lambda: swept.append(1) or 1 / 0)
+        until(lambda: len(swept) > 2)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        server.service.store.count()
+
+
+@pytest.mark.parametrize("failing", [("start_next",), ("finish", "fail")])
+def test_a_full_disk_stops_the_worker_for_a_while_only(detector, media, tmp_path, monkeypatch, failing):
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("dfgame.serve.worker._PAUSE", 0.2)
+    with serving(tmp_path / "served", detector) as server:
+        assert server.client.get("/api/health").json()["works"] is True
+        with monkeypatch.context() as patch:
+            for name in failing:
+                patch.setattr(server.service.store, name, full)
+            id = server.send(media["picture"]).json()["id"]
+            until(lambda: server.client.get("/api/health").status_code == 503)
+            assert server.client.get("/api/health").json()["works"] is False
+        server.wait(id, "done")
+        until(lambda: server.client.get("/api/health").status_code == 200)
+
+
+def until(condition):
+    late = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < late
+        time.sleep(0.02)
+
+
+def test_a_queued_job_has_a_place_though_it_is_begun_meanwhile(waiting, media, monkeypatch):
+    monkeypatch.setattr(waiting.service.store, "place", lambda _: 0)
+    sent = waiting.send(media["picture"]).json()
+    assert (sent["status"], sent["place"]) == ("queued", 1)
+
+
+def test_progress_is_written_by_the_percent(tmp_path):
+    with Store(tmp_path / "jobs.sqlite") as store:
+        store.add("a", "a.png", 1)
+        assert not store.advance("a", 0.5) and store.start_next() is not None
+        before = store._connection.total_changes
+        assert all(store.advance("a", 0.9 * step / 1000) for step in range(1001))
+        assert store._connection.total_changes - before <= 90
+        job = store.get("a")
+        assert job is not None and job.progress == 0.9
+        assert store.cancel("a") and not store.advance("a", 0.9)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no modes of files")
+def test_only_its_owner_can_read_what_is_kept_in_a_folder_that_was_there(detector, media, tmp_path, monkeypatch):
+    monkeypatch.setattr("dfgame.serve.worker.Worker._work", lambda _: None)
+    (tmp_path / "files").mkdir(mode=0o755)
+    (tmp_path / "jobs.sqlite").touch(mode=0o644)
+    with serving(tmp_path, detector) as server:
+        server.send(media["picture"])
+        there = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    assert {"files", "reports", "jobs.sqlite", "jobs.sqlite-wal"} <= set(there)
+    assert set(there.values()) == {0}
 
 
 def test_a_broken_picture_fails_with_a_sentence_that_names_no_place(running, media, tmp_path):

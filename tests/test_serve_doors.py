@@ -1,5 +1,6 @@
 """Who is let in, and from where; and the API against its own documents."""
 
+import html
 import json
 import subprocess
 import sys
@@ -187,6 +188,12 @@ def test_the_documents_say_how_each_call_fails(open_server):
     assert {"202", "400", "401", "403", "408", "413", "415", "422", "503"} == set(upload["responses"])
     assert upload["requestBody"]["content"]["multipart/form-data"]["schema"]["required"] == ["file"]
     assert "GET /api/jobs/{id}/report" in open_server.client.get("/docs").text
+
+
+def test_the_documents_show_calls_that_work_here(open_server, keyed):
+    for server, options in ((open_server, ""), (keyed, '-H "Authorization: Bearer KEY" ')):
+        page = html.unescape(server.client.get("/docs").text)
+        assert f"curl {options}-F file=@clip.mp4 {server.client.base_url.join('/api/jobs')}\n" in page
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
 from dfgame import __version__
-from dfgame.serve.guard import REPORT_POLICY
+from dfgame.serve.guard import REPORT_HEADERS
 from dfgame.serve.problems import answers, answers_of_a_page
 from dfgame.serve.service import Service
 from dfgame.serve.store import Job, Status
@@ -78,6 +78,7 @@ class Health(BaseModel):
     queued: int
     running: int
     queue: int = Field(description="Files that may wait.")
+    works: bool = Field(description="Whether files are inspected; if not, the server's log says why.")
 
 
 def api_routes(service: Service) -> APIRouter:
@@ -121,8 +122,7 @@ def api_routes(service: Service) -> APIRouter:
     )
     def report(id: Id) -> HTMLResponse:
         """The report, one HTML file that needs nothing else."""
-        headers = {"Content-Security-Policy": REPORT_POLICY, "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(service.report(id), headers=headers)
+        return HTMLResponse(service.report(id), headers=REPORT_HEADERS)
 
     @routes.post(
         "/jobs/{id}/cancel", responses=answers(404, 409, 422), summary="Cancel", response_description="The job."
@@ -142,16 +142,20 @@ def api_routes(service: Service) -> APIRouter:
         """Delete the file, its result and its report, and end the job if it waits or runs."""
         service.delete(id)
 
-    @routes.get("/health", responses=answers(), summary="Health", response_description="It is well.")
-    def health() -> Health:
+    unwell: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Files are not inspected."}}
+
+    @routes.get("/health", responses=answers() | unwell, summary="Health", response_description="It is well.")
+    def health(response: Response) -> Health:
         """Whether the server is well, and how much it has to do."""
-        model = service.detector.model
+        model, works = service.detector.model, service.works()
+        response.status_code = 200 if works else 503
         return Health(
             version=__version__,
             model=ModelName(name=model.name, version=model.version, sha256=model.sha256),
             queued=service.store.count("queued"),
             running=service.store.count("running"),
             queue=service.settings.queue,
+            works=works,
         )
 
     return routes
@@ -169,7 +173,7 @@ def _values(service: Service, job: Job) -> dict[str, Any]:
         "size": job.size,
         "status": job.status,
         "progress": min(max(job.progress, 0.0), 1.0),
-        "place": service.store.place(job.id) if job.status == "queued" else 0,
+        "place": max(service.store.place(job.id), 1) if job.status == "queued" else 0,  # it may have begun since
         "created": datetime.fromtimestamp(job.created, UTC),
         "ended": datetime.fromtimestamp(job.ended, UTC) if job.ended is not None else None,
         "words": list(job.words),

@@ -1,6 +1,7 @@
 """The application: guard, API and pages around one service."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -23,6 +24,7 @@ from dfgame.serve.worker import Worker
 
 SWEEP_SECONDS = 60
 """How often what has been there for too long is looked for."""
+_log = logging.getLogger(__name__)
 _ABOUT = """Send a picture or a video, ask how far it is, fetch the verdict and the report. A verdict is evidence, not
 proof. Errors are JSON with a sentence in `error`."""
 
@@ -68,14 +70,19 @@ async def _life(service: Service) -> AsyncIterator[None]:
         sweeping.cancel()
         with suppress(asyncio.CancelledError):
             await sweeping
-        await run_in_threadpool(worker.stop)
-        await run_in_threadpool(service.close)
+        try:
+            await run_in_threadpool(worker.stop)
+        finally:
+            await run_in_threadpool(service.close)
 
 
 async def _sweep(service: Service) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        await run_in_threadpool(service.sweep)
+        try:
+            await run_in_threadpool(service.sweep)
+        except Exception:  # as of a full disk; the next time may go well
+            _log.exception("what has expired was not deleted")
 
 
 def _answer_problems(app: FastAPI, refuse: Refuse) -> None:

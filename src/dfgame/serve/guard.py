@@ -27,10 +27,11 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data: 'self'; style-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-REPORT_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'; sandbox"
-)
+REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; sandbox",
+    "Referrer-Policy": "no-referrer",
+}
 """Of a report, which needs no script, no form and nothing of this server."""
 HEADERS = {
     "Content-Security-Policy": _POLICY,

@@ -12,7 +12,7 @@ from dfgame import __version__
 from dfgame.report.environment import environment_of
 from dfgame.report.inspection_words import VERDICT_WORDS
 from dfgame.report.language import counted
-from dfgame.serve.guard import COOKIE, REPORT_POLICY, Keys
+from dfgame.serve.guard import COOKIE, REPORT_HEADERS, Keys
 from dfgame.serve.problems import RequestError
 from dfgame.serve.service import INSPECTED, Service
 from dfgame.serve.store import ENDED, Job
@@ -86,8 +86,7 @@ def page_routes(service: Service, pages: Pages, keys: Keys) -> APIRouter:
 
     @routes.get("/jobs/{id}/report")
     def report(id: str) -> Response:
-        headers = {"Content-Security-Policy": REPORT_POLICY, "Referrer-Policy": "no-referrer"}
-        return HTMLResponse(service.report(id), headers=headers)
+        return HTMLResponse(service.report(id), headers=REPORT_HEADERS)
 
     @routes.post("/jobs/{id}/delete")
     def delete(id: str) -> Response:
@@ -106,7 +105,8 @@ def page_routes(service: Service, pages: Pages, keys: Keys) -> APIRouter:
 
     @routes.get("/docs")
     def documents(request: Request) -> Response:
-        return pages.page("docs.html.j2", paths=request.app.openapi()["paths"], keyed=keys.needed)
+        paths, address = request.app.openapi()["paths"], f"{request.base_url}api/jobs"
+        return pages.page("docs.html.j2", paths=paths, address=address, keyed=keys.needed)
 
     static = _static()
 

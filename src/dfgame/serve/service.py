@@ -31,7 +31,7 @@ _HOUR = 3_600
 class Service:
     """All that pages and API do, in one folder that no other service uses.
 
-    `queued` is called whenever a job waits for the worker.
+    `queued` is called whenever a job waits for the worker; `works` says whether that is able to work.
     """
 
     def __init__(
@@ -48,11 +48,13 @@ class Service:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for place in (self._files, self._reports):
                 place.mkdir(exist_ok=True, mode=0o700)
+                place.chmod(0o700)  # which one that was there may not have been
+            self.store = Store(folder / "jobs.sqlite")
         except OSError as error:
             raise UserError(f"{folder}: {error.strerror}", "name a folder that can be written with --data") from None
-        self.store = Store(folder / "jobs.sqlite")
         self.probe = Probe()
         self.queued: Callable[[], None] = lambda: None
+        self.works: Callable[[], bool] = lambda: False
         self._coming = 0
         self._clear()
 

@@ -1,10 +1,11 @@
 """Jobs in an embedded database that one process holds open; it survives a restart."""
 
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -58,10 +59,17 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open the database, which is made if it is missing.
 
+        Nobody but its owner can read it.
+
         Raises:
             UserError: another process holds it, or it is none of ours.
+            OSError: it cannot be written.
         """
         self._lock = RLock()
+        path.touch(mode=0o600)
+        for end in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + end).chmod(0o600)
         self._connection = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(path)
@@ -84,7 +92,7 @@ class Store:
         if version not in (0, VERSION):
             raise UserError(f"{path}: made by another version of this program", "name another folder with --data")
         self._connection.executescript(f"{_TABLE} PRAGMA user_version = {VERSION};")
-        run("UPDATE jobs SET status = 'queued', progress = 0 WHERE status = 'running'")
+        self.requeue_all()
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +145,14 @@ class Store:
             return job
 
     def advance(self, id: str, progress: float) -> bool:
-        """Note how far a running job is; False if it does not run any more, because somebody ended it."""
-        return self._change("UPDATE jobs SET progress = ? WHERE id = ? AND status = 'running'", (progress, id))
+        """Note how far a running job is, in whole percents; False if it was ended, and does not run any more."""
+        percents = math.floor(progress * 100) / 100
+        with self._open() as connection:
+            query = "SELECT progress FROM jobs WHERE id = ? AND status = 'running'"
+            before = connection.execute(query, (id,)).fetchone()
+            if before is not None and before[0] != percents:  # a change waits for the disk
+                connection.execute("UPDATE jobs SET progress = ? WHERE id = ?", (percents, id))
+        return before is not None
 
     def finish(self, id: str, result: dict[str, Any], words: Sequence[str]) -> bool:
         """Note the result of a running job; False as in `advance`."""
@@ -164,6 +178,10 @@ class Store:
         return self._change(
             "UPDATE jobs SET status = 'queued', progress = 0 WHERE id = ? AND status = 'running'", (id,)
         )
+
+    def requeue_all(self) -> None:
+        """Put whatever is running back to where it was in the queue."""
+        self._change("UPDATE jobs SET status = 'queued', progress = 0 WHERE status = 'running'", ())
 
     def delete(self, id: str) -> bool:
         """Forget a job, whatever its status; False if there is none."""

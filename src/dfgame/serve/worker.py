@@ -1,7 +1,6 @@
 """The thread that inspects one file after the other, with the one detector that is in memory."""
 
 import logging
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 
-from dfgame.config import to_flags
 from dfgame.files import write_text
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.records import Failure, FileVerdict, UserError, verdict_json
 from dfgame.report.inspection_words import caveats, file_score_sentence, verdict_sentence
-from dfgame.reports import report_page
+from dfgame.reports import command_of, report_page
 from dfgame.serve.service import INSPECTED, Service
 from dfgame.serve.store import Job
 
 _PATIENCE = 20.0
 """Seconds that the end waits for what cannot be interrupted."""
+_PAUSE = 10.0
+"""Seconds after which what failed is tried again."""
 _log = logging.getLogger(__name__)
 
 
@@ -27,10 +27,10 @@ class EndedError(Exception):
     """Somebody ended the job, or the server."""
 
 
-def sentences(said: FileVerdict, calibrated: bool) -> list[str]:
+def sentences(said: FileVerdict) -> list[str]:
     """What a page says of a file: the verdict, its score if the verdict rests on one, what to know beside it."""
     scored = said.p_fake is not None and said.verdict != "inconclusive"
-    score = [file_score_sentence(said, calibrated)] if scored else []
+    score = [file_score_sentence(said)] if scored else []
     return [verdict_sentence(said), *score, *caveats(said)]
 
 
@@ -39,13 +39,13 @@ class Worker:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._stopped, self._news = Event(), Event()
+        self._stopped, self._news, self._failing = Event(), Event(), False
         self._thread = Thread(target=self._work, name="worker", daemon=True)
         service.queued = self._news.set
+        service.works = lambda: self._thread.is_alive() and not self._failing
 
     def start(self) -> None:
         """Begin, with what waits already."""
-        self._news.set()
         self._thread.start()
 
     def stop(self) -> None:
@@ -53,22 +53,24 @@ class Worker:
         self._stopped.set()
         self._news.set()
         self._thread.join(_PATIENCE)
-        running = [job.id for job in self._service.store.page(0, -1) if job.status == "running"]
-        for id in running:
-            self._service.store.requeue(id)
+        self._service.store.requeue_all()
 
     def _work(self) -> None:
         while not self._stopped.is_set():
-            self._news.wait()
-            self._news.clear()
-            while not self._stopped.is_set() and (job := self._service.store.start_next()) is not None:
-                self._run_safely(job)
-
-    def _run_safely(self, job: Job) -> None:
-        try:
-            self._run(job)
-        except Exception:  # as of a full disk, where not even that can be noted
-            _log.exception("job %s", job.id)
+            try:
+                self._service.store.requeue_all()  # which a failure may have left behind
+                job = self._service.store.start_next()
+                if job is not None:
+                    self._run(job)
+                self._failing = False
+            except Exception:  # as of a full disk, where nothing can be noted
+                _log.exception("the worker failed, and tries again in %g seconds", _PAUSE)
+                self._failing = True
+                self._stopped.wait(_PAUSE)
+                continue
+            if job is None:
+                self._news.wait()
+                self._news.clear()
 
     def _run(self, job: Job) -> None:
         service = self._service
@@ -104,8 +106,7 @@ class Worker:
         said = replace(said, file=job.name, error=problem)
         with self._watched(watch):
             write_text(service.report_of(job.id), self._report(said, file))
-        calibrated = bool(service.detector.facts.calibration)
-        service.store.finish(job.id, verdict_json(said), sentences(said, calibrated))
+        service.store.finish(job.id, verdict_json(said), sentences(said))
 
     def _watch(self, id: str) -> Callable[[float], None]:
         """Notes how far a job is, and ends it if it was ended elsewhere or takes too long."""
@@ -135,7 +136,5 @@ class Worker:
 
     def _report(self, said: FileVerdict, file: Path) -> str:
         service = self._service
-        name = f"./{said.file}" if said.file.startswith("-") else said.file
-        flags = to_flags(service.inspecting)
-        command = shlex.join(["dfgame", "inspect", name, *flags, "--report", "report.html"])
+        command = command_of(said.file, service.inspecting, "report.html")
         return report_page(said, service.detector, command, file, service.probe.crops(service.settings.timeout))
