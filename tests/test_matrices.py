@@ -64,7 +64,7 @@ def test_a_players_matrix_has_the_means_of_its_results(evaluation):
                 test_compression=head.group,
             )
             assert len(aucs) == 2 and entry.value == pytest.approx(np.mean(aucs))
-            assert entry.low <= entry.value <= entry.high
+            assert entry.low is not None and entry.high is not None and entry.low <= entry.value <= entry.high
         assert len(matrix.entries) == 3 * 6
 
 

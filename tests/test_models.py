@@ -114,6 +114,7 @@ def test_input_statistics_are_applied_inside():
 )
 def test_input_statistics_are_those_of_the_weights(weights, of):
     known = timm.get_pretrained_cfg(of)
+    assert known is not None
     config = DetectorConfig(backbone="tf_efficientnet_b0", weights=weights)
     detector = Detector(config)
     assert detector.mean.flatten().tolist() == pytest.approx(known.mean)

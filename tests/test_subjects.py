@@ -33,7 +33,7 @@ from dfgame.report.card import card_facts
 from dfgame.report.files import write_report
 from dfgame.report.page import render_page
 from dfgame.report.terminal import terminal_tables
-from dfgame.report.words import findings, maybe_span
+from dfgame.report.words import findings, span
 from dfgame.rows import asked_rows
 from dfgame.score import pick_device
 from dfgame.subjects import OF_CROPS, Predicted, ScoredElsewhere, ScoredHere, refuse_unused
@@ -148,7 +148,7 @@ def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
     ordered = [llrs[name] for name in sorted(llrs, key=lambda name: scores[name])]
     assert ordered == sorted(ordered) and len(set(ordered)) > 1
     page = render_page(found)
-    assert f"<td>{maybe_span(result.llr_low, result.llr_high)}</td>" in page
+    assert f"<td>{span(result.llr_low, result.llr_high)}</td>" in page
     assert result.cllr is not None and result.min_cllr is not None and result.min_cllr <= result.cllr
 
 
