@@ -105,7 +105,7 @@ def row_of(result) -> dict[str, Any]:
 
 def test_settings_that_differ_go_by_their_flags(made):
     compared = compare_runs(made[0][:2])
-    assert set(compared.differing) == {"game", "adversary.share", "optimizer.lr", "seed", "workers"}
+    assert set(compared.differing) == {"game", "blur.constraint", "adversary.share", "optimizer.lr", "seed", "workers"}
     differing = sections(compared)[0]
     said = {row.what: row.values for row in differing.rows}
     assert said["--optimizer.lr"] == ("0.0005", "0.0001")

@@ -108,7 +108,7 @@ def test_columns_of_a_file_beside_the_manifest(tmp_path, key, capsys):
     config = replace(CONFIG, by=("skin", "method"), attributes=said)
     found = evaluate_runs([file], path, tmp_path / "out", config)
     groups = {group.value: (group.n_real, group.n_fake, group.auc) for group in found.groups if group.column == "skin"}
-    assert groups == {"light": (2, 2, 1.0), "dark": (1, 1, None), "not known": (1, 1, None)}
+    assert groups == {"light": (2, 2, 1.0), "dark": (1, 1, 1.0), "not known": (1, 1, 0.0)}
     assert f"people.csv: says nothing of 1 of 8 ({key})" in " ".join(capsys.readouterr().err.split())
 
 

@@ -377,7 +377,6 @@ def _words(options: dict[str, str]) -> list[str]:
         ("grad", ["--gen_blocks", "2"], "--gen_blocks: changes nothing here, it needs detect_gen.py"),
         ("grad", ["--gen_lr", "1"], "--gen_lr: changes nothing here, it needs detect_gen.py"),
         ("grad", ["--learn_norm"], "--learn_norm"),
-        ("grad", ["--weight"], "--weight: changes nothing here, it needs --multi"),
         (
             "grad",
             ["--aug_blur", "--kernel_channels", "3"],
@@ -406,9 +405,10 @@ def test_what_cannot_work_is_refused_in_the_commands_own_words(script, words, sa
         train(script, words)
 
 
-def test_norm_in_the_gradient_game_is_told_to_change_nothing(played, crops, capsys):
-    played("grad", {"data_root": str(crops.parent), **BASE, "norm": None})
-    assert "--norm: changes nothing here" in capsys.readouterr().err
+def test_what_is_so_anyway_is_told_to_change_nothing(played, crops, capsys):
+    played("grad", {"data_root": str(crops.parent), **BASE, "norm": None, "weight": None})
+    said = capsys.readouterr().err
+    assert "--norm: changes nothing here" in said and "--weight: changes nothing here" in said
 
 
 GEN = (
@@ -424,7 +424,7 @@ def test_the_papers_commands_word_for_word(script, moves):
     assert (config.game, config.adversary.moves) == ({"gen": "generator", "grad": "gradient"}[script], moves)
     assert (config.epochs, config.batch_size, config.image_size, config.rounds_per_epoch) == (120, 32, 256, 2000)
     assert config.detector.backbone == "tf_efficientnet_b5" and config.optimizer.lr == 5e-4
-    assert config.blur.constraint == {"gen": "clamp", "grad": "norm"}[script]
+    assert (config.blur.constraint, config.blur.channels) == {"gen": ("clamp", 1), "grad": ("norm", 3)}[script]
     assert config.compressions == ("c23",) and config.methods == ()
     assert config.augment == AugmentConfig() and config.augment.before == "full"
 

@@ -117,7 +117,7 @@ def _recipe_of(info: dict[str, Any]) -> dict[str, str]:
     protocol = info.get("protocol")
     of_data = {"manifest": manifest[:8]} if manifest else {}
     of_data["protocol"] = f"{protocol['name']} {protocol['sha256'][:8]}" if protocol else "none"
-    return _recipe(to_dict(TrainConfig())) | _recipe(info["config"]) | of_data
+    return _recipe(to_dict(TrainConfig(game=info["game"]))) | _recipe(info["config"]) | of_data
 
 
 def _recipe(config: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -89,7 +89,9 @@ TRAINING = (
         "adversary.shuffled",
     ),
     Option("bn2", "BatchNorm statistics of their own for adversarial images", "detector.bn2"),
-    Option("kernel_channels", "one sigma (1) or one for each colour (3)", "blur.channels", int, 1),
+    Option(
+        "kernel_channels", "one sigma (1) or one for each colour (3)", "blur.channels", int, "1; 3 with detect_grad.py"
+    ),
     Option("radius", "side of the blur's window, odd", "blur.window", int, 3),
     Option(
         "pretrain_g",

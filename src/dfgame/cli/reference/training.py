@@ -167,7 +167,8 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
         ),
         optimizer=OptimizerConfig(
             **_named(given, kind="optimizer", lr="lr", momentum="momentum", decay_factor="lr_decay_factor"),
-            **_named(given, decay_epochs="lr_decay_epochs", weight_decay="weight_decay", weighted="weight"),
+            **_named(given, decay_epochs="lr_decay_epochs", weight_decay="weight_decay"),
+            weighted=_weighted(given),
         ),
         **_named(given, sampling="dataset_type", permute="perm", epochs="max_epoch", epoch_pairs="epoch_pairs"),
         **_named(given, batch_size="batch_size", image_size="image_size", segment_length="segment_length"),
@@ -195,8 +196,14 @@ def _detector(given: argparse.Namespace) -> DetectorConfig:
     )
 
 
+def _weighted(given: argparse.Namespace) -> bool:
+    if given.weight and not given.multi:
+        console.print("--weight: changes nothing here, of two classes each is half of a batch")
+    return bool(given.weight and given.multi)
+
+
 def _blur(given: argparse.Namespace, script: Script, move: Perturbation) -> BlurConfig:
-    """The gradient game of the published code always has the norm's budget; the generators' s is clamped."""
+    """The gradient game of the published code has the norm's budget and a sigma a colour; generators clamp s."""
     asked = [name for name in ("no_clamp", "norm", "learn_norm") if getattr(given, name)]
     if len(asked) > 1:
         raise UserError(f"--{asked[1]}: must be used without --{asked[0]}")
@@ -207,6 +214,8 @@ def _blur(given: argparse.Namespace, script: Script, move: Perturbation) -> Blur
         settings["constraint"] = {"no_clamp": "free", "norm": "norm", "learn_norm": "learn-norm"}[asked[0]]
     elif script == "grad" and move == "blur":
         settings["constraint"] = "norm"
+    if script == "grad" and move == "blur" and not given.aug_blur:
+        settings["channels"] = 3
     if move != "kernel":
         settings |= _named(given, window="radius", channels="kernel_channels")
     if move != "flow":
