@@ -68,6 +68,15 @@ def test_an_ensemble_is_the_mean_of_its_members(box):
     assert not torch.allclose(each[0], each[1])
 
 
+@pytest.mark.parametrize("side", [63, 65, 128])
+def test_images_of_another_side_are_refused(box, side):
+    """A detector scores them without complaint, and otherwise."""
+    found = load_detector(box, "cpu")
+    for images in (torch.rand(2, 3, side, side), torch.rand(2, 3, 64, side)):
+        with pytest.raises(ValueError, match="takes 64 x 64"):
+            found.probabilities(images)
+
+
 def test_statistics_of_adversarial_images_stay_out_of_the_box(tmp_path):
     config = replace(TINY, bn2=True)
     detector = trained_a_little(0, config)

@@ -143,7 +143,14 @@ class BoxedDetector:
         return Model(self.facts.name, self.facts.version, self.sha256)
 
     def probabilities(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
-        """The raw probability of fake of each image: crops as `facts.crop` says, of side `facts.image_size`."""
+        """The raw probability of fake of each image: crops as `facts.crop` says, brought to side `facts.image_size`.
+
+        Raises:
+            ValueError: they have another side, at which scores mean something else.
+        """
+        height, width, side = *images.shape[-2:], self.facts.image_size
+        if (height, width) != (side, side):
+            raise ValueError(f"images of {height} x {width}: the detector takes {side} x {side} (facts.image_size)")
         return self.ensemble(images)
 
     def calibrated(self, score: float) -> float:
