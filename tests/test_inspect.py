@@ -36,6 +36,8 @@ from dfgame.inspection.readers import Readers
 from dfgame.inspection.written import JsonLines
 from dfgame.media import write_video
 from dfgame.records import FaceScore, Failure, FileVerdict, Model, TrackScore, UserError
+from dfgame.report.inspection_words import summary_lines
+from dfgame.report.media_words import about_words
 from dfgame.reports import command_of
 
 
@@ -63,6 +65,18 @@ def test_two_people_in_a_video(tmp_path):
     assert [len(track.frames) for track in said.tracks] == [6, 6]
     assert (left.first_time, left.last_time) == (0.0, 0.44)
     assert left.frames[0].box[0] < left.frames[-1].box[0]
+
+
+def test_faces_beyond_the_largest_are_counted_and_told(tmp_path):
+    group = [(orl_face(1 + n, scale=1), 20 + 130 * (n % 5), 20 + 140 * (n // 5)) for n in range(10)]
+    write_png(tmp_path / "group.png", frame_of(*group, width=680, height=300))
+    write_video(tmp_path / "group.mp4", [frame_of(*group, width=680, height=300)] * 3, fps=25, crf=10)
+    picture, video = (verdict_of(tmp_path / name) for name in ("group.png", "group.mp4"))
+    assert len(picture.tracks) == 10 and not [reason for reason in picture.reasons if "largest" in reason]
+    assert len(video.tracks) == 8
+    assert video.reasons[-1] == "of the faces in one frame only the 8 largest are judged: up to 2 more are not"
+    assert any("only the 8 largest are judged: up to 2 more are not." in line for line in summary_lines(video))
+    assert about_words(video).endswith("3 frames looked at, 8 faces followed.")
 
 
 def test_numbers_are_those_of_the_crops_that_extraction_makes(mini_ff, manifest, box):

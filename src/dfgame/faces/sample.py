@@ -10,7 +10,7 @@ from dfgame.faces.crop import crop_square, cutter
 from dfgame.faces.detect import default_detector
 from dfgame.faces.quality import detail
 from dfgame.faces.track import main_tracks
-from dfgame.faces.video import follow_faces
+from dfgame.faces.video import MOST_FACES, follow_faces
 from dfgame.files import sha256
 from dfgame.media import (
     Frame,
@@ -25,6 +25,8 @@ from dfgame.media import (
 )
 from dfgame.records import CropRule, Face, Kind, MediaFacts
 
+MOST_IN: dict[Kind, int] = {"picture": 100, "video": MOST_FACES}
+"""Faces of a frame that are looked at: the largest."""
 _detector = cache(default_detector)
 _DECIMALS = 2
 """Places are rounded to hundredths of a pixel before faces are cut out, so that what is printed is what was cut."""
@@ -61,7 +63,8 @@ class SeenFace:
 class Sample:
     """What a file is, how many frames were looked at, and whose faces it is about.
 
-    `main` are the numbers of the main tracks (see `main_tracks`); `problem` says why the file ended early.
+    `main` are the numbers of the main tracks (see `main_tracks`); `problem` says why the file ended early; `left_out`
+    is how many faces of one frame, at most, are beyond the MOST_IN that are looked at.
     """
 
     sha256: str
@@ -70,6 +73,7 @@ class Sample:
     looked_at: int
     main: tuple[int, ...]
     problem: MediaError | None
+    left_out: int = 0
 
 
 def sample_faces(
@@ -102,9 +106,9 @@ def sample_faces(
 
     with ahead(read_frames(job.file, numbers)) as frames:
         facts, content = media_facts(job.file), sha256(job.file)
-        followed = follow_faces(told(frames), _detector(job.rule.min_score), cut)
+        followed = follow_faces(told(frames), _detector(job.rule.min_score), cut, most=MOST_IN[kind])
     main = tuple(track.number for track in main_tracks(followed.tracks))
-    return Sample(content, kind, facts, followed.frames, main, followed.problem)
+    return Sample(content, kind, facts, followed.frames, main, followed.problem, followed.left_out)
 
 
 def native_side(face: Face, rule: CropRule) -> float:

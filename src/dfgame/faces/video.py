@@ -19,7 +19,7 @@ from dfgame.media import Frame, MediaError, RgbImage, read_frames
 from dfgame.records import Face
 
 MOST_FACES = 8
-"""Faces of a frame that are followed: the largest."""
+"""Faces of a frame that are followed, unless somebody says otherwise: the largest."""
 SAME_SHOT = 0.5
 """Correlation of two frames' 32 x 32 grey thumbnails below which a cut lies between them."""
 LONGEST_LEAP = 0.4
@@ -84,11 +84,15 @@ class FaceSink(Protocol):
 
 @dataclass(slots=True)
 class Followed:
-    """How many frames were looked at, the tracks of their faces, and why the video ended early."""
+    """How many frames were looked at, the tracks of their faces, and why the video ended early.
+
+    `left_out` is how many faces of one frame were not followed, at most, since others are larger.
+    """
 
     frames: int = 0
     tracks: list[Track] = field(default_factory=list)
     problem: MediaError | None = None
+    left_out: int = 0
 
 
 def follow_faces(
@@ -97,8 +101,9 @@ def follow_faces(
     sink: FaceSink,
     every: int = 1,
     mask_of: Callable[[int], RgbImage | None] = lambda _: None,
+    most: int = MOST_FACES,
 ) -> Followed:
-    """Follow every face through frames in the order of time; only the last few frames stay in memory.
+    """Follow the largest faces through frames in the order of time; only the last few frames stay in memory.
 
     Args:
         frames: what is looked at; a MediaError among them ends it and is kept as the `problem`.
@@ -106,11 +111,12 @@ def follow_faces(
         sink: takes the faces, at most a few frames after they were seen.
         every: faces are detected in every so many of the frames, see `find_faces`.
         mask_of: the mask of the frame with a number.
+        most: faces of a frame that are followed, the largest.
 
     Raises:
         MediaError: there is no frame.
     """
-    search = _Search(detect, sink, every)
+    search = _Search(detect, sink, every, most)
     try:
         for frame in frames:
             search.look(_Held(frame, mask_of(frame.index), *small_grey(frame.image)))
@@ -131,7 +137,7 @@ def find_faces(
     every: int = 1,
     mask: Path | None = None,
 ) -> VideoFaces:
-    """Follow every face through the frames with the numbers `indices`; the crops are PNG files in the folder `to`.
+    """Follow the largest faces through the frames numbered `indices`; the crops are PNG files in the folder `to`.
 
     Of the pixels only the last few frames and no crop stay in memory. Of a damaged video what can be decoded counts,
     and `problem` says what is wrong.
@@ -230,8 +236,8 @@ class _Files:
 class _Search:
     """Goes through the frames of a video: which of them to detect in, whom to follow."""
 
-    def __init__(self, detect: FaceDetector, sink: FaceSink, every: int) -> None:
-        self._detect, self._sink, self._every = detect, sink, every
+    def __init__(self, detect: FaceDetector, sink: FaceSink, every: int, most: int) -> None:
+        self._detect, self._sink, self._every, self._most = detect, sink, every, most
         longest_gap = max(LONGEST_GAP, 2 * every - 1)
         self._tracker = Tracker(longest_gap)
         self._recent: deque[_Held] = deque(maxlen=longest_gap + 2)
@@ -266,7 +272,9 @@ class _Search:
         self._waiting.clear()
         self._recent.append(held)
         self._detected_at = held.frame.time
-        largest = sorted(self._detect(held.frame.image), key=lambda face: -area(face.box))[:MOST_FACES]
+        found = self._detect(held.frame.image)
+        largest = sorted(found, key=lambda face: -area(face.box))[: self._most]
+        self.result.left_out = max(self.result.left_out, len(found) - len(largest))
         ways = {} if cut else self._ways()
         expected = {track: moved(face, way[-1]) for track, (face, way) in ways.items()}
         sightings = self._tracker.add(largest, held.frame.time, cut, expected)

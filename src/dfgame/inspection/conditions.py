@@ -18,6 +18,13 @@ def too_few(frames: int, looked_at: int) -> str:
     )
 
 
+def left_out(most: int, others: int) -> str:
+    """What is said where `others` of a frame's faces are beyond the `most` that are judged, else an empty string."""
+    if not others:
+        return ""
+    return f"of the faces in one frame only the {most} largest are judged: up to {others} more are not"
+
+
 def between(p_fake: float, condition: Condition | None, detector: BoxedDetector) -> str:
     """The reason where a score is neither high nor low enough, else an empty string."""
     if detector.verdict(p_fake) != "inconclusive":

@@ -15,8 +15,8 @@ import numpy as np
 from dfgame.boxed import BoxedDetector
 from dfgame.extract.records import reason
 from dfgame.faces.quality import face_width
-from dfgame.faces.sample import Sample
-from dfgame.inspection.conditions import between, doubtful_here, out_of_reach, too_few
+from dfgame.faces.sample import MOST_IN, Sample
+from dfgame.inspection.conditions import between, doubtful_here, left_out, out_of_reach, too_few
 from dfgame.inspection.intervals import mean_interval
 from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 
@@ -55,6 +55,7 @@ def judged(
     """
     scores = tuple(_track(number, faces, sample, detector) for number, faces in sorted(tracks.items()))
     verdict, p_fake, interval, reasons = _of_file(sample, tracks, scores, detector)
+    missed = left_out(MOST_IN[sample.kind], sample.left_out)
     return FileVerdict(
         file=str(file),
         sha256=sample.sha256,
@@ -65,7 +66,7 @@ def judged(
         model=detector.model,
         error=reason(sample.problem, file) if sample.problem else None,
         interval=interval,
-        reasons=reasons,
+        reasons=(*reasons, missed) if missed else reasons,
         frames=sample.looked_at,
         facts=sample.facts,
         settings=dict(settings),

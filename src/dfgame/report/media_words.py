@@ -14,12 +14,12 @@ _UNITS = ("bytes", "kB", "MB")
 
 
 def about_words(said: FileVerdict) -> str:
-    """`a video of 1:23, 24 frames looked at, 3 people`."""
+    """`a video of 1:23, 24 frames looked at, 3 faces followed`."""
     duration = said.facts.duration if said.facts else None
     length = f" of {clock(duration)}" if said.kind == "video" and duration is not None else ""
     looked = f", {counted(said.frames, 'frame')} looked at" if said.kind == "video" and said.frames else ""
-    people = counted(len(said.tracks), "face") if said.tracks else "no face"
-    return f"a {said.kind}{length}{looked}, {people} found."
+    faces = counted(len(said.tracks), "face") if said.tracks else "no face"
+    return f"a {said.kind}{length}{looked}, {faces} {'followed' if said.kind == 'video' and said.tracks else 'found'}."
 
 
 def fact_rows(said: FileVerdict) -> list[tuple[str, str]]:
