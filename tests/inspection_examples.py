@@ -48,7 +48,8 @@ def track(number: int, verdict: Verdict, scores: list[float], start: float = 1.0
         for place, score in enumerate(scores)
     )
     mean = sum(scores) / len(scores)
-    return TrackScore(number, mean, frames[0].time, frames[-1].time, frames, verdict, **fields)
+    limits = {"fake_from": 0.64, "real_up_to": 0.18}
+    return TrackScore(number, mean, frames[0].time, frames[-1].time, frames, verdict, **limits | fields)
 
 
 def evidence(of: TrackScore, place: int) -> Evidence:

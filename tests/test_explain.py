@@ -232,6 +232,15 @@ def test_turning_blurs_of_several_frames_do_not_mix(crop):
     assert [one.turning_blur for one in both] == alone
 
 
+def test_the_turning_blur_is_by_the_limits_for_the_face(crop):
+    detector, limits = boxed(Looking(1500.0, 0.002)), Thresholds(0.97, 0.2)
+    strict = replace(detector, facts=replace(detector.facts, thresholds=limits))
+    (found,) = evidence(detector, [Moment(0, 0, 0.0, crop, limits)])
+    (expected,) = evidence(strict, [Moment(0, 0, 0.0, crop)])
+    assert found.turning_blur == expected.turning_blur
+    assert found.turning_blur != evidence(detector, [Moment(0, 0, 0.0, crop)])[0].turning_blur
+
+
 def test_a_region_elsewhere_is_of_the_same_size():
     region = np.zeros((50, 50), bool)
     region[10:20, 5:30] = True

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from dfgame.report.inspection import InspectionContext, render_inspection
+from dfgame.report.stability import score_y
 from dfgame.report.timeline import HEIGHT, MARGIN
-from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, example, jpeg, track, verdict
+from inspection_examples import ABOUT, CASES, DETECTOR, FACTS, evidence, example, jpeg, track, verdict
 from pages import Page
 
 
@@ -118,6 +119,21 @@ def test_marks_stand_where_time_and_score_say():
             assert title.startswith(f"0:{frame.time:04.1f}, frame {frame.frame}: {100 * frame.p_fake:.0f}%")
         linked = set(map(int, re.findall(rf'<a href="#moment-{one.id}-(\d+)" aria-label', lane)))
         assert linked == {frame for owner, frame in thumbnails if owner == one.id}
+
+
+def test_what_is_said_of_frames_is_by_the_limits_for_the_face():
+    one = track(1, "inconclusive", [0.77, 0.83], fake_from=0.81, real_up_to=0.05, reasons=("it is doubtful",))
+    said = verdict("inconclusive", one, reasons=one.reasons)
+    found = [evidence(one, 0)]
+    text = render_inspection(said, found, {(1, 25): jpeg(1)}, ABOUT)
+    assert re.findall(r'<use class="(\w+)" href="#mark-\w+" x="[\d.]+%"', text) == ["inconclusive", "fake"]
+    assert "77%, inconclusive" in text and "77%, likely forged" not in text
+    for bound, limit in (("fake", 0.81), ("real", 0.05)):
+        (lane,) = re.findall(rf'<line class="bound {bound}" x1="0" x2="100%" y1="([\d.]+)"', text)
+        assert float(lane) == pytest.approx(MARGIN + (1 - limit) * (HEIGHT - 2 * MARGIN), abs=0.06)
+        charts = re.findall(rf'<line class="bound {bound}" x1="34" x2="[\d.]+" y1="([\d.]+)"', text)
+        assert len(charts) == 3 and set(map(float, charts)) == {score_y(limit)}
+    assert "counts as likely forged from 81%, and shows no sign of forgery up to 5%." in Page(text).prose
 
 
 def test_a_long_film_stays_small_and_hides_no_extreme():

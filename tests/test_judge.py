@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit
 
 from boxes import BRIGHTNESS, FACTS
 from dfgame.boxed import Calibration, Condition, Thresholds
 from dfgame.faces.sample import Sample
+from dfgame.inspection.conditions import apart
 from dfgame.inspection.intervals import mean_interval
 from dfgame.inspection.judge import ScoredFace, judged
 from dfgame.inspection.pipeline import with_threshold
@@ -54,7 +57,7 @@ def test_which_face_decides(tracks, main, kind, verdict, p_fake):
 def test_every_track_says_why_it_is_inconclusive():
     short, middling, clear = judge([[0.9, 0.9], [0.5] * 4, [0.9] * 4]).tracks
     assert short.verdict == "inconclusive" and "2 of the 24 frames" in short.reasons[0]
-    assert "0.50 lies between 0.25" in middling.reasons[0] and "0.75" in middling.reasons[0]
+    assert "0.500 lies between 0.250" in middling.reasons[0] and "0.750" in middling.reasons[0]
     assert clear.verdict == "fake" and clear.reasons == ()
 
 
@@ -86,6 +89,7 @@ def test_rates_of_faces_like_it_stand_beside_a_verdict():
     good = condition((40.0, 80.0), (-2.0, None), (0.8, 0.9))
     said = judge([[0.9] * 5], detector=with_conditions(good))
     assert said.verdict == "fake" and said.tracks[0].rates == good.rates and said.reasons == ()
+    assert (said.tracks[0].fake_from, said.tracks[0].real_up_to) == (0.75, 0.25)  # as the detector has for all
 
 
 @pytest.mark.parametrize(
@@ -103,6 +107,23 @@ def test_faces_that_the_detector_cannot_tell_are_left_open(conditions, words):
     assert said.p_fake == pytest.approx(0.9)
 
 
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=3, unique=True))
+def test_different_numbers_are_written_differently_and_truly(values):
+    shown = apart(*values)
+    assert len(set(shown)) == len(values)
+    assert [float(one) for one in shown] == pytest.approx(values, abs=0.0005)
+    assert sorted(shown, key=float) == [one for _, one in sorted(zip(values, shown, strict=True))]
+
+
+def test_a_threshold_that_somebody_chose_has_no_error_rates_of_others():
+    good = condition((40.0, 80.0), (-2.0, None), (0.8, 0.9))
+    detector = with_conditions(replace(good, limits=Thresholds(0.9, 0.1)))
+    (track,) = judge([[0.85] * 5], detector=with_threshold(detector, 0.3)).tracks
+    assert (track.verdict, track.fake_from, track.real_up_to) == ("fake", 0.3, 0.25)
+    assert track.rates == replace(good.rates, real_called_fake=None, fake_called_real=None)
+    assert (track.rates.real, track.rates.auc) == (40, good.rates.auc)
+
+
 @pytest.mark.parametrize(
     ("score", "verdict", "words"),
     [
@@ -110,7 +131,7 @@ def test_faces_that_the_detector_cannot_tell_are_left_open(conditions, words):
         (0.95, "fake", ""),
         (0.20, "inconclusive", "too many fakes like it had"),
         (0.05, "real", ""),
-        (0.50, "inconclusive", "lies between 0.10, up to which a face counts as real, and 0.90,"),
+        (0.50, "inconclusive", "lies between 0.100, up to which a face counts as real, and 0.900,"),
     ],
 )
 def test_a_score_that_is_clear_in_general_may_be_doubtful_among_faces_like_it(score, verdict, words):
@@ -119,6 +140,7 @@ def test_a_score_that_is_clear_in_general_may_be_doubtful_among_faces_like_it(sc
     said = judge([[score] * 5], detector=detector)
     assert said.verdict == verdict and len(said.reasons) == bool(words)
     assert all(words in reason for reason in said.reasons)
+    assert (said.tracks[0].fake_from, said.tracks[0].real_up_to) == (0.9, 0.1)
     assert judge([[score] * 5], detector=with_threshold(detector, 0.7)).verdict != "inconclusive" or score == 0.5
 
 

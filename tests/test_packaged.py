@@ -37,6 +37,21 @@ def test_it_is_small_and_says_what_it_is(detector):
     assert facts.made["calibrated_on"]["split"] == "val"
 
 
+def test_its_card_has_the_limits_and_rates_of_the_box(detector):
+    card = (Path(__file__).parent.parent / "docs" / "detector.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines()]
+    rows = {tuple(row[1].split(" + ")): row for row in rows if len(row) == 7 and " + " in row[1]}
+    conditions = detector.facts.conditions
+    assert len(conditions) == 7
+    for one in conditions:
+        *_, fake_from, real_up_to, real_called_fake, fake_called_real = rows.pop(
+            (str(one.rates.real), str(one.rates.fake))
+        )
+        assert (fake_from, real_up_to) == (f"{one.limits.fake:.2f}", f"{one.limits.real:.3f}")
+        assert real_called_fake == f"{one.rates.real_called_fake:.0%}"
+        assert fake_called_real == f"{one.rates.fake_called_real:.0%}"
+
+
 def test_it_tells_coarse_faces_pasted_in_from_real_ones(detector):
     rng = np.random.default_rng(0)
     rule = detector.facts.crop

@@ -59,6 +59,12 @@ class Thresholds:
     fake: float
     real: float
 
+    def verdict(self, p_fake: float) -> Verdict:
+        """What a calibrated probability amounts to."""
+        if p_fake >= self.fake:
+            return "fake"
+        return "real" if p_fake <= self.real else "inconclusive"
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -161,11 +167,13 @@ class BoxedDetector:
         """The error rates on validation faces like one of this width and detail, None where there were none."""
         return next((one for one in self.facts.conditions if one.holds(width, detail)), None)
 
+    def limits(self, condition: Condition | None) -> Thresholds:
+        """The thresholds for faces under a condition, those for all where it has none of its own."""
+        return (condition and condition.limits) or self.facts.thresholds
+
     def verdict(self, p_fake: float) -> Verdict:
-        """What a calibrated probability amounts to."""
-        if p_fake >= self.facts.thresholds.fake:
-            return "fake"
-        return "real" if p_fake <= self.facts.thresholds.real else "inconclusive"
+        """What a calibrated probability amounts to, by the thresholds for all faces."""
+        return self.facts.thresholds.verdict(p_fake)
 
 
 def logit(scores: ArrayLike) -> NDArray[np.float64]:

@@ -141,14 +141,15 @@ class MediaFacts:
 class ErrorRates:
     """What the detector got wrong on validation faces under like conditions, and in how many videos of either kind.
 
-    `faces` says which, in words: "48 to 80 pixels wide, little detail".
+    `faces` says which, in words: "48 to 80 pixels wide, little detail". The shares that were called the other are None
+    where they are not known, as for a threshold that somebody chose.
     """
 
     faces: str
     real: int
-    real_called_fake: float
+    real_called_fake: float | None
     fake: int
-    fake_called_real: float
+    fake_called_real: float | None
     auc: float
 
 
@@ -171,7 +172,8 @@ class TrackScore:
     """One face followed through a shot: the calibrated mean of its frames, and from when to when it was seen.
 
     `reasons` are sentences: why it is inconclusive, or what to be wary of. `width` is the median width of its boxes in
-    pixels. `rates` are those of validation faces like it, None where the box does not say.
+    pixels. `rates` are those of validation faces like it, None where the box does not say. `fake_from` and
+    `real_up_to` are the thresholds for faces like it.
     """
 
     id: int
@@ -184,6 +186,8 @@ class TrackScore:
     reasons: tuple[str, ...] = ()
     width: float = 0.0
     rates: ErrorRates | None = None
+    fake_from: float = 1.0
+    real_up_to: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

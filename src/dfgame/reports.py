@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from dfgame import __version__
-from dfgame.boxed import BoxedDetector
+from dfgame.boxed import BoxedDetector, Thresholds
 from dfgame.config import InspectConfig, to_flags
 from dfgame.faces.sample import spread
 from dfgame.files import versions
@@ -53,8 +53,11 @@ def report_page(
     ]
     spread_out = _spread(suspicious[:SHOWN_FACES])
     times = {(track.id, face.frame): face.time for track in said.tracks for face in track.frames}
+    limits = {track.id: Thresholds(track.fake_from, track.real_up_to) for track in said.tracks}
     crops = cut(place or Path(said.file), said, {*weighty, *spread_out}, detector.facts.crop)
-    explained = [Explained(*moment, times[moment], crops[moment]) for moment in weighty if moment in crops]
+    explained = [
+        Explained(*moment, times[moment], crops[moment], limits[moment[0]]) for moment in weighty if moment in crops
+    ]
     others = [Explained(*moment, times[moment], crops[moment]) for moment in crops if moment not in weighty]
     thumbnails = {moment: _thumbnail(crop) for moment, crop in crops.items()}
     facts = asdict(detector.facts)

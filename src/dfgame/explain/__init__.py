@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.boxed import BoxedDetector
+from dfgame.boxed import BoxedDetector, Thresholds
 from dfgame.explain.amplify import amplified
 from dfgame.explain.deletion import changes
 from dfgame.explain.heat import heat_map, heat_picture
@@ -37,13 +37,15 @@ __all__ = [
 class Moment:
     """A frame to explain: its track, its number, its time in seconds, and the crop that was scored.
 
-    The crop is (side, side, 3), RGB, 0 to 255, cut out as the detector's `facts.crop` says.
+    The crop is (side, side, 3), RGB, 0 to 255, cut out as the detector's `facts.crop` says. `limits` are the
+    thresholds for faces like it, None those for all.
     """
 
     track: int
     frame: int
     time: float
     crop: RgbImage
+    limits: Thresholds | None = None
 
 
 def evidence(detector: BoxedDetector, moments: Sequence[Moment], batch: int = BATCH) -> tuple[Evidence, ...]:
@@ -54,7 +56,8 @@ def evidence(detector: BoxedDetector, moments: Sequence[Moment], batch: int = BA
     crops = [moment.crop for moment in moments]
     raw = raw_of(detector, crops, batch)
     probes = probe(detector, crops, raw, batch)
-    turning = turning_blurs(detector, crops, raw, probes, batch)
+    limits = [moment.limits or detector.facts.thresholds for moment in moments]
+    turning = turning_blurs(detector, crops, raw, probes, limits, batch)
     seen = _seen(detector, moments, raw, batch, png_bytes)
     return tuple(
         replace(one, amplified=png_bytes(amplified(crop)), probes=of_crop, turning_blur=sigma)

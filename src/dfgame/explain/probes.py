@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dfgame.adversaries import GradientAdversary
 from dfgame.blur import pixelwise_gaussian_blur, sigma
-from dfgame.boxed import BoxedDetector
+from dfgame.boxed import BoxedDetector, Thresholds
 from dfgame.config import AdversaryConfig, BlurConfig
 from dfgame.explain.scoring import BATCH, AsOne, images_of, raw_of
 from dfgame.media import RgbImage, scaled, through_h264
@@ -85,25 +85,28 @@ def turning_blurs(
     crops: Sequence[RgbImage],
     raw: NDArray[np.float64],
     probes: Sequence[Sequence[Probe]],
+    limits: Sequence[Thresholds],
     batch: int = BATCH,
 ) -> list[float | None]:
     """The smallest sigma, in pixels of the crop and a multiple of STEP, whose uniform blur changes the verdict.
 
+    The verdict on each crop is by its own thresholds, `limits`.
+
     It is looked for between the first blur probe that changes it and the one before, by halves: where a verdict
     turns and turns back between two probes, that is not seen. None where no probe changes it.
     """
-    own = [detector.verdict(detector.calibrated(score)) for score in raw]
+    own = [limit.verdict(detector.calibrated(score)) for limit, score in zip(limits, raw, strict=True)]
     steps = [0, *(round(value / STEP) for value in SIGMAS)]
     brackets: dict[int, tuple[int, int]] = {}
     for number, of_one in enumerate(probes):
-        turned = [detector.verdict(one.p_fake) != own[number] for one in of_one if one.kind == "blur"]
+        turned = [limits[number].verdict(one.p_fake) != own[number] for one in of_one if one.kind == "blur"]
         if True in turned:
             brackets[number] = steps[turned.index(True)], steps[turned.index(True) + 1]
     while open_ := [number for number, (below, above) in brackets.items() if above - below > 1]:
         middles = [sum(brackets[number]) // 2 for number in open_]
         scores = raw_of(detector, [blurred(crops[n], STEP * m) for n, m in zip(open_, middles, strict=True)], batch)
         for number, middle, score in zip(open_, middles, scores, strict=True):
-            turned = detector.verdict(detector.calibrated(score)) != own[number]
+            turned = limits[number].verdict(detector.calibrated(score)) != own[number]
             below, above = brackets[number]
             brackets[number] = (below, middle) if turned else (middle, above)
     return [round(STEP * brackets[n][1], 1) if n in brackets else None for n in range(len(crops))]

@@ -29,10 +29,11 @@ def between(p_fake: float, condition: Condition | None, detector: BoxedDetector)
     """The reason where a score is neither high nor low enough, else an empty string."""
     if detector.verdict(p_fake) != "inconclusive":
         return ""
-    limits = (condition and condition.limits) or detector.facts.thresholds
+    limits = detector.limits(condition)
+    score, real, fake = apart(p_fake, limits.real, limits.fake)
     return (
-        f"its score {p_fake:.2f} lies between {limits.real:.2f}, up to which a face counts as real, and "
-        f"{limits.fake:.2f}, from which it counts as fake"
+        f"its score {score} lies between {real}, up to which a face counts as real, and {fake}, from which it counts "
+        "as fake"
     )
 
 
@@ -42,16 +43,24 @@ def doubtful_here(p_fake: float, condition: Condition | None, detector: BoxedDet
         return ""
     verdict, limits, faces = detector.verdict(p_fake), condition.limits, condition.rates.faces
     if verdict == "fake" and p_fake < limits.fake:
+        score, fake = apart(p_fake, limits.fake)
         return (
-            f"its score {p_fake:.2f} is one that too many real faces like it had in validation ({faces}): such a face "
-            f"counts as fake from {limits.fake:.2f}"
+            f"its score {score} is one that too many real faces like it had in validation ({faces}): such a face "
+            f"counts as fake from {fake}"
         )
     if verdict == "real" and p_fake > limits.real:
+        score, real = apart(p_fake, limits.real)
         return (
-            f"its score {p_fake:.2f} is one that too many fakes like it had in validation ({faces}): such a face "
-            f"counts as real up to {limits.real:.2f}"
+            f"its score {score} is one that too many fakes like it had in validation ({faces}): such a face "
+            f"counts as real up to {real}"
         )
     return ""
+
+
+def apart(*values: float) -> list[str]:
+    """Different numbers with three decimals, or as many more as it takes to tell them apart."""
+    shown = ([f"{value:.{digits}f}" for value in values] for digits in range(3, 18))
+    return next((words for words in shown if len(set(words)) == len(values)), [repr(value) for value in values])
 
 
 def out_of_reach(width: float, detail: float, detector: BoxedDetector) -> str:

@@ -79,6 +79,7 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
     width = float(np.median([face_width(one.face) for one in faces]))
     detail = float(np.median([one.detail for one in faces]))
     condition = detector.condition(width, detail)
+    limits = detector.limits(condition)
     against = [
         out_of_reach(width, detail, detector) or doubtful_here(p_fake, condition, detector),
         between(p_fake, condition, detector),
@@ -97,6 +98,8 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
         reasons=(*against, SINGLE) if sample.kind == "picture" else tuple(against),
         width=round(width, 1),
         rates=condition.rates if condition else None,
+        fake_from=limits.fake,
+        real_up_to=limits.real,
     )
 
 

@@ -116,11 +116,17 @@ def inspect_files(
 
 
 def with_threshold(detector: BoxedDetector, fake: float | None) -> BoxedDetector:
-    """The detector with another probability from which any face is fake; None leaves it as it is."""
+    """The detector with another probability from which any face is fake; None leaves it as it is.
+
+    How often it errs by that is not known.
+    """
     if fake is None:
         return detector
     limits = replace(detector.facts.thresholds, fake=fake, real=min(detector.facts.thresholds.real, fake))
-    conditions = tuple(replace(one, limits=None) for one in detector.facts.conditions)
+    conditions = tuple(
+        replace(one, limits=None, rates=replace(one.rates, real_called_fake=None, fake_called_real=None))
+        for one in detector.facts.conditions
+    )
     return replace(detector, facts=replace(detector.facts, thresholds=limits, conditions=conditions))
 
 

@@ -55,13 +55,15 @@ def _calibration_limits(detector: Mapping[str, Any]) -> list[str]:
 def threshold_words(detector: Mapping[str, Any]) -> str:
     """From when on a face is called what."""
     fake, real = (percent(detector["thresholds"][name]) for name in ("fake", "real"))
-    said = (
+    if detector.get("stricter"):
+        return (
+            f"From {fake} at the least a face is called likely forged; up to {real} at the most, it shows no sign of "
+            "forgery; what lies between is inconclusive. The limits for faces of its size and detail are said of each."
+        )
+    return (
         f"From {fake} a face is called likely forged; up to {real}, it shows no sign of forgery; what lies between is "
         "inconclusive."
     )
-    if detector.get("stricter"):
-        said += " Faces of a kind that the detector errs on more often need more than that."
-    return said
 
 
 def method(kind: Kind, calibrated: bool) -> str:
@@ -86,9 +88,10 @@ def method(kind: Kind, calibrated: bool) -> str:
 def detector_rows(detector: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The detector's facts that fit on a line; all others are in the data."""
     thresholds = detector["thresholds"]
+    stricter = "; stricter for some faces" if detector.get("stricter") else ""
     rows = [
         ("detector", f"{detector['name']}, version {detector['version']}"),
-        ("thresholds", f"forged from {thresholds['fake']:.4f}, real up to {thresholds['real']:.4f}"),
+        ("thresholds", f"forged from {thresholds['fake']:.4f}, real up to {thresholds['real']:.4f}{stricter}"),
     ]
     calibration = detector.get("calibration")
     if calibration:

@@ -115,6 +115,6 @@ def chart_words(kind: str, probes: Sequence[Probe], p_fake: float) -> str:
     return f"As it is: {percent(p_fake)}; {'; '.join(steps)}."
 
 
-def score_words(p_fake: float, fake: float, real: float) -> str:
+def score_words(p_fake: float, verdict: Verdict) -> str:
     """A frame's score and what it amounts to."""
-    return f"{percent(p_fake)}, {VERDICT_WORDS[frame_verdict(p_fake, fake, real)]}"
+    return f"{percent(p_fake)}, {VERDICT_WORDS[verdict]}"

@@ -57,8 +57,7 @@ def render_inspection(
         ValueError: evidence or a thumbnail is of a face or frame that the verdict does not hold, a picture is neither
             PNG nor JPEG, or a number is not finite.
     """
-    thresholds = about.detector["thresholds"]
-    people = people_of(said, evidence, thumbnails, thresholds["fake"], thresholds["real"])
+    people = people_of(said, evidence, thumbnails)
     moments = [moment for person in people for moment in person.moments]
     pictures = dict(named for moment in moments for named in moment.pictures())
     hashes = {name: picture_hash(picture) for name, picture in pictures.items()}
@@ -74,7 +73,6 @@ def render_inspection(
         ticks=timeline.ticks(length),
         explained=bool(evidence),
         merged=any(len(person.lane.marks) < len(person.track.frames) for person in people),
-        thresholds={name: thresholds[name] for name in ("fake", "real")},
         hashes=hashes,
         data=data,
         data_hash=text_hash(data),

@@ -181,6 +181,14 @@ def rests_on(track: TrackScore, kind: Kind) -> str:
     return f"From {'this picture' if kind == 'picture' else counted(len(track.frames), 'frame')}{wide}."
 
 
+def limits_words(track: TrackScore) -> str:
+    """From when on faces like one are called what."""
+    return (
+        f"A face like this counts as likely forged from {percent(track.fake_from)}, and shows no sign of forgery up "
+        f"to {percent(track.real_up_to)}."
+    )
+
+
 def name_of(file: str) -> str:
     """A file's name without its folders."""
     return plain(PurePath(file).name or file)
@@ -205,10 +213,18 @@ def rates_words(rates: ErrorRates | None) -> list[str]:
     """How often the detector erred on validation faces like this one, in sentences."""
     if rates is None:
         return ["How often the detector errs on faces like this one is not known: its file does not say."]
+    if rates.real_called_fake is None or rates.fake_called_real is None:
+        errors = (
+            f"How often it errs on faces like this one ({plain(rates.faces)}) by the threshold given is not known."
+        )
+    else:
+        errors = (
+            f"Among validation faces like this one ({plain(rates.faces)}), by the detector's own thresholds, "
+            f"{_errors(rates.real_called_fake, rates.real, 'real', 'forged')}, and "
+            f"{_errors(rates.fake_called_real, rates.fake, 'forged', 'real')}."
+        )
     said = [
-        f"Among validation faces like this one ({plain(rates.faces)}), by the detector's own thresholds, "
-        f"{_errors(rates.real_called_fake, rates.real, 'real', 'forged')}, and "
-        f"{_errors(rates.fake_called_real, rates.fake, 'forged', 'real')}.",
+        errors,
         f"Shown a forged and a real one of these, the detector gave the forged one the higher score in "
         f"{percent(rates.auc)} of cases (half would be a coin).",
     ]

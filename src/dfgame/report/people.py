@@ -71,32 +71,31 @@ def people_of(
     said: FileVerdict,
     evidence: Sequence[Evidence],
     thumbnails: Mapping[tuple[int, int], bytes],
-    fake: float,
-    real: float,
 ) -> list[Person]:
-    """The faces of a verdict in its order; `fake` and `real` are the thresholds.
+    """The faces of a verdict in its order; what is said of their frames is by their own thresholds.
 
     Raises:
         ValueError: evidence or a thumbnail is of a face's frame that the verdict does not hold just once, or a frame
             has more than one evidence.
     """
     known = Counter((track.id, frame.frame) for track in said.tracks for frame in track.frames)
-    weighty = {(item.track, item.frame): _explained(item, fake, real) for item in evidence}
+    weighty = {(item.track, item.frame): item for item in evidence}
     strangers = sorted(place for place in {*weighty, *thumbnails} if known[place] != 1)
     if strangers:
         raise ValueError(f"not one (face, frame) of the verdict each: {strangers}")
     if len(weighty) < len(evidence):
         raise ValueError("more than one evidence of a frame")
-    verdict_on = partial(frame_verdict, fake=fake, real=real)
     length = length_of(said)
 
     def person(track: TrackScore) -> Person:
+        verdict_on = partial(frame_verdict, fake=track.fake_from, real=track.real_up_to)
         pictured = frozenset(frame for owner, frame in (*weighty, *thumbnails) if owner == track.id)
         moments = []
         for frame in track.frames:
             place = (track.id, frame.frame)
             if frame.frame in pictured:
-                seen = thumbnails.get(place), weighty.get(place)
+                found = _explained(weighty[place], track) if place in weighty else None
+                seen = thumbnails.get(place), found
                 moments.append(Moment(moment_name(*place), frame, verdict_on(frame.p_fake), *seen))
         return Person(track, lane_of(track, length, pictured, verdict_on), tuple(moments))
 
@@ -108,7 +107,8 @@ def moment_name(track: int, frame: int) -> str:
     return f"moment-{track}-{frame}"
 
 
-def _explained(evidence: Evidence, fake: float, real: float) -> Explained:
+def _explained(evidence: Evidence, track: TrackScore) -> Explained:
+    fake, real = track.fake_from, track.real_up_to
     words, warns = map_words(evidence.hot_change, evidence.random_change)
     charts = tuple(charts_of(evidence, fake, real))
     told = tuple(stability_words(evidence, fake, real)) if evidence.probes else ()

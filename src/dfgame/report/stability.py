@@ -43,7 +43,7 @@ class Chart:
 
 
 def charts_of(evidence: Evidence, fake: float, real: float) -> list[Chart]:
-    """A chart for each kind of change that was tried; `fake` and `real` are the thresholds."""
+    """A chart for each kind of change that was tried; `fake` and `real` are the face's thresholds."""
     charts = []
     for kind in KINDS:
         probes = probes_of(evidence, kind)
