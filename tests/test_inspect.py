@@ -149,12 +149,23 @@ def test_text_is_a_line_a_file_and_a_line_a_face(folder, box, capsys):
     lines = shown.out.splitlines()
     of_files = [line for line in lines if not line.startswith(" ")]
     assert code == 0 and len(of_files) == 4
-    assert of_files[0].startswith(f"{folder / 'b' / 'clip.mp4'}: ") and "p_fake 0." in of_files[0]
+    assert of_files[0].startswith(f"{folder / 'b' / 'clip.mp4'}: ") and "%" in lines[1]
     assert "8 frames" in lines[1]
-    assert [line for line in lines if re.search(r"face 1: .*, at \d+, \d+ to \d+, \d+$", line)]
-    assert "a single picture" in shown.out
-    assert of_files[2] == f"{folder / 'd.PNG'}: no face"
+    assert [line for line in lines if re.search(r"Face 1, at \d+, \d+ to \d+, \d+: ", line)]
+    assert "single picture" in shown.out
+    assert of_files[2].startswith(f"{folder / 'd.PNG'}: No face was found")
     assert "evidence, not proof" in of_files[3]
+
+
+def test_more_frames_are_advised_once_and_only_where_there_are_some(box, tmp_path, capsys):
+    for frames in (2, 9):
+        write_video(tmp_path / f"{frames}.mp4", moving(3, frames=frames), fps=25, crf=23)
+    words = ("--detector", box, "--device", "cpu", "--frames", 2)
+    _, short = call(capsys, "inspect", tmp_path / "2.mp4", *words)
+    _, long = call(capsys, "inspect", tmp_path, *words)
+    assert "a verdict needs 3" in short.out and "--every" not in short.out
+    assert long.out.count("a verdict needs 3") == 2 and long.out.count("--every or --frames looks at more") == 1
+    assert "--" not in dfgame.inspect(tmp_path / "9.mp4", load_detector(box, "cpu"), frames=2).reasons[0]
 
 
 def test_a_video_that_breaks_off_is_judged_by_what_is_there_and_said_so(box, tmp_path, capsys):
@@ -472,7 +483,7 @@ def test_names_do_nothing_to_a_terminal(box, tmp_path, capsys):
     path = tmp_path / "a\x1b[31mred\n.png"
     write_png(path, frame_of())
     code, shown = call(capsys, "inspect", path, "--detector", box)
-    assert code == 0 and "\x1b[31mred" not in shown.out and "a\\x1b[31mred\\n.png: no face" in shown.out
+    assert code == 0 and "\x1b[31mred" not in shown.out and "a\\x1b[31mred\\n.png: No face was found" in shown.out
 
 
 def test_a_name_like_an_option_stays_a_name_in_the_command_of_a_report():

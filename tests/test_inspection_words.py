@@ -27,10 +27,12 @@ from dfgame.report.inspection_words import (
     about,
     caveats,
     clock,
+    is_few,
+    length_words,
     percent,
-    probability_words,
     rarer,
     rates_words,
+    span_words,
     summary_lines,
     track_sentence,
     verdict_sentence,
@@ -68,23 +70,29 @@ FAKE = [track(number, "fake", 0.7 + number / 50) for number in range(8)]
         ),
         (said("fake", FAKE[0], kind="picture"), "The face in this picture is likely forged."),
         (said("fake", FAKE[2], track(1), kind="picture"), "Face 3 in this picture is likely forged."),
-        (said("fake", track(1, "inconclusive", 0.7)), "The faces in this video, taken together, are likely forged."),
         (said("real", track(1)), NO_SIGN),
         (
             said("inconclusive", track(1), reasons=("The faces are too small.",)),
             "Nothing can be concluded: the faces are too small.",
         ),
         (
-            said("inconclusive", track(1), reasons=("it is seen in 2 of 24 frames; --every looks at more",)),
-            "Nothing can be concluded about the face: it is seen in 2 of 24 frames.",
+            said("inconclusive", track(1), reasons=("it is hard (95% interval 60% to 70%; chance is 50%)",)),
+            "Nothing can be concluded about the face: it is hard (95% interval 60% to 70%; chance is 50%).",
         ),
+        (
+            said("real", track(1, interval=(0.001, 0.95), fake_from=0.64)),
+            "These 8 frames show no sign of forgery, but they are too few or too unlike to rule one out: more frames "
+            "could put the score anywhere from under 1% to 95%.",
+        ),
+        (
+            said("real", track(1), track(2, interval=(0.05, 0.7), fake_from=0.64)),
+            "The 8 frames of face 3 show no sign of forgery, but they are too few or too unlike to rule one out: more "
+            "frames could put the score anywhere from 5% to 70%.",
+        ),
+        (said("real", track(1, interval=(0.001, 0.63), fake_from=0.64)), NO_SIGN),
         (
             said("inconclusive", track(1), reasons=("H.264 at CRF 45 hides all.",)),
             "Nothing can be concluded: H.264 at CRF 45 hides all.",
-        ),
-        (
-            said("inconclusive", track(1)),
-            "Nothing can be concluded: the score lies between those of real and those of forged faces.",
         ),
         (said("no face"), "No face was found, so nothing can be said: only faces are judged."),
     ],
@@ -96,8 +104,14 @@ def test_the_verdict_is_one_sentence(verdict, sentence):
 def test_a_verdict_never_hides_its_reasons_a_broken_file_or_a_face_it_does_not_cover():
     one = said("inconclusive", track(1), reasons=("it is small",), error="broke off")
     assert caveats(one) == ["Only a part of the file could be read, and the verdict is on that: broke off."]
-    cut = said("inconclusive", track(1), reasons=("it is small; --frames looks at more", "It is dark"))
-    assert caveats(cut) == ["It is small; --frames looks at more.", "It is dark."]
+    cut = said("inconclusive", track(1), reasons=("it is small; very small", "It is dark"))
+    assert caveats(cut) == ["It is dark."]
+    open_end = track(1, "fake", 0.9, interval=(0.3, 0.99), fake_from=0.64)
+    assert caveats(said("fake", open_end)) == [
+        "These 8 frames are too few or too unlike to be sure that it is forged: more frames could put the score "
+        "anywhere from 30% to 99%."
+    ]
+    assert not caveats(said("fake", replace(open_end, interval=(0.65, 0.99))))
     others = [track(number, "inconclusive") for number in (3, 5)]
     assert caveats(said("real", track(1), *others)) == ["Nothing can be concluded about face 4 and face 6."]
 
@@ -106,16 +120,47 @@ def test_a_line_a_face():
     line = track_sentence(track(2, "fake", 0.75, interval=(0.5, 0.9)), "video")
     assert line.startswith("Face 3, between 0:04 and 0:11: likely forged, 75%, about 3 in 4 (95% interval 50% to 90%)")
     assert line.endswith("from 8 frames.")
-    assert track_sentence(track(2), "picture") == "Face 3: no sign of forgery, 10%, about 1 in 10 (no interval)."
+    where = "Face 3, at 0, 0 to 9, 9: no sign of forgery, 10%, about 1 in 10 (no interval)."
+    assert track_sentence(track(2), "picture") == where
     lines = summary_lines(replace(said("real", track(1)), file="a\x1b[2Jb\u202e.mp4"))
     assert lines[0] == rf"a\x1b[2Jb\u202e.mp4: {NO_SIGN}"
     assert len(lines) == 2
 
 
-def test_an_uncalibrated_score_is_never_a_percentage_of_anything():
-    words = probability_words(0.83, (0.6, 0.9), calibrated=False)
-    assert words.startswith("score 83% (not calibrated")
-    assert "in 6" not in words and "interval" not in words
+def test_a_terminal_gives_reasons_and_rates_once_for_all_faces_of_which_they_hold():
+    rates = ErrorRates("faces", 34, 3 / 34, 136, 0.0, 0.97)
+    many = [track(number, "inconclusive", reasons=("it is small",), rates=rates) for number in range(5)]
+    other = track(7, "inconclusive", reasons=("it is dark",), rates=replace(rates, real_called_fake=None))
+    lines = summary_lines(said("inconclusive", *many, other, reasons=("face 8: it is dark",)))
+    assert lines[0] == "clip.mp4: Nothing can be concluded: face 8: it is dark." and len(lines) == 10
+    assert lines[-3:] == [
+        "    5 of 6 faces: it is small.",
+        "    5 of 6 faces: of 34 real validation videos of such faces the detector called 3 forged, of 136 forged "
+        "ones 0 real.",
+        "    Face 8: how often the detector errs on such faces by the given threshold is not known.",
+    ]
+    single = summary_lines(said("inconclusive", many[0], reasons=("it is small",)))
+    assert len(single) == 3 and not [line for line in single[1:] if "small" in line]
+
+
+@pytest.mark.parametrize(("kind", "frames", "few"), [("picture", 8, True), ("video", 7, True), ("video", 8, False)])
+def test_rates_of_whole_videos_are_said_to_be_such_beside_few_frames(kind, frames, few):
+    one = replace(track(1, rates=ErrorRates("faces", 34, 3 / 34, 136, 0.0, 0.97)), frames=FRAMES[:frames])
+    assert (
+        any(
+            "of few frames the detector errs more often" in line
+            for line in summary_lines(said("real", one, kind=kind))
+        )
+        == few
+    )
+    assert any("of few frames" in words for words in rates_words(one.rates, is_few(one, kind))) == few
+
+
+def test_times_early_in_a_film_are_told_in_hundredths():
+    early = replace(track(1), first_time=0.0, last_time=0.44)
+    assert span_words(early) == "between 0.00 and 0.44 s" and span_words(track(1)) == "between 0:04 and 0:11"
+    assert span_words(replace(early, last_time=0.0)) == "at 0.00 s"
+    assert [length_words(seconds) for seconds in (0.08, 9.5, 83.0)] == ["0.08 s", "9.50 s", "1:23"]
 
 
 @given(st.floats(0, 1))

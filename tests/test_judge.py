@@ -121,7 +121,6 @@ def test_a_threshold_that_somebody_chose_has_no_error_rates_of_others():
     (track,) = judge([[0.85] * 5], detector=with_threshold(detector, 0.3)).tracks
     assert (track.verdict, track.fake_from, track.real_up_to) == ("fake", 0.3, 0.25)
     assert track.rates == replace(good.rates, real_called_fake=None, fake_called_real=None)
-    assert (track.rates.real, track.rates.auc) == (40, good.rates.auc)
 
 
 @pytest.mark.parametrize(

@@ -49,4 +49,4 @@ def test_a_shown_verdict_is_the_verdict():
     shown = ShownVerdict.of(plain)
     assert isinstance(shown, FileVerdict) and shown.tracks == plain.tracks and shown.p_fake == plain.p_fake
     assert shown._repr_html_() == verdict_html(plain)
-    assert str(shown).splitlines()[0] == "clip.mp4: The face seen between 0:00 and 0:02 is likely forged."
+    assert str(shown).splitlines()[0] == "clip.mp4: The face seen between 0.00 and 2.00 s is likely forged."

@@ -25,9 +25,10 @@ def inspect(
     """Say of each picture and video in FILES whether its faces are fake: fake, real, inconclusive or no face.
 
     A folder stands for all pictures and videos below it, a pattern such as 'clips/**/*.mp4' for all that match, - for
-    a list of such names on standard input, one a line. Printed are a line a file, a line for each face that was
-    followed through it, and why a verdict is inconclusive; `p_fake` is a calibrated probability, where real and fake
-    are equally likely beforehand, with its 95% interval over the frames of the shot. A file is fake if one of its
+    a list of such names on standard input, one a line. Printed are the verdict on each file in a
+    sentence, a line for each face with its calibrated probability of fake, where real and fake are equally likely
+    beforehand, and its 95% interval over the frames of the shot, why a verdict is inconclusive, and how often the
+    detector errs on such faces. A file is fake if one of its
     faces is; else its verdict is that of its most suspicious face that is seen long enough.
 
     Exit code 0: all files were read, whatever the verdicts. 1: some could not be read, or not to their end; each is

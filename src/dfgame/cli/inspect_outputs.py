@@ -11,21 +11,24 @@ from dfgame.boxed import BoxedDetector
 from dfgame.cli.reports import Reports
 from dfgame.config import InspectConfig
 from dfgame.files import write_text
+from dfgame.inspection.conditions import too_few
 from dfgame.inspection.pipeline import settings_of
 from dfgame.inspection.written import JsonLines, Rows, Said, csv_text, json_array, json_line
 from dfgame.jobs import console, stdout
-from dfgame.records import Failure, FileVerdict, TrackScore, UserError, face_name
+from dfgame.records import Failure, FileVerdict, UserError
+from dfgame.report.inspection_words import summary_lines
 from dfgame.report.plain import plain
 
 LIMITS = (
     "A score is evidence, not proof: forgeries unlike those learned from, and heavily compressed or edited media, "
     "can be misjudged either way."
 )
+MORE = "Where a face is seen in too few frames, --every or --frames looks at more."
 STDOUT = Path("-")
 """Stands for standard output."""
 SOME_FAILED, SOME_FAKE = 1, 3
 """Exit codes."""
-_STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow", "no face": "dim"}
+_STYLES = {"fake": "bold red", "real": "", "inconclusive": "yellow", "no face": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Outputs:
         """The files that are still to be inspected."""
         self._reports = Reports(wanted.report, self.left, wanted.overwrite) if wanted.report else None
         self._kept: list[Said] = []
-        self._failed, self._fake = False, False
+        self._failed, self._fake, self._more = False, False, False
         self._count([verdict for verdict in before.values() if verdict is not None])
 
     def _count(self, before: Sequence[dict[str, Any]]) -> None:
@@ -105,6 +108,7 @@ class Outputs:
             console.print(f"dfgame: {plain(name)}: {plain(error)}", soft_wrap=True)
         self._failed |= bool(error)
         self._fake |= isinstance(said, FileVerdict) and said.verdict == "fake"
+        self._more |= isinstance(said, FileVerdict) and _more_would_help(said)
         if self._wanted.json or self._wanted.csv:
             self._kept.append(said)
         if self._lines:
@@ -129,11 +133,20 @@ class Outputs:
             print(json_array(self._kept))
         if self._printed == "lines":
             facts = self._detector.facts
+            if self._more:
+                _print([Text(MORE)])
             _print([Text(f"{facts.name} {facts.version}: {LIMITS}")])
 
     def code(self, fail_on_fake: bool) -> int:
         """The exit code."""
         return SOME_FAKE if fail_on_fake and self._fake else SOME_FAILED * self._failed
+
+
+def _more_would_help(said: FileVerdict) -> bool:
+    """Whether a face was seen in too few frames to be judged, of a video that has more."""
+    frames = said.facts.frames if said.facts else None
+    few = said.kind == "video" and any(too_few(len(track.frames), said.frames) for track in said.tracks)
+    return few and (frames is None or frames > said.frames)
 
 
 def _print(lines: Iterable[Text]) -> None:
@@ -146,27 +159,7 @@ def _lines(said: Said) -> Iterator[Text]:
     if isinstance(said, Failure):
         yield Text.assemble(f"{plain(said.path)}: ", ("failed", "bold red"), f" ({plain(said.reason)})")
         return
-    score = "" if said.p_fake is None else f", p_fake {said.p_fake:.2f}"
-    read = f" (read in part: {plain(said.error)})" if said.error else ""
-    yield Text.assemble(f"{plain(said.file)}: ", (said.verdict, _STYLES[said.verdict]), f"{score}{read}")
-    for track in said.tracks:
-        yield Text.assemble(
-            f"    {face_name(track)}: ", (track.verdict, _STYLES[track.verdict]), _rest(track, said.kind)
-        )
-        yield from (Text(f"        {reason}") for reason in track.reasons)
-    if not any(reason.endswith(own) for reason in said.reasons for track in said.tracks for own in track.reasons):
-        yield from (Text(f"    {reason}") for reason in said.reasons)
-
-
-def _rest(track: TrackScore, kind: str) -> str:
-    if kind == "picture":
-        left, top, right, bottom = track.frames[0].box
-        return f", p_fake {track.p_fake:.2f}, at {left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}"
-    frames = f"{len(track.frames)} frame{'s' * (len(track.frames) != 1)}"
-    sure = f" ({track.interval[0]:.2f} to {track.interval[1]:.2f})" if track.interval else ""
-    wrong = ""
-    if track.rates:
-        rates = track.rates
-        wrong = f"; of real faces like it the detector calls {rates.real_called_fake:.0%} fake, "
-        wrong += f"of fakes {rates.fake_called_real:.0%} real"
-    return f", p_fake {track.p_fake:.2f}{sure}, {track.first_time:.2f} to {track.last_time:.2f} s, {frames}{wrong}"
+    first, *rest = summary_lines(said)
+    name = f"{plain(said.file)}: "
+    yield Text.assemble(name, (first.removeprefix(name), _STYLES[said.verdict]))
+    yield from map(Text, rest)

@@ -12,10 +12,7 @@ def too_few(frames: int, looked_at: int) -> str:
     """The reason where a face is seen in too few frames of a video, else an empty string."""
     if frames >= FEWEST_FRAMES:
         return ""
-    return (
-        f"it is seen in {frames} of the {looked_at} frames that were looked at, and a verdict needs {FEWEST_FRAMES}; "
-        "--every or --frames looks at more"
-    )
+    return f"it is seen in {frames} of the {looked_at} frames that were looked at, and a verdict needs {FEWEST_FRAMES}"
 
 
 def left_out(most: int, others: int) -> str:

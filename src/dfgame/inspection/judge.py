@@ -127,14 +127,15 @@ def _of_file(
     if not scores:
         return "no face", None, None, ()
     long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.frames), sample.looked_at)]
-    if long:
+    if long or len(scores) == 1:
+        long = long or scores
         chosen = [one for one in long if one.verdict == "fake"] or long
         decides = max(chosen, key=lambda one: one.p_fake)
         return decides.verdict, decides.p_fake, decides.interval, _named(decides, scores)
     raw = [one.raw for number in sample.main for one in tracks[number]]
     sentence = (
         f"no face is seen in enough of the {sample.looked_at} frames that were looked at, and whether shots show the "
-        "same person is not known; --every or --frames looks at more"
+        "same person is not known"
     )
     return "inconclusive", detector.calibrated(float(np.mean(raw))), None, (sentence,)
 

@@ -42,7 +42,7 @@ def limits(detector: Mapping[str, Any]) -> list[str]:
 
 def _calibration_limits(detector: Mapping[str, Any]) -> list[str]:
     made, on = detector.get("made") or {}, (detector.get("made") or {}).get("calibrated_on")
-    if not detector.get("calibration") or not on:
+    if not on:
         return []
     people = counted(on["people"], "person", "people")
     videos = f"{counted(made['real_videos'], 'real video')} and {counted(made['fake_videos'], 'forged video')}"
@@ -66,22 +66,17 @@ def threshold_words(detector: Mapping[str, Any]) -> str:
     )
 
 
-def method(kind: Kind, calibrated: bool) -> str:
+def method(kind: Kind) -> str:
     """How a verdict comes about."""
     frames = "in the picture" if kind == "picture" else "in the frames that were looked at"
     follow = "" if kind == "picture" else " and followed from one to the next"
-    mapped = (
-        "its log-odds go through a logistic function, fitted to videos of people left out of the training, which "
-        "makes it a percentage"
-        if calibrated
-        else "it is not calibrated"
-    )
     return (
         f"Faces are found {frames}{follow}. Each face is cut out with a margin and scored by the detector's networks, "
-        f"whose scores are averaged; a face's score is the mean over its frames, and {mapped}. The heat map comes "
-        "from the same networks. For the stability charts the cut-out face is blurred with Gaussians, compressed with "
-        "H.264 and scaled down, and scored again. Everything is computed on one machine, nothing is sent anywhere; "
-        "the same file, detector and settings give the same report."
+        "whose scores are averaged; a face's score is the mean over its frames, and its log-odds go through a "
+        "logistic function, fitted to videos of people left out of the training, which makes it a percentage. The "
+        "heat map comes from the same networks. For the stability charts the cut-out face is blurred with Gaussians, "
+        "compressed with H.264 and scaled down, and scored again. Everything is computed on one machine, nothing is "
+        "sent anywhere; the same file, detector and settings give the same report."
     )
 
 
@@ -89,12 +84,9 @@ def detector_rows(detector: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The detector's facts that fit on a line; all others are in the data."""
     thresholds = detector["thresholds"]
     stricter = "; stricter for some faces" if detector.get("stricter") else ""
-    rows = [
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in sorted(detector["calibration"].items()))
+    return [
         ("detector", f"{detector['name']}, version {detector['version']}"),
         ("thresholds", f"forged from {thresholds['fake']:.4f}, real up to {thresholds['real']:.4f}{stricter}"),
+        ("calibration", f"logistic function of the mean raw score's log-odds: {terms}"),
     ]
-    calibration = detector.get("calibration")
-    if calibration:
-        terms = ", ".join(f"{name} {value:.4f}" for name, value in sorted(calibration.items()))
-        rows.append(("calibration", f"logistic function of the mean raw score's log-odds: {terms}"))
-    return rows

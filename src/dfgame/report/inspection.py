@@ -29,9 +29,9 @@ _PICTURES = ("crop", "amplified", "heat")
 class InspectionContext:
     """What a verdict depends on beside the file.
 
-    `detector` holds plain JSON values: `name`, `version`, `sha256`, `thresholds` (`fake`, `real`), `calibration`
-    (None: its scores are no probabilities) and `made`, as a box's facts do, and whether thresholds are `stricter` for
-    some faces. `versions` are those of Python and packages. `command` makes the report again.
+    `detector` holds plain JSON values: `name`, `version`, `sha256`, `thresholds` (`fake`, `real`), `calibration` and
+    `made`, as a box's facts do, and whether thresholds are `stricter` for some faces. `versions` are those of Python
+    and packages. `command` makes the report again.
     """
 
     detector: Mapping[str, Any]
@@ -63,7 +63,7 @@ def render_inspection(
     hashes = {name: picture_hash(picture) for name, picture in pictures.items()}
     data = data_text(_values(said, evidence, hashes, about))
     length = timeline.length_of(said)
-    environment = _environment(bool(about.detector.get("calibration")))
+    environment = _environment()
     environment.globals["picture"] = lambda name, alt: _picture(name, pictures[name], alt)
     page = environment.get_template("inspection.html.j2").render(
         said=said,
@@ -98,10 +98,9 @@ def _values(
     }
 
 
-def _environment(calibrated: bool) -> Environment:
+def _environment() -> Environment:
     environment = environment_of("dfgame.report", finalize=_seen)
     environment.globals |= {
-        "calibrated": calibrated,
         "coverage": f"{COVERAGE:.0%}",
         "most_shown": MOST_SHOWN,
         "rare": inspection_words.RARE,

@@ -39,8 +39,13 @@ _SHARES = (
     (0.9, "9 in 10"),
     (0.95, "19 in 20"),
 )
+WHOLE_VIDEOS = (
+    "that was measured on whole videos, as a rule of up to 24 frames; of few frames the detector errs more often"
+)
+_SHORT = 10.0
+"""Seconds before which times are told in hundredths."""
 _EXTREME = 0.025
-_FEW_VIDEOS = 20
+_FEW_VIDEOS, _FEW_FRAMES = 20, 8
 
 
 def clock(seconds: float, tenths: bool = False) -> str:
@@ -68,9 +73,17 @@ def about(share: float) -> str:
 
 
 def span_words(track: TrackScore) -> str:
-    """From when to when a face is seen: `between 0:04 and 0:11`, or `at 0:04`."""
+    """From when to when a face is seen: `between 0:04 and 0:11`, or `at 0:14`; `between 0.00 and 0.44 s` early on."""
+    if track.last_time < _SHORT:
+        first, last = (f"{seconds:.2f}" for seconds in (track.first_time, track.last_time))
+        return f"at {first} s" if first == last else f"between {first} and {last} s"
     first, last = clock(track.first_time), clock(track.last_time)
     return f"at {first}" if first == last else f"between {first} and {last}"
+
+
+def length_words(seconds: float) -> str:
+    """The length of a film: `1:23`, or `0.48 s` of a short one."""
+    return f"{seconds:.2f} s" if seconds < _SHORT else clock(seconds)
 
 
 def verdict_sentence(said: FileVerdict) -> str:
@@ -78,16 +91,36 @@ def verdict_sentence(said: FileVerdict) -> str:
     if said.verdict == "no face":
         return "No face was found, so nothing can be said: only faces are judged."
     if said.verdict == "real":
-        return NO_SIGN
+        return _real_sentence(said.tracks)
     if said.verdict == "inconclusive":
-        return f"Nothing can be concluded{_clause(said.reasons)}."
+        return f"Nothing can be concluded{_clause(said.reasons[0])}."
     forged = [track for track in said.tracks if track.verdict == "fake"]
-    if not forged:
-        return f"The faces in this {said.kind}, taken together, are likely forged."
     if len(said.tracks) == 1:
         where = "in this picture" if said.kind == "picture" else f"seen {span_words(forged[0])}"
         return f"The face {where} is likely forged."
     return _forged_sentence(forged, len(said.tracks), said.kind)
+
+
+def _real_sentence(tracks: Sequence[TrackScore]) -> str:
+    """That there is no sign of forgery, and of the face that more frames could most likely turn, that they could."""
+    real = [(track.interval, track) for track in tracks if track.verdict == "real" and track.interval]
+    doubtful = [(interval, track) for interval, track in real if interval[1] >= track.fake_from]
+    if not doubtful:
+        return NO_SIGN
+    interval, track = max(doubtful, key=lambda one: one[0][1])
+    return (
+        f"{_frames_of(track, len(tracks))} show no sign of forgery, but they are too few or too unlike to rule one "
+        f"out: {_anywhere(interval)}."
+    )
+
+
+def _frames_of(track: TrackScore, people: int) -> str:
+    frames = counted(len(track.frames), "frame")
+    return f"These {frames}" if people == 1 else f"The {frames} of {face_name(track)}"
+
+
+def _anywhere(interval: Interval) -> str:
+    return f"more frames could put the score anywhere from {percent(interval[0])} to {percent(interval[1])}"
 
 
 def _forged_sentence(forged: Sequence[TrackScore], people: int, kind: Kind) -> str:
@@ -102,11 +135,9 @@ def _forged_sentence(forged: Sequence[TrackScore], people: int, kind: Kind) -> s
     return f"{len(forged)} of {people} faces are likely forged, most clearly {face_name(worst)}{where}."
 
 
-def _clause(reasons: Sequence[str]) -> str:
-    """The first reason as the end of a sentence: no capital letter where that is one, no full stop, no advice."""
-    if not reasons:
-        return ": the score lies between those of real and those of forged faces"
-    reason = plain(reasons[0]).split("; ")[0].strip().rstrip(".")
+def _clause(reason: str) -> str:
+    """A reason as the end of a sentence: no capital letter where that is one, no full stop."""
+    reason = plain(reason).strip().rstrip(".")
     is_word = reason[1:2].islower() or reason[1:2] == " "
     reason = reason[:1].lower() + reason[1:] if is_word else reason
     return f" about the face: {reason}" if reason.startswith(("it ", "its ")) else f": {reason}"
@@ -115,11 +146,16 @@ def _clause(reasons: Sequence[str]) -> str:
 def caveats(said: FileVerdict) -> list[str]:
     """What must be known beside the verdict, in sentences.
 
-    That the file broke off, the reasons that the verdict's sentence does not give in full, and which faces are not
-    covered by it.
+    That the file broke off, the reasons that the verdict's sentence does not give, of which forged faces more frames
+    could change the verdict, and which faces are not covered by it.
     """
-    told = said.verdict == "inconclusive" and said.reasons and "; " not in said.reasons[0]
-    notes = [sentence(reason) for reason in said.reasons[1 if told else 0 :]]
+    notes = [sentence(reason) for reason in said.reasons[said.verdict == "inconclusive" :]]
+    notes += [
+        f"{_frames_of(track, len(said.tracks))} are too few or too unlike to be sure that it is forged: "
+        f"{_anywhere(track.interval)}."
+        for track in said.tracks
+        if track.verdict == "fake" and track.interval and track.interval[0] < track.fake_from
+    ]
     if said.error:
         notes.insert(0, f"Only a part of the file could be read, and the verdict is on that: {plain(said.error)}.")
     open_ones = [face_name(track) for track in said.tracks if track.verdict == "inconclusive"]
@@ -137,10 +173,8 @@ def sentence(text: str) -> str:
     return ended[:1].upper() + ended[1:]
 
 
-def probability_words(p_fake: float, interval: Interval | None, calibrated: bool = True) -> str:
-    """`83%, about 4 in 5 (95% interval 61% to 93%)`; a score that was not calibrated is no more than a score."""
-    if not calibrated:
-        return f"score {percent(p_fake)} (not calibrated: it orders faces, and does not say how likely a forgery is)"
+def probability_words(p_fake: float, interval: Interval | None) -> str:
+    """`83%, about 4 in 5 (95% interval 61% to 93%)`."""
     ends = f"{COVERAGE:.0%} interval {percent(interval[0])} to {percent(interval[1])}" if interval else "no interval"
     return f"{percent(p_fake)}, {about(p_fake)} ({ends})"
 
@@ -162,7 +196,7 @@ def meaning(p_fake: float) -> str:
     )
 
 
-def file_score_sentence(said: FileVerdict, calibrated: bool = True) -> str:
+def file_score_sentence(said: FileVerdict) -> str:
     """The score of a whole file, and what it was taken from.
 
     Raises:
@@ -172,7 +206,7 @@ def file_score_sentence(said: FileVerdict, calibrated: bool = True) -> str:
         raise ValueError(f"no score without a face: {said.file!r}")
     alone = any(track.p_fake == said.p_fake for track in said.tracks)
     of = "that of its most suspicious face" if alone else "from the frames of its faces together"
-    return f"Estimate for the file, {of}: {probability_words(said.p_fake, said.interval, calibrated)}."
+    return f"Estimate for the file, {of}: {probability_words(said.p_fake, said.interval)}."
 
 
 def rests_on(track: TrackScore, kind: Kind) -> str:
@@ -194,23 +228,66 @@ def name_of(file: str) -> str:
     return plain(PurePath(file).name or file)
 
 
-def track_sentence(track: TrackScore, kind: Kind, calibrated: bool = True) -> str:
-    """One face in one line: who, when, what is said of it, how likely, and on how many frames that rests."""
-    name = face_name(track).capitalize()
-    who = name if kind == "picture" else f"{name}, {span_words(track)}"
-    score = probability_words(track.p_fake, track.interval, calibrated)
+def track_sentence(track: TrackScore, kind: Kind) -> str:
+    """One face in one line: who, when or where, what is said of it, how likely, and on how many frames that rests."""
+    left, top, right, bottom = track.frames[0].box
+    place = f"at {left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}" if kind == "picture" else span_words(track)
+    who = f"{face_name(track).capitalize()}, {place}"
+    score = probability_words(track.p_fake, track.interval)
     frames = "" if kind == "picture" else f", from {counted(len(track.frames), 'frame')}"
     return f"{who}: {VERDICT_WORDS[track.verdict]}, {score}{frames}."
 
 
-def summary_lines(said: FileVerdict, calibrated: bool = True) -> list[str]:
-    """All that a terminal says of a file: its name, the verdict, what to know beside it, then a line a face."""
-    faces = [f"    {track_sentence(track, said.kind, calibrated)}" for track in said.tracks]
-    return [f"{plain(said.file)}: {verdict_sentence(said)}", *(f"    {note}" for note in caveats(said)), *faces]
+def summary_lines(said: FileVerdict) -> list[str]:
+    """All that a terminal says of a file: its name, the verdict, what to know beside it, then a line a face.
+
+    What is to be known of a face, why it is inconclusive and how often the detector errs on its like, comes last, once
+    for all faces of which it holds.
+    """
+    verdict, faces = verdict_sentence(said), [track_sentence(track, said.kind) for track in said.tracks]
+    of_faces: dict[str, list[TrackScore]] = {}
+    for track in said.tracks:
+        rates = [_short_rates(track.rates, few=is_few(track, said.kind))] if track.rates else []
+        for words in (*track.reasons, *rates):
+            of_faces.setdefault(words, []).append(track)
+    known = [_of_those(words, tracks, len(said.tracks)) for words, tracks in of_faces.items()]
+    if said.verdict == "inconclusive":  # whose sentence gives the first reason
+        known = [words for words in known if words != sentence(said.reasons[0])]
+    notes = [note for note in caveats(said) if not any(note.endswith(sentence(words)[1:]) for words in of_faces)]
+    return [f"{plain(said.file)}: {verdict}", *(f"    {line}" for line in (*notes, *faces, *known))]
 
 
-def rates_words(rates: ErrorRates | None) -> list[str]:
-    """How often the detector erred on validation faces like this one, in sentences."""
+def _of_those(words: str, tracks: Sequence[TrackScore], people: int) -> str:
+    """Words on some of a file's faces as a sentence that names them where there are others, or many."""
+    if people == 1:
+        return sentence(words)
+    many = len(tracks) > _MOST_NAMED
+    who = f"{len(tracks)} of {people} faces" if many else listed([face_name(track) for track in tracks])
+    return sentence(f"{who}: {words}")
+
+
+def is_few(track: TrackScore, kind: Kind) -> bool:
+    """Whether a verdict rests on fewer frames than error rates that were measured on videos hold for."""
+    return kind == "picture" or len(track.frames) < _FEW_FRAMES
+
+
+def _short_rates(rates: ErrorRates, few: bool) -> str:
+    if rates.real_called_fake is None or rates.fake_called_real is None:
+        return "how often the detector errs on such faces by the given threshold is not known"
+    called_fake, called_real = round(rates.real_called_fake * rates.real), round(rates.fake_called_real * rates.fake)
+    return (
+        f"of {counted(rates.real, 'real validation video')} of such faces the detector called {called_fake:,} forged, "
+        f"of {rates.fake:,} forged ones {called_real:,} real{f'; {WHOLE_VIDEOS}' if few else ''}"
+    )
+
+
+def rates_words(rates: ErrorRates | None, few: bool = False) -> list[str]:
+    """How often the detector erred on validation faces like this one, in sentences.
+
+    Args:
+        rates: None where nobody knows.
+        few: whether fewer frames of this one were looked at than of those.
+    """
     if rates is None:
         return ["How often the detector errs on faces like this one is not known: its file does not say."]
     if rates.real_called_fake is None or rates.fake_called_real is None:
@@ -228,6 +305,8 @@ def rates_words(rates: ErrorRates | None) -> list[str]:
         f"Shown a forged and a real one of these, the detector gave the forged one the higher score in "
         f"{percent(rates.auc)} of cases (half would be a coin).",
     ]
+    if few:
+        said.append(sentence(WHOLE_VIDEOS))
     if min(rates.real, rates.fake) < _FEW_VIDEOS:
         said.append("These are few videos: the rates are rough.")
     return said

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dfgame.records import FileVerdict, MediaFacts, TrackScore
-from dfgame.report.inspection_words import clock
+from dfgame.report.inspection_words import clock, length_words
 from dfgame.report.language import counted
 from dfgame.report.plain import plain
 
@@ -16,7 +16,7 @@ _UNITS = ("bytes", "kB", "MB")
 def about_words(said: FileVerdict) -> str:
     """`a video of 1:23, 24 frames looked at, 3 faces followed`."""
     duration = said.facts.duration if said.facts else None
-    length = f" of {clock(duration)}" if said.kind == "video" and duration is not None else ""
+    length = f" of {length_words(duration)}" if said.kind == "video" and duration is not None else ""
     looked = f", {counted(said.frames, 'frame')} looked at" if said.kind == "video" and said.frames else ""
     faces = counted(len(said.tracks), "face") if said.tracks else "no face"
     return f"a {said.kind}{length}{looked}, {faces} {'followed' if said.kind == 'video' and said.tracks else 'found'}."
