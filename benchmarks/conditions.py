@@ -4,8 +4,8 @@
 
 TREE is a tree of `dfgame forge` with raw videos, BOX a detector's file (default, or -: the packaged one), SPLIT the
 one that is measured (default test), PEOPLE at most so many of its people. Of each video 4 frames are altered, encoded
-as H.264 (CRF 23 unless the condition says otherwise), and inspected. A line a condition: the
-AUC over videos with its 95% interval, the share of real videos called fake and of fakes called real, the share called
+as H.264 (CRF 23 unless the condition says otherwise), and inspected. A line a condition: the AUC over videos with its
+95% interval over people, the share of real videos called fake and of fakes called real, the share called
 neither, videos in which no face was found, and the AUC of each family. JSON, with intervals of these, too, on
 stdout. Last, the plain videos by the lightness of the skin (the individual typology angle of the cheeks, darker and
 lighter half of the people), real videos of both against all fakes.
@@ -30,8 +30,8 @@ from dfgame.faces.sample import spread
 from dfgame.forgery.align import alignment, cut
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.media import RgbImage, count_frames, read_frames, through_h264, write_video
-from dfgame.metrics import auc_bootstrap, interval, measures
-from dfgame.records import ORIGINAL, FileVerdict, Video
+from dfgame.metrics import auc_interval, measures, people_bootstrap
+from dfgame.records import LABELS, ORIGINAL, FileVerdict, Video
 
 FRAMES = 4
 REPLICATES, SEED = 1_000, 0
@@ -127,11 +127,13 @@ def _inspected(tree: Path, videos: list[Video], condition: Condition, crf: int, 
 
 
 def _auc(videos: list[Video], said: Said) -> tuple[float, float, float]:
-    """The AUC over these videos, and its interval."""
+    """The AUC over these videos, and its interval over people."""
     labels = np.array([int(video.label == "fake") for video in videos])
     values = np.array([said[video.name].p_fake for video in videos], np.float64)
-    draws = auc_bootstrap(labels, values, [video.name for video in videos], "video", REPLICATES, SEED)
-    return measures(labels, values).auc, *interval(draws)
+    auc, people = measures(labels, values).auc, [video.identity for video in videos]
+    draws = people_bootstrap(labels, values, people, REPLICATES, SEED)
+    fewest = min(len({video.identity for video in videos if video.label == label}) for label in LABELS)
+    return auc, *auc_interval(auc, draws, fewest)
 
 
 def _measured(videos: list[Video], said: Said) -> dict[str, Any]:
