@@ -1,47 +1,58 @@
 """Error rates by condition: counted by hand, cut where there are enough videos, measured on shrunk faces."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.special import logit
+from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
 from conftest import orl_face
 from dfgame.boxed import Calibration, Thresholds
+from dfgame.calibrate.maps import Choice, ScoredVideos, choose, choose_by_fold, fit, held_out, joined
 from dfgame.calibrate.rates import conditions
-from dfgame.calibrate.views import View, band_of, scored_views, shrunk
+from dfgame.calibrate.views import band_of, scored_views, shrunk
 from dfgame.faces.video import write_png
 from dfgame.records import CropRule
 
 SAME = Calibration(slope=1.0, intercept=0.0)
 LIMITS = Thresholds(fake=0.7, real=0.3)
+CHOICE = Choice(SAME, LIMITS)
+BY_FOLD = [CHOICE] * 5
+
+
+def seen(labels, groups, raw, width=60.0, details=-2.0):
+    """Videos of ten people in five folds, a third of them not compressed."""
+    count, groups = len(labels), np.asarray(groups)
+    widths, details = (np.broadcast_to(one, count) for one in (width, details))
+    return ScoredVideos(
+        np.asarray(labels), groups, groups % 5, np.arange(count) % 3 > 0, np.asarray(raw), widths, details
+    )
 
 
 def made_up(videos, seed=0, details=None, width=60.0):
-    """As many real as fake videos of one crop each, of ten people, and what is known of them."""
+    """As many real as fake videos of ten people, some of them alike in score."""
     rng = np.random.default_rng(seed)
-    names = [f"{number:03d}" for number in range(videos)]
-    labels = {name: number % 2 for number, name in enumerate(names)}
-    raw = np.clip(np.array([0.3 + 0.4 * labels[name] for name in names]) + rng.normal(0, 0.2, videos), 0.01, 0.99)
-    details = rng.uniform(-3, -1, videos) if details is None else details
-    groups = {name: number // 2 % 10 for number, name in enumerate(names)}
-    return View(names, raw, np.full(videos, width), details), labels, groups
+    number, effects = np.arange(videos), rng.normal(0, 0.15, 10)
+    labels, groups = number % 2, number // 2 % 10
+    raw = np.clip(0.3 + 0.4 * labels + effects[groups] + rng.normal(0, 0.2, videos), 0.01, 0.99).round(2)
+    return seen(labels, groups, raw, width, rng.uniform(-3, -1, videos) if details is None else details)
 
 
 def of_scores(real, fake):
     """Faces with these scores, of ten people in turn."""
-    names = [f"{label}-{number:03d}" for label, scores in enumerate((real, fake)) for number in range(len(scores))]
-    labels = {name: int(name[0]) for name in names}
-    groups = {name: int(name[2:]) % 10 for name in names}
-    return View(names, np.array([*real, *fake]), np.full(len(names), 60.0), np.full(len(names), -2.0)), labels, groups
+    numbers = [*range(len(real)), *range(len(fake))]
+    return seen([0] * len(real) + [1] * len(fake), np.array(numbers) % 10, [*real, *fake])
 
 
 def test_rates_are_those_counted_by_hand():
     """One of 30 is called what it is not: less than 5%, so that the thresholds for all are strict enough."""
     real, fake = [0.8, 0.6] + [0.2] * 28, [0.1, 0.4] + [0.9] * 28
-    (found,) = conditions([of_scores(real, fake)[0]], *of_scores(real, fake)[1:], SAME, LIMITS)
+    (found,) = conditions(of_scores(real, fake), CHOICE, BY_FOLD)
     assert (found.rates.real, found.rates.fake) == (30, 30)
     assert (found.rates.real_called_fake, found.rates.fake_called_real) == (1 / 30, 1 / 30)
     assert found.limits == LIMITS
@@ -55,17 +66,51 @@ def test_limits_are_stricter_where_faces_need_it_and_rates_are_of_people_held_ou
     """One person's four are at 0.95: of 40 only two may be called fake. By the limits of other people all four are."""
     real = [0.95 if number % 10 == 0 else 0.2 for number in range(40)]
     fake = [0.9] * 40
-    view, labels, groups = of_scores(real, fake)
-    (found,) = conditions([view], labels, groups, SAME, LIMITS)
+    (found,) = conditions(of_scores(real, fake), CHOICE, BY_FOLD)
     assert found.limits is not None and found.limits.fake == pytest.approx(0.95)
     assert found.limits.real == LIMITS.real and (SAME(np.array(real)) >= found.limits.fake).sum() == 0
     assert (found.rates.real_called_fake, found.rates.fake_called_real) == (0.1, 0.0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_of_a_video_s_own_people_decides_about_it(seed):
+    """Counted video by video: of other people's at most 5% score so high or low, among all and among these."""
+    plain, part = made_up(120, seed), made_up(90, seed + 10, details=-2.0)
+    _, verdicts = held_out(part, choose_by_fold(plain))
+    for number, (raw, fold) in enumerate(zip(part.raw, part.folds, strict=True)):
+        others = plain.where(plain.folds != fold)
+        p_fake = fit(others.labels, others.raw)
+        alike = (others.where(others.compressed), part.where(part.folds != fold))
+        real, fake = ([p_fake(one.raw[one.labels == label]) for one in alike] for label in (0, 1))
+        p = p_fake(raw)
+        said = "inconclusive"
+        if p >= 0.5 and all((of >= p).sum() <= int(0.05 * len(of)) for of in real):
+            said = "fake"
+        elif p <= 0.5 and all((of <= p).sum() <= int(0.05 * len(of)) for of in fake):
+            said = "real"
+        assert verdicts[number] == said
+    (found,) = conditions(part, choose(plain), choose_by_fold(plain))
+    assert found.rates.real_called_fake == (verdicts[part.labels == 0] == "fake").mean()
+    assert found.rates.fake_called_real == (verdicts[part.labels == 1] == "real").mean()
+
+
+def test_an_interval_is_over_people_with_all_their_videos():
+    """Against people drawn one by one, and symmetric in log-odds, as intervals of AUCs are everywhere."""
+    videos = made_up(60)
+    (found,) = conditions(videos, CHOICE, BY_FOLD)
+    rng = np.random.default_rng(0)
+    draws = []
+    for _ in range(400):
+        rows = np.concatenate([np.flatnonzero(videos.groups == person) for person in rng.integers(0, 10, 10)])
+        draws.append(roc_auc_score(videos.labels[rows], videos.raw[rows]))
+    auc = found.rates.auc
+    half = float(student.ppf(0.975, 9) * np.std(draws) / (auc * (1 - auc)))
+    assert logit(found.auc) == pytest.approx([logit(auc) - half, logit(auc) + half], abs=0.15 * half)
+
+
 def test_a_band_is_cut_as_often_as_its_videos_bear():
     for videos, parts in ((30, 0), (60, 1), (100, 2), (200, 3)):
-        view, labels, groups = made_up(videos, details=np.linspace(-3, -1, videos))
-        found = conditions([view], labels, groups, SAME, LIMITS)
+        found = conditions(made_up(videos, details=np.linspace(-3, -1, videos)), CHOICE, BY_FOLD)
         assert len(found) == parts
         assert sum(one.rates.real + one.rates.fake for one in found) == (videos if parts else 0)
         for before, after in pairwise(found):
@@ -75,16 +120,15 @@ def test_a_band_is_cut_as_often_as_its_videos_bear():
 
 
 def test_a_condition_needs_both_kinds_and_more_than_one_person():
-    view, labels, groups = made_up(100)
-    assert not conditions([view], dict.fromkeys(labels, 0), groups, SAME, LIMITS)
-    assert not conditions([view], labels, dict.fromkeys(groups, 7), SAME, LIMITS)
+    videos = made_up(100)
+    nothing = np.zeros(100, np.int64)
+    assert not conditions(replace(videos, labels=nothing), CHOICE, BY_FOLD)
+    assert not conditions(replace(videos, groups=nothing), CHOICE, BY_FOLD)
 
 
 def test_faces_of_other_widths_are_other_conditions():
-    small, labels, groups = made_up(60, width=40.0)
-    large, *_ = made_up(60, seed=1, width=200.0)
-    tiny, *_ = made_up(60, seed=2, width=20.0)
-    found = conditions([small, large, tiny], labels, groups, SAME, LIMITS)
+    videos = joined([made_up(60, seed, width=width) for seed, width in enumerate((40.0, 200.0, 20.0))])
+    found = conditions(videos, CHOICE, BY_FOLD)
     assert [one.widths for one in found] == [(32.0, 52.0), (120.0, None)]
     assert found[1].rates.faces.startswith("120 pixels wide or more")
 

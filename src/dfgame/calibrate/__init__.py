@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dfgame import __version__
-from dfgame.boxed import Calibration, Ensemble, Facts, Thresholds, save_box
-from dfgame.calibrate.maps import Floats, ScoredVideos, choose_thresholds, fit, held_out, person_groups
+from dfgame.boxed import Ensemble, Facts, save_box
+from dfgame.calibrate.maps import Choice, ScoredVideos, choose, choose_by_fold, folds, held_out, joined, person_groups
 from dfgame.calibrate.members import members_of
 from dfgame.calibrate.rates import conditions
 from dfgame.calibrate.views import View, scored_views
 from dfgame.config import CalibrateConfig, EvaluateConfig
 from dfgame.files import sha256, versions, writable_folder
-from dfgame.metrics import Honesty, honesty, measures, video_means
+from dfgame.metrics import Honesty, honesty, measures, pooled
 from dfgame.records import LABELS, CropRule, UserError
 from dfgame.rows import AskedRows, asked_rows, people
 
@@ -60,37 +61,38 @@ def calibrate_runs(sources: Sequence[Path], manifest: Path, out: Path, config: C
         config.batch_size,
         config.workers,
     )
-    plain = next(views)
-    scored = _scored(plain, truth)
-    calibration = fit(scored.labels, scored.raw)
-    if calibration.slope <= 0:
+    plain = _by_video(next(views), truth)
+    choice = choose(plain)
+    if choice.calibration.slope <= 0:
         raise UserError(
             f"{manifest}: on these videos the runs' scores do not rise from real to fake",
             "there is nothing to calibrate: train longer, or on data more like these",
         )
-    before, after = honesty(scored.labels, scored.raw), honesty(scored.labels, held_out(scored))
-    thresholds = choose_thresholds(scored, calibration)
-    labels, groups = ({name: one[what] for name, one in truth.items()} for what in ("label", "group"))
+    by_fold = choose_by_fold(plain)
+    before, after = (honesty(plain.labels, p_fake) for p_fake in (plain.raw, held_out(plain, by_fold)[0]))
+    everything = joined([plain, *(_by_video(view, truth) for view in views)])
     facts = Facts(
         name=config.name or out.stem,
         version=config.version,
         detector=members.kind,
         image_size=members.image_size,
         crop=rule,
-        calibration=calibration,
-        thresholds=thresholds,
-        made=members.made | _made(asked, manifest, config) | _found(scored, before, after, calibration, thresholds),
-        conditions=conditions([plain, *views], labels, groups, calibration, thresholds),
+        calibration=choice.calibration,
+        thresholds=choice.thresholds,
+        made=members.made | _made(asked, manifest, config) | _found(plain, before, after, by_fold),
+        conditions=conditions(everything, choice, by_fold),
     )
     save_box(out, facts, members.detectors)
     return Calibrated(facts, before, after)
 
 
 def _claim(out: Path, overwrite: bool) -> None:
+    """Refuse to write OUT, or the diagram beside it, over what is there."""
     if out.suffix != ".safetensors":
         raise UserError(f"{out}: OUT is the file to write", "name it with .safetensors")
-    if out.exists() and not overwrite:
-        raise UserError(f"{out}: exists", "choose another OUT, or add --overwrite to replace it")
+    for path in (out, out.with_suffix(".svg")):
+        if path.exists() and not overwrite:
+            raise UserError(f"{path}: exists", "choose another OUT, or add --overwrite to replace it")
     writable_folder(out.parent)
 
 
@@ -118,11 +120,11 @@ def _crop_rule(asked: AskedRows, manifest: Path) -> CropRule:
     return CropRule(**values)
 
 
-def _truth(table: pa.Table, manifest: Path) -> dict[str, dict[str, int]]:
-    """Of each video by name: its class number as `label`, its `group` of people, and whether it is `compressed`.
+def _truth(table: pa.Table, manifest: Path) -> dict[str, tuple[int, int, int, bool]]:
+    """Of each video by name: class number, group of people, fold, whether it is compressed.
 
     Raises:
-        UserError: a class is missing.
+        UserError: a class is missing, or there are too few people.
     """
     rows = {row["video"]: row for row in table.select(_OF_VIDEO).to_pylist()}
     if len({row["label"] for row in rows.values()}) < 2:
@@ -133,17 +135,19 @@ def _truth(table: pa.Table, manifest: Path) -> dict[str, dict[str, int]]:
         [f"{row['dataset']}/{row['identity']}" for row in rows.values()],
         [None if row["source"] is None else f"{row['dataset']}/{row['source']}" for row in rows.values()],
     )
-    return {
-        name: {"label": LABELS.index(row["label"]), "group": int(group), "compressed": row["compression"] != "raw"}
-        for (name, row), group in zip(rows.items(), groups, strict=True)
-    }
+    labels = np.array([LABELS.index(row["label"]) for row in rows.values()])
+    compressed = [row["compression"] != "raw" for row in rows.values()]
+    known = zip(labels.tolist(), groups.tolist(), folds(labels, groups).tolist(), compressed, strict=True)
+    return dict(zip(rows, known, strict=True))
 
 
-def _scored(view: View, truth: dict[str, dict[str, int]]) -> ScoredVideos:
-    names, means = video_means(view.videos, view.raw)
-    known = [truth[name] for name in names.tolist()]
-    labels, groups, compressed = (np.array([one[what] for one in known]) for what in ("label", "group", "compressed"))
-    return ScoredVideos(labels, means, compressed.astype(bool), groups)
+def _by_video(view: View, truth: dict[str, tuple[int, int, int, bool]]) -> ScoredVideos:
+    """The mean score of each video's crops, their median width and detail, and what is known of it."""
+    names, raw = pooled(view.videos, view.raw, "mean")
+    widths, details = (pooled(view.videos, values, "median")[1] for values in (view.width, view.detail))
+    known = zip(*(truth[name] for name in names.tolist()), strict=True)
+    labels, groups, numbers, compressed = (np.array(column) for column in known)
+    return ScoredVideos(labels, groups, numbers, compressed, raw, widths, details)
 
 
 def _made(asked: AskedRows, manifest: Path, config: CalibrateConfig) -> dict[str, Any]:
@@ -162,12 +166,10 @@ def _made(asked: AskedRows, manifest: Path, config: CalibrateConfig) -> dict[str
     }
 
 
-def _found(
-    scored: ScoredVideos, before: Honesty, after: Honesty, calibration: Calibration, thresholds: Thresholds
-) -> dict[str, Any]:
-    """The numbers behind the map and the thresholds; `after` is of people that the map was not fitted to."""
-    p_fake = calibration(scored.raw)
-    real, fake = (p_fake[scored.compressed & (scored.labels == label)] for label in (0, 1))
+def _found(scored: ScoredVideos, before: Honesty, after: Honesty, by_fold: list[Choice]) -> dict[str, Any]:
+    """The numbers behind the map and the thresholds; all but `before` and `auc` are of people held out in turn."""
+    compressed = scored.where(scored.compressed)
+    _, verdicts = held_out(compressed, by_fold)
     found = measures(scored.labels, scored.raw)
     return {
         "real_videos": found.n_real,
@@ -176,11 +178,10 @@ def _found(
         "auc": found.auc,
         "before": {"ece": before.ece, "log_loss": before.log_loss},
         "after": {"ece": after.ece, "log_loss": after.log_loss},
-        "compressed_real": {"videos": len(real), **_verdicts(real, thresholds)},
-        "compressed_fake": {"videos": len(fake), **_verdicts(fake, thresholds)},
+        **{f"compressed_{name}": _shares(verdicts[compressed.labels == label]) for label, name in enumerate(LABELS)},
     }
 
 
-def _verdicts(p_fake: Floats, thresholds: Thresholds) -> dict[str, float]:
-    """The shares that are called fake and real."""
-    return {"fake": float((p_fake >= thresholds.fake).mean()), "real": float((p_fake <= thresholds.real).mean())}
+def _shares(verdicts: NDArray[np.str_]) -> dict[str, float]:
+    """How many videos, and the shares that are called fake and real."""
+    return {"videos": len(verdicts), **{said: float((verdicts == said).mean()) for said in ("fake", "real")}}

@@ -4,8 +4,8 @@ Source: Platt, "Probabilistic Outputs for Support Vector Machines" (1999), with 
 where the classes do not overlap.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,26 +16,46 @@ from scipy.special import expit
 from sklearn.model_selection import GroupKFold
 
 from dfgame.boxed import Calibration, Thresholds, logit
-from dfgame.metrics import balanced
+from dfgame.metrics import Floats, Integers, balanced
 from dfgame.records import UserError
 
 FALSE_ALARMS = 0.05
 """Share of the real videos that may be called fake, and of the fake ones that may be called real."""
 FOLDS = 5
-"""Parts of the people, at most, each of which is measured by a map fitted to the others."""
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+"""Parts of the people, at most, each of which is measured by what was chosen on the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredVideos:
-    """Videos, one an element: class number, mean raw score, whether it is compressed, and its group of people."""
+    """Videos, an element each.
+
+    Class number, group of people, fold, whether it is compressed, mean raw score, width of the face and its detail.
+    """
 
     labels: Integers
-    raw: Floats
-    compressed: NDArray[np.bool_]
     groups: Integers
+    folds: Integers
+    compressed: NDArray[np.bool_]
+    raw: Floats
+    widths: Floats
+    details: Floats
+
+    def where(self, these: NDArray[np.bool_]) -> "ScoredVideos":
+        """Some of the videos."""
+        return ScoredVideos(*(getattr(self, field.name)[these] for field in fields(self)))
+
+
+def joined(parts: Sequence[ScoredVideos]) -> ScoredVideos:
+    """The videos of all parts."""
+    return ScoredVideos(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(parts[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is chosen on videos: the map from raw scores to probabilities, and the thresholds."""
+
+    calibration: Calibration
+    thresholds: Thresholds
 
 
 def fit(labels: ArrayLike, raw: ArrayLike) -> Calibration:
@@ -74,52 +94,69 @@ def person_groups(targets: Sequence[str], sources: Sequence[str | None]) -> Inte
     return rows if count == 1 else groups[rows].astype(np.int64)
 
 
-def folds(scored: ScoredVideos) -> Iterator[tuple[Integers, Integers]]:
-    """(videos to fit on, videos held out) of each fold; every video is held out once, and no person is in two folds.
+def folds(labels: Integers, groups: Integers) -> Integers:
+    """For each video the number of its fold; nobody is in two.
 
     Raises:
         UserError: there are too few people.
     """
-    groups = len(np.unique(scored.groups))
-    if groups < 2:
+    count = len(np.unique(groups))
+    if count < 2:
         raise UserError("the videos are of one person", "calibrate on more people: see --split and --datasets")
-    for fitted, held in GroupKFold(min(FOLDS, groups)).split(scored.raw, groups=scored.groups):
-        if len(set(scored.labels[fitted].tolist())) < 2:
+    found = np.empty(len(groups), np.int64)
+    for fold, (others, own) in enumerate(GroupKFold(min(FOLDS, count)).split(groups, groups=groups)):
+        if len(np.unique(labels[others])) < 2:
             raise UserError(
                 "too few people have real and fake videos", "calibrate on more people: see --split and --datasets"
             )
-        yield fitted, held
-
-
-def held_out(scored: ScoredVideos) -> Floats:
-    """Each video's calibrated score, by the map that was fitted to other people."""
-    found = np.empty(len(scored.raw))
-    for fitted, held in folds(scored):
-        found[held] = fit(scored.labels[fitted], scored.raw[fitted])(scored.raw[held])
+        found[own] = fold
     return found
 
 
-def choose_thresholds(scored: ScoredVideos, calibration: Calibration) -> Thresholds:
-    """The lowest `fake` that at most 5% of the real videos reach; the highest `real` that 5% of the fakes stay below.
+def choose(videos: ScoredVideos) -> Choice:
+    """The map, and thresholds by which at most 5% of the real videos are called fake, and of the fakes real.
 
-    Only compressed videos count: raw ones are easier than what is met in the world. Neither passes one half, so that
-    nothing is called fake that is more likely real.
+    Only compressed videos count for these: raw ones are easier than what is met in the world. Neither passes one half,
+    so that nothing is called fake that is more likely real.
 
     Raises:
         UserError: there are no compressed videos of a class.
     """
-    p_fake = calibration(scored.raw)
-    real, fake = (p_fake[scored.compressed & (scored.labels == label)] for label in (0, 1))
-    if not len(real) or not len(fake):
-        raise UserError("no compressed videos, real and fake, to choose thresholds on", "see --compressions")
-    return stricter(Thresholds(fake=0.5, real=0.5), real, fake)
+    calibration, compressed = fit(videos.labels, videos.raw), videos.where(videos.compressed)
+    if len(np.unique(compressed.labels)) < 2:
+        raise UserError(
+            "too few people have compressed videos, real and fake, to choose thresholds on",
+            "see --compressions, --split and --datasets",
+        )
+    return Choice(calibration, stricter(Choice(calibration, Thresholds(fake=0.5, real=0.5)), compressed))
 
 
-def stricter(thresholds: Thresholds, real: Floats, fake: Floats) -> Thresholds:
-    """The thresholds moved outwards until at most 5% of these real scores are called fake, and of these fakes real."""
-    above, below = thresholds.fake, thresholds.real
+def choose_by_fold(videos: ScoredVideos) -> list[Choice]:
+    """For each fold what is chosen on the people of the others."""
+    return [choose(videos.where(videos.folds != fold)) for fold in range(videos.folds.max() + 1)]
+
+
+def stricter(choice: Choice, videos: ScoredVideos) -> Thresholds:
+    """Its thresholds moved outwards until at most 5% of these real videos are called fake, and of these fakes real."""
+    p_fake = choice.calibration(videos.raw)
+    real, fake = (np.sort(p_fake[videos.labels == label]) for label in (0, 1))
+    above, below = choice.thresholds.fake, choice.thresholds.real
     if len(real):
-        above = max(above, float(np.nextafter(np.sort(real)[-1 - int(FALSE_ALARMS * len(real))], np.inf)))
+        above = max(above, float(np.nextafter(real[-1 - int(FALSE_ALARMS * len(real))], np.inf)))
     if len(fake):
-        below = min(below, float(np.nextafter(np.sort(fake)[int(FALSE_ALARMS * len(fake))], -np.inf)))
+        below = min(below, float(np.nextafter(fake[int(FALSE_ALARMS * len(fake))], -np.inf)))
     return Thresholds(fake=above, real=below)
+
+
+def held_out(videos: ScoredVideos, by_fold: Sequence[Choice]) -> tuple[Floats, NDArray[np.str_]]:
+    """Each video's calibrated score and verdict, by what was chosen without the people of its fold.
+
+    That is the choice of `choose_by_fold`, its thresholds stricter where the others' videos among these need it.
+    """
+    p_fake, verdicts = np.empty(len(videos.raw)), np.empty(len(videos.raw), "<U12")
+    for fold, choice in enumerate(by_fold):
+        own = videos.folds == fold
+        limits = stricter(choice, videos.where(~own))
+        p_fake[own] = choice.calibration(videos.raw[own])
+        verdicts[own] = [limits.verdict(p) for p in p_fake[own]]
+    return p_fake, verdicts

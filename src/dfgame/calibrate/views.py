@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,10 +17,10 @@ from dfgame.faces.sample import native_side
 from dfgame.jobs import progress_bar
 from dfgame.manifest import evenly
 from dfgame.media import RgbImage
+from dfgame.metrics import Floats
 from dfgame.records import CropRule, Face
 from dfgame.stored import read_stored
 
-Floats = NDArray[np.float64]
 BANDS = (32.0, 52.0, 80.0, 120.0)
 """Widths of faces in pixels at which the bands begin in which error rates are measured; the last has no end."""
 SHRUNK_TO = (40.0, 64.0, 96.0)

@@ -28,8 +28,9 @@ def calibrate(
     Several runs, as the seeds of one training, are averaged. Their scores of the videos of MANIFEST's val split are
     mapped to probabilities, and thresholds are chosen with which at most 5% of the real compressed videos are called
     fake. How often that is wrong is measured by the width of faces and the detail that is left of them, also on faces
-    shrunk to 96, 64 and 40 pixels. What is printed of the calibrated scores is measured by cross-validation over
-    people. A diagram, OUT with .svg in place of .safetensors, shows how far scores can be taken at their word.
+    shrunk to 96, 64 and 40 pixels. What is printed of calibrated scores and of verdicts is measured on people held out
+    in turn, by a map and thresholds found on the others. A diagram, OUT with .svg in place of .safetensors, shows how
+    far scores can be taken at their word.
 
     For example:
 
@@ -71,7 +72,7 @@ def calibrate(
     for label in ("real", "fake"):
         seen = made[f"compressed_{label}"]
         shares = f"{seen['fake']:.1%} called fake, {seen['real']:.1%} called real"
-        stdout.print(f"{seen['videos']} compressed {label} videos: {shares}", soft_wrap=True)
+        stdout.print(f"{seen['videos']} compressed {label} videos, of held-out people: {shares}", soft_wrap=True)
     if found.facts.conditions:
         stdout.print(_rates(found.facts.conditions))
     stdout.print(f"fake from p_fake {thresholds.fake:.3f}, real up to {thresholds.real:.3f}", soft_wrap=True)
@@ -83,7 +84,7 @@ def _rates(conditions: "Sequence[Condition]") -> "Table":
     from rich.table import Table
 
     columns = ("faces", "videos", "AUC, 95% interval", "real called fake", "fake called real")
-    table = Table(*columns, title="error rates", title_justify="left")
+    table = Table(*columns, title="error rates, of held-out people", title_justify="left")
     for one in conditions:
         rates, (low, high) = one.rates, one.auc
         auc = f"{rates.auc:.2f} ({low:.2f} to {high:.2f})"
