@@ -12,7 +12,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dfgame.metrics import (
     accuracy,
-    auc_bootstrap,
     balanced,
     equal_error_rate,
     expected_calibration_error,
@@ -21,6 +20,7 @@ from dfgame.metrics import (
     mean_roc,
     measures,
     multiplicities,
+    people_bootstrap,
     reliability,
     roc,
     video_means,
@@ -112,15 +112,8 @@ def test_what_is_not_defined_is_an_error(labels, scores, reason):
             function(labels, scores)
 
 
-def auc_interval(labels, scores, videos, level, replicates=1_000, seed=0):
-    return interval(auc_bootstrap(labels, scores, videos, level, replicates, seed))
-
-
-def test_an_interval_needs_two_videos_of_each_class():
-    with pytest.raises(ValueError, match="two videos of each class"):
-        auc_interval([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], ["a", "a", "b", "c"], "video")
-    with pytest.raises(ValueError, match="labelled real and fake"):
-        auc_interval([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], ["a", "b", "b", "c"], "video")
+def auc_percentiles(labels, scores, people, replicates=1_000, seed=0):
+    return interval(people_bootstrap(labels, scores, people, replicates, seed))
 
 
 def test_a_video_is_its_whole_path():
@@ -147,32 +140,6 @@ def test_wins_counts_pairs_of_frames(videos, random):
     assert wins(real, fake).tolist() == counted
 
 
-def _videos(rng, real=5, fake=6):
-    counts = rng.integers(1, 5, real + fake)
-    names = np.repeat([f"v{i}" for i in range(real + fake)], counts)
-    labels = np.repeat([0] * real + [1] * fake, counts)
-    return labels, rng.integers(0, 12, len(labels)) / 12 + 0.2 * labels, names
-
-
-@pytest.mark.parametrize("level", ["frame", "video"])
-@pytest.mark.parametrize("seed", range(3))
-def test_bootstrap_is_resampling_whole_videos(level, seed):
-    """The bilinear form gives, replicate by replicate, the AUC of the explicitly repeated frames."""
-    labels, scores, names = _videos(np.random.default_rng(seed))
-    found = auc_bootstrap(labels, scores, names.tolist(), level, 40, seed)
-    unique = {label: np.unique(names[labels == label]) for label in (0, 1)}
-    draws = {label: multiplicities(unique[label].tolist(), 40, seed) for label in (0, 1)}
-    for replicate, auc in enumerate(found):
-        truth, values = [], []
-        for label in (0, 1):
-            for name, times in zip(unique[label], draws[label][replicate], strict=True):
-                frames = scores[names == name]
-                frames = [frames.mean()] if level == "video" else list(frames)
-                values += frames * times
-                truth += [label] * len(frames) * times
-        assert auc == pytest.approx(roc_auc_score(truth, values), abs=1e-12)
-
-
 def test_draws_are_with_replacement_and_follow_from_names_and_seed():
     names = [f"v{i}" for i in range(8)]
     draws = multiplicities(names, 4000, 3)
@@ -189,8 +156,8 @@ def test_frames_of_one_video_do_not_narrow_the_interval():
     rng = np.random.default_rng(0)
     of_video = rng.normal(size=40) + np.repeat([0, 1], 20)
     labels, names = np.repeat([0, 1], 20), [f"v{i}" for i in range(40)]
-    once = auc_interval(labels, of_video, names, "frame")
-    repeated = auc_interval(np.repeat(labels, 50), np.repeat(of_video, 50), np.repeat(names, 50).tolist(), "frame")
+    once = auc_percentiles(labels, of_video, names)
+    repeated = auc_percentiles(np.repeat(labels, 50), np.repeat(of_video, 50), np.repeat(names, 50).tolist())
     assert repeated == pytest.approx(once)
 
 
@@ -204,7 +171,7 @@ def test_a_test_set_of_the_papers_size_is_quick():
     labels = np.repeat([0] * 140 + [1] * 140, 270)
     names = np.repeat([f"v{i:03d}" for i in range(280)], 270).tolist()
     started = time.perf_counter()
-    low, high = auc_interval(labels, rng.random(len(labels)) + 0.1 * labels, names, "frame")
+    low, high = auc_percentiles(labels, rng.random(len(labels)) + 0.1 * labels, names)
     assert time.perf_counter() - started < 2
     assert low < high
 
@@ -217,7 +184,7 @@ def _coverage(videos: int, auc: float, trials: int) -> float:
     held = 0
     for trial in range(trials):
         scores = rng.normal(size=2 * videos) + apart * labels
-        low, high = auc_interval(labels, scores, names, "video", 300, trial)
+        low, high = auc_percentiles(labels, scores, names, 300, trial)
         held += low <= auc <= high
     return held / trials
 

@@ -6,7 +6,6 @@ number) is an error, never a value: a table must not show 0.5 where nothing was 
 """
 
 from dfgame.metrics.bootstrap import (
-    auc_bootstrap,
     auc_interval,
     auc_replicates,
     interval,
@@ -23,7 +22,7 @@ from dfgame.metrics.calibration import (
     honesty,
     reliability,
 )
-from dfgame.metrics.checks import THRESHOLD, Floats, Integers, Level
+from dfgame.metrics.checks import THRESHOLD, Floats, Integers
 from dfgame.metrics.curves import Roc, equal_error_rate, mean_roc, roc
 from dfgame.metrics.forensic import EDGE, Tippett, bounded_llrs, calibrate_llrs, cllr, llr_bounds, min_cllr, tippett
 from dfgame.metrics.paired import DeLong, delong
@@ -41,13 +40,11 @@ __all__ = [
     "Floats",
     "Honesty",
     "Integers",
-    "Level",
     "Measures",
     "ReliabilityBin",
     "Roc",
     "Tippett",
     "accuracy",
-    "auc_bootstrap",
     "auc_interval",
     "auc_replicates",
     "balanced",

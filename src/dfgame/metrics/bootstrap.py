@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from dfgame.metrics.checks import Floats, Integers, Level, checked
-from dfgame.metrics.pooling import video_means
+from dfgame.metrics.checks import Floats, Integers, checked
 from dfgame.metrics.shares import share_interval
 from dfgame.records import COVERAGE
 
@@ -101,43 +100,6 @@ def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = 
     half = quantile * deviation / (auc * (1 - auc))
     middle = logit(auc)
     return float(expit(middle - half)), float(expit(middle + half))
-
-
-def auc_bootstrap(
-    labels: ArrayLike, scores: ArrayLike, videos: Sequence[str], level: Level, replicates: int, seed: int
-) -> Floats:
-    """Bootstrap replicates of the AUC over videos, real and fake ones resampled apart.
-
-    Frames of one video are alike, so that resampling frames would give intervals far too narrow: at the level
-    of frames, too, whole videos are drawn, each with all its frames.
-
-    Raises:
-        ValueError: a score is not finite, a video has both labels, or a class has fewer than two videos,
-            which leaves nothing to resample.
-    """
-    truth, values = checked(labels, scores)
-    names = np.asarray(videos, np.str_)
-    if np.intersect1d(names[truth == 0], names[truth == 1]).size:
-        raise ValueError("a video is labelled real and fake")
-    (real, real_draws), (fake, fake_draws) = (
-        _resampled(names[truth == label], values[truth == label], level, replicates, seed) for label in (0, 1)
-    )
-    return auc_replicates(real, fake, real_draws, fake_draws)
-
-
-def _resampled(
-    videos: NDArray[np.str_], scores: Floats, level: Level, replicates: int, seed: int
-) -> tuple[list[Floats], Integers]:
-    """One class's scores by video, and how often each video is drawn."""
-    names, of_frame = np.unique(videos, return_inverse=True)
-    if len(names) < 2:
-        raise ValueError("an interval needs at least two videos of each class")
-    if level == "video":
-        by_video = list(video_means(videos.tolist(), scores)[1].reshape(-1, 1))
-    else:
-        ends = np.cumsum(np.bincount(of_frame))[:-1]
-        by_video = np.split(scores[np.argsort(of_frame, kind="stable")], ends)
-    return by_video, multiplicities(names.tolist(), replicates, seed)
 
 
 def people_bootstrap(

@@ -1,11 +1,7 @@
 """What every metric takes: labels and scores that fit each other."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-Level = Literal["frame", "video"]
 
 THRESHOLD = 0.5
 """A probability of fake from which an image or a video counts as fake unless another is given; not calibrated."""
