@@ -1,5 +1,7 @@
 """Evidence is checked on detectors whose answer is known by construction."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest

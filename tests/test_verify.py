@@ -98,7 +98,7 @@ def test_findings_that_were_made_up_are_told(made, finding):
         assert check.what == what and check.found.startswith(f"{finding} was ")
 
 
-@pytest.mark.parametrize(("score", "holds"), [("0.41", True), ("0.45", False)])
+@pytest.mark.parametrize(("score", "holds"), [("0.41", True), ("0.403", True), ("0.45", False), ("0.450", False)])
 def test_sentences_differ_by_the_rounding_of_a_score_at_most(made, score, holds):
     said = read_report(made / "report.html")["verdict"]
     one, other = (said | {"reasons": [f"its score {number} lies between"]} for number in ("0.40", score))

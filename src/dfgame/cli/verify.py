@@ -19,7 +19,7 @@ LARGEST_DIFFERENCE = 0.005
 """Between two probabilities: another processor or another version rounds in another way."""
 FINDINGS = ("verdict", "p_fake", "interval", "reasons", "rates")
 """What is said of a file, and of each face in it."""
-_HUNDREDTHS = re.compile(r"(\b\d\.\d\d\b)")
+_DECIMALS = re.compile(r"(\b\d\.\d{2,}\b)")
 
 
 class Check(NamedTuple):
@@ -100,11 +100,11 @@ def _findings(what: str, before: dict[str, Any], now: dict[str, Any]) -> Check:
 
 
 def _alike(before: Any, now: Any) -> bool:
-    """Whether values are the same, but for the rounding of probabilities, in sentences to hundredths."""
+    """Whether values are the same, but for the rounding of probabilities, in sentences of two decimals or more."""
     if isinstance(before, float) and isinstance(now, float):
         return abs(before - now) <= LARGEST_DIFFERENCE
     if isinstance(before, str) and isinstance(now, str):
-        one, other = _HUNDREDTHS.split(before), _HUNDREDTHS.split(now)
+        one, other = _DECIMALS.split(before), _DECIMALS.split(now)
         numbers = zip(one[1::2], other[1::2], strict=False)
         return one[::2] == other[::2] and all(
             abs(float(a) - float(b)) <= LARGEST_DIFFERENCE + 0.01 for a, b in numbers

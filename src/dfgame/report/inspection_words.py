@@ -292,7 +292,7 @@ def rates_words(rates: ErrorRates | None, few: bool = False) -> list[str]:
         return ["How often the detector errs on faces like this one is not known: its file does not say."]
     if rates.real_called_fake is None or rates.fake_called_real is None:
         errors = (
-            f"How often it errs on faces like this one ({plain(rates.faces)}) by the threshold given is not known."
+            f"How often it errs on faces like this one ({plain(rates.faces)}) by the given threshold is not known."
         )
     else:
         errors = (
