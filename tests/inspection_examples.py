@@ -1,5 +1,7 @@
 """A made-up inspection: faces from the ORL set, evidence and verdicts of every kind."""
 
+from typing import Any
+
 import cv2
 
 from conftest import orl_face
@@ -48,7 +50,7 @@ def track(number: int, verdict: Verdict, scores: list[float], start: float = 1.0
         for place, score in enumerate(scores)
     )
     mean = sum(scores) / len(scores)
-    limits = {"fake_from": 0.64, "real_up_to": 0.18}
+    limits: dict[str, Any] = {"fake_from": 0.64, "real_up_to": 0.18}
     return TrackScore(number, mean, frames[0].time, frames[-1].time, frames, verdict, **limits | fields)
 
 
