@@ -35,11 +35,12 @@ def test_the_packaged_faces_are_at_least_ten_photographs_of_forty_people():
     assert len(people) == 40 and all(len(photographs) >= 10 for photographs in people.values())
 
 
-def test_players_differ_in_nothing_but_the_game_and_the_generators_size():
+def test_players_differ_in_nothing_but_the_game_its_published_constraint_and_the_generators_size():
     plain, *others = (train_settings(DemoConfig(), game) for game in DemoConfig().games)
     for other in others:
         differing = {name for name in vars(plain) if getattr(plain, name) != getattr(other, name)}
-        assert differing == ({"game", "adversary"} if other.game == "generator" else {"game"})
+        assert differing == {"game", "blur"} | ({"adversary"} if other.game == "generator" else set())
+        assert other.blur == replace(plain.blur, constraint="norm" if other.game == "gradient" else "clamp")
     assert plain.adversary == AdversaryConfig()
     assert plain.rounds == DemoConfig().rounds
 
