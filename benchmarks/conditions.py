@@ -30,8 +30,8 @@ from dfgame.faces.sample import spread
 from dfgame.forgery.align import alignment, cut
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.media import RgbImage, count_frames, read_frames, through_h264, write_video
-from dfgame.metrics import auc_interval, measures, people_bootstrap
-from dfgame.records import LABELS, ORIGINAL, FileVerdict, Video
+from dfgame.metrics import auc_interval, fewest_of_a_class, measures, people_bootstrap
+from dfgame.records import ORIGINAL, FileVerdict, Video
 
 FRAMES = 4
 REPLICATES, SEED = 1_000, 0
@@ -132,8 +132,7 @@ def _auc(videos: list[Video], said: Said) -> tuple[float, float, float]:
     values = np.array([said[video.name].p_fake for video in videos], np.float64)
     auc, people = measures(labels, values).auc, [video.identity for video in videos]
     draws = people_bootstrap(labels, values, people, REPLICATES, SEED)
-    fewest = min(len({video.identity for video in videos if video.label == label}) for label in LABELS)
-    return auc, *auc_interval(auc, draws, fewest)
+    return auc, *auc_interval(auc, draws, fewest_of_a_class(labels, people))
 
 
 def _measured(videos: list[Video], said: Said) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from dfgame.boxed import Condition
 from dfgame.calibrate.maps import Choice, ScoredVideos, held_out, stricter
 from dfgame.calibrate.views import BANDS, band_of
-from dfgame.metrics import auc_interval, measures, people_bootstrap
+from dfgame.metrics import auc_interval, fewest_of_a_class, measures, people_bootstrap
 from dfgame.records import ErrorRates, Interval
 
 FEWEST = 20
@@ -81,7 +81,8 @@ def _rates(videos: ScoredVideos, faces: str, by_fold: Sequence[Choice]) -> tuple
     real, fake = (videos.labels == label for label in (0, 1))
     _, verdicts = held_out(videos, by_fold)
     auc = measures(videos.labels, videos.raw).auc
-    draws = people_bootstrap(videos.labels, videos.raw, videos.groups.astype(str), REPLICATES, SEED)
+    people = videos.groups.astype(str)
+    draws = people_bootstrap(videos.labels, videos.raw, people, REPLICATES, SEED)
     rates = ErrorRates(
         faces=faces,
         real=int(real.sum()),
@@ -90,4 +91,4 @@ def _rates(videos: ScoredVideos, faces: str, by_fold: Sequence[Choice]) -> tuple
         fake_called_real=float((verdicts[fake] == "real").mean()),
         auc=auc,
     )
-    return rates, auc_interval(auc, draws, min(len(np.unique(videos.groups[of])) for of in (real, fake)))
+    return rates, auc_interval(auc, draws, fewest_of_a_class(videos.labels, people))
