@@ -127,8 +127,9 @@ class Training:
         for optimizer in self.optimizers.values():
             processes.average_gradients(optimizer)
         self._rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
-        weights = _class_weights(rows.train, config.sampling).to(processes.device)
-        self._class_weights = weights if config.optimizer.weighted else None
+        self._class_weights = None
+        if config.optimizer.weighted:
+            self._class_weights = _class_weights(rows.train, config.sampling).to(processes.device)
         self._first_round = self._take(state)
         self._curves: Curves | None = None
         record["data"] |= rows.facts
