@@ -61,7 +61,7 @@ def _means(players: Sequence[Player]) -> Table:
     table.add_column("unseen methods")
     table.add_column(f"all methods at {HARDEST}")
     for player in players:
-        means = (_value(mean) if mean else Text("not tested") for mean in (player.unseen, player.hardest))
+        means = (_value(mean) if mean else Text("not scored") for mean in (player.unseen, player.hardest))
         table.add_row(_name(player), *means)
     return table
 
