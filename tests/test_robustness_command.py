@@ -13,9 +13,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
 import torch
+from onnx import TensorProto, helper
 from sklearn.metrics import roc_auc_score
 
 import dfgame.robustness.videos
@@ -23,12 +25,13 @@ from boxes import FACTS, trained_a_little
 from dfgame.boxed import load_detector, save_box
 from dfgame.checkpoint import load_detector as load_run
 from dfgame.cli import main
-from dfgame.config import DetectorConfig, RobustnessConfig, TrainConfig
+from dfgame.config import DetectorConfig, ExportConfig, OnnxConfig, RobustnessConfig, TrainConfig
+from dfgame.export import export_box
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.media import read_image
 from dfgame.models import probabilities
 from dfgame.records import UserError
-from dfgame.report.robustness import write_robustness
+from dfgame.report.robustness import robustness_table, write_robustness
 from dfgame.robustness.measure import measure_robustness
 from dfgame.train import train_run
 from pages import Page
@@ -130,11 +133,97 @@ def test_untouched_videos_get_the_scores_of_the_manifests_crops(measured, manife
         assert [of_video[video] for video in videos] == pytest.approx(means, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["theirs.onnx", "theirs.csv"])
-def test_what_is_neither_run_nor_box_is_refused_in_a_line(manifest, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("theirs.onnx", "not an ONNX file, or damaged"),
+        ("theirs.csv", "robustness is measured of detectors that can score faces"),
+    ],
+)
+def test_what_cannot_score_faces_is_refused_in_a_line(manifest, tmp_path, name, problem):
     (tmp_path / name).touch()
-    with pytest.raises(UserError, match="robustness is measured of runs and boxes alone"):
+    with pytest.raises(UserError, match=problem):
         measure_robustness([tmp_path / name], manifest, [], tmp_path / "out", RobustnessConfig(only=("jpeg",)))
+
+
+@pytest.fixture(scope="module")
+def exported(box, manifest, tmp_path_factory) -> Path:
+    """The box as an ONNX file."""
+    path = tmp_path_factory.mktemp("onnx") / "exported.onnx"
+    export_box(box, path, ExportConfig())
+    return path
+
+
+def test_an_onnx_file_fades_as_the_box_that_it_was_made_from_and_is_not_attacked(
+    measured, manifest, mini_ff, box, exported, tmp_path
+):
+    found = measure_robustness([box, exported], manifest, [mini_ff], tmp_path / "out", SETTINGS)
+    (name,) = set(found.subjects) - {BOX}
+    own = {row.point.key: row for row in found.rows if row.subject == name}
+    assert list(own) == [key for key in POINTS if key != "additive=4"]
+    for path in (tmp_path / "out/.robustness/videos").glob("*.json"):
+        scores = json.loads(path.read_text())["scores"]
+        of_box, of_file = (scores[found.settings["weights_sha256"][one]] for one in (BOX, name))
+        assert [of_file[key] for key in own] == pytest.approx([of_box[key] for key in own], abs=1e-4)
+    assert found.notes == (f"{name}: additive not done, an ONNX file gives no slope to follow",)
+    page = Page(write_robustness(tmp_path / "out", found).read_text())
+    assert found.notes[0] in page.text and "not done" in page.text and len(page.all("svg")) == 5
+    cells = [str(cell) for column in robustness_table(found).columns[2:] for cell in column.cells]
+    assert cells.count("not done") == 2
+
+
+def test_an_onnx_file_of_another_maker_is_fed_and_read_as_told(manifest, tmp_path, capsys):
+    """One that gives the mean of the image in [-1, 1], as a logit: brighter images look more like fakes."""
+    value = helper.make_tensor_value_info
+    node = helper.make_node("ReduceMean", ["image"], ["score"], axes=[1, 2, 3], keepdims=0)
+    graph = helper.make_graph(
+        [node],
+        "mean",
+        [value("image", TensorProto.FLOAT, [4, 3, 8, 8])],
+        [value("score", TensorProto.FLOAT, [4])],
+    )
+    theirs, out = tmp_path / "theirs.onnx", tmp_path / "out"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(theirs))
+    words = [
+        "robustness",
+        manifest,
+        theirs,
+        "--out",
+        out,
+        "--only",
+        "brightness",
+        "--brightness",
+        "40",
+        "--frames",
+        "2",
+    ]
+    words += ["--compressions", "c23", "--workers", "1", "--replicates", "100"]
+    read = ["--onnx.output", "logit", "--onnx.mean", "0.5", "0.5", "0.5", "--onnx.std", "0.5", "0.5", "0.5"]
+    assert said([*words, *read]) == 0
+    rows = [
+        row for row in read_manifest(manifest).to_pylist() if row["compression"] == "c23" and row["split"] == "test"
+    ]
+    for path in (out / ".robustness/videos").glob("*.json"):
+        record = json.loads(path.read_text())
+        own = sorted((row for row in rows if row["video"] == record["video"]), key=lambda row: row["frame"])
+        crops = [read_image(manifest.parent / row["path"]) for row in (own[0], own[-1])]
+        for added, key in ((0, "none"), (40, "brightness=40")):
+            bright = [np.clip(crop.astype(int) + added, 0, 255).astype(np.uint8) for crop in crops]
+            small = [cv2.resize(crop, (8, 8), interpolation=cv2.INTER_AREA).astype(float) for crop in bright]
+            expected = np.mean([1 / (1 + np.exp(1 - 2 * one.mean() / 255)) for one in small])
+            (scores,) = record["scores"].values()
+            assert scores[key] == pytest.approx(expected, abs=1e-5)
+    capsys.readouterr()
+    assert said(words) == 2
+    assert "what its output means is not known" in capsys.readouterr().err
+
+
+def test_an_adversary_alone_needs_a_slope_and_options_of_onnx_need_an_onnx_file(manifest, box, exported, tmp_path):
+    with pytest.raises(UserError, match="--only additive: needs the detector's slope"):
+        measure_robustness([exported], manifest, [], tmp_path / "out", RobustnessConfig(only=("additive",)))
+    settings = RobustnessConfig(only=("jpeg",), onnx=OnnxConfig("logit"))
+    with pytest.raises(UserError, match=r"--onnx\.output: changes nothing here"):
+        measure_robustness([box, exported], manifest, [], tmp_path / "out", settings)
 
 
 def test_a_checkpoint_of_boxes_alone_is_refused(manifest, box, tmp_path):
@@ -274,7 +363,7 @@ def test_crops_that_do_not_say_how_they_were_cut_out_are_not_cut_out_again(manif
 
 
 def test_wrong_detectors_and_folders_are_one_line(manifest, mini_ff, box, tmp_path):
-    with pytest.raises(UserError, match="no RUN or BOX"):
+    with pytest.raises(UserError, match="no detector to measure"):
         measure_robustness([], manifest, [mini_ff], tmp_path / "out", SETTINGS)
     with pytest.raises(UserError, match="its weights are there twice"):
         measure_robustness([box, box], manifest, [mini_ff], tmp_path / "out", SETTINGS)

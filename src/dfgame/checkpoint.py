@@ -78,6 +78,29 @@ def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol 
     return record | {"settings": now}
 
 
+def record_what_plays(record: dict[str, Any], first_round: int, processes: int) -> str:
+    """Note in a run's record the versions and the number of processes that play it from a round on.
+
+    Where a run goes on with others than before, `went_on_with` says which from when; returned are these in words,
+    "" where none changed.
+    """
+    now = {"version": __version__, **versions(RECORDED_VERSIONS), "processes": processes}
+    if not first_round:
+        record |= {"version": __version__, "versions": versions(RECORDED_VERSIONS)}
+        record["data"]["processes"] = processes
+        record.pop("went_on_with", None)
+        return ""
+    before = {"version": record["version"], **record["versions"]}
+    before["processes"] = record["data"].get("processes", 1)
+    for later in record.get("went_on_with", ()):
+        before |= later
+    changed = {name: value for name, value in now.items() if before.get(name) != value}
+    if changed:
+        after = {"epochs_done": len(record["history"])}
+        record["went_on_with"] = [*record.get("went_on_with", ()), after | changed]
+    return ", ".join(f"{name} {value} (was {before.get(name)})" for name, value in changed.items())
+
+
 def new_detector(config: DetectorConfig) -> Detector:
     """A detector as training starts with it: ImageNet weights if asked for, auxiliary BN if asked for.
 

@@ -1,9 +1,11 @@
-"""Many independent jobs on all cores: progress, a crash loses one job, Ctrl-C ends at once."""
+"""Many independent jobs on all cores: progress, a crash loses one job, Ctrl-C ends at once; where time goes."""
 
+import contextlib
 import errno
 import multiprocessing
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -121,3 +123,34 @@ def _outcome(future: Any) -> Any:
     if isinstance(error, ProcessExpired):
         return RuntimeError(f"the worker process ended unexpectedly (exit code {error.exitcode})")
     return error
+
+
+class Clock:
+    """Where the time of a loop goes: waiting for its items, working on them, or neither (`stopped`)."""
+
+    def __init__(self) -> None:
+        self.waited, self._elsewhere, self._started = 0.0, 0.0, time.monotonic()
+
+    def working(self) -> float:
+        """Seconds so far of the loop, the wait for its items included."""
+        return time.monotonic() - self._started - self._elsewhere
+
+    def waits(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Pass the items on and count the wait for each."""
+        iterator = iter(items)
+        while True:
+            before = time.monotonic()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.waited += time.monotonic() - before
+            yield item
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens inside is not of the loop."""
+        before = time.monotonic()
+        yield
+        self._elsewhere += time.monotonic() - before

@@ -7,8 +7,7 @@ that is killed and resumed is therefore the run that was not killed, on the proc
 import contextlib
 import copy
 import math
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,29 +19,28 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from dfgame import __version__
 from dfgame.adversaries import Adversary, make_adversary, make_optimizer, rate_factor
 from dfgame.augment import Augmentation, diff_augment
 from dfgame.batches import Batch, RoundBatches, forger_of, plainly, round_loader
 from dfgame.checkpoint import (
     ADVERSARY_FILE,
-    RECORDED_VERSIONS,
     RERENDERER_FILE,
     load_state,
     load_weights,
     new_detector,
     open_run,
+    record_what_plays,
     save_state,
     save_weights,
     weights_path,
 )
 from dfgame.config import TrainConfig, pairs_of
 from dfgame.curves import Curves
-from dfgame.files import held_folder, versions, write_json
+from dfgame.files import held_folder, write_json
 from dfgame.footage import Footage
 from dfgame.forgery.live import Forger
 from dfgame.game import Round, play_round
-from dfgame.jobs import console, progress_bar
+from dfgame.jobs import Clock, console, progress_bar
 from dfgame.memory import keep_freed_memory
 from dfgame.metrics import video_means
 from dfgame.models import Detector, class_names, follow, share_batch_norms
@@ -153,25 +151,6 @@ class Training:
                 network.compile()
         return module
 
-    def _record_what_plays(self) -> None:
-        """Versions and processes; where a run goes on with others than before, `went_on_with` says which from when."""
-        now = {"version": __version__, **versions(RECORDED_VERSIONS), "processes": self._processes.count}
-        if not self._first_round:
-            self.record |= {"version": __version__, "versions": versions(RECORDED_VERSIONS)}
-            self.record["data"]["processes"] = self._processes.count
-            self.record.pop("went_on_with", None)
-            return
-        before = {"version": self.record["version"], **self.record["versions"]}
-        before["processes"] = self.record["data"].get("processes", 1)
-        for later in self.record.get("went_on_with", ()):
-            before |= later
-        changed = {name: value for name, value in now.items() if before.get(name) != value}
-        if changed:
-            after = {"epochs_done": len(self.record["history"])}
-            self.record["went_on_with"] = [*self.record.get("went_on_with", ()), after | changed]
-            words = ", ".join(f"{name} {value} (was {before.get(name)})" for name, value in changed.items())
-            self._say(f"goes on with {words}: not the run bit for bit that it would have been")
-
     def _say_what_is_odd(self) -> None:
         if len(set(self._val.column("label").to_pylist())) < 2:
             self._say("no real and fake crops in the val split, so the best checkpoint is the last")
@@ -188,17 +167,19 @@ class Training:
         if not rounds:
             self._say(f"already complete, {self.config.rounds} rounds")
             return
-        self._record_what_plays()
+        changed = record_what_plays(self.record, self._first_round, self._processes.count)
+        if changed:
+            self._say(f"goes on with {changed}: not the run bit for bit that it would have been")
         if self._processes.is_main:
             write_json(self.run / RUN_FILE, self.record)
             self._curves = Curves(self.run, self._first_round)
-        clock = _Clock()
+        clock = Clock()
         loader = clock.waits(plainly(round_loader(self._batches, rounds, self.config.workers)))
         with contextlib.closing(self._bar(zip(rounds, loader, strict=True), len(rounds))) as bar:
             for number, batch in bar:
                 self._play_one(number, batch, clock)
-        self.record["images_per_second"] = round(len(rounds) * self.config.batch_size / clock.playing(), 2)
-        self.record["waited_for_data"] = round(clock.waited / clock.playing(), 4)
+        self.record["images_per_second"] = round(len(rounds) * self.config.batch_size / clock.working(), 2)
+        self.record["waited_for_data"] = round(clock.waited / clock.working(), 4)
         if self._processes.is_main:
             write_json(self.run / RUN_FILE, self.record)
 
@@ -212,7 +193,7 @@ class Training:
             return (item for item in items)
         return progress_bar(items, total, f"{self.config.game}: rounds")
 
-    def _play_one(self, number: int, batch: Batch, clock: "_Clock") -> None:
+    def _play_one(self, number: int, batch: Batch, clock: Clock) -> None:
         """One round, and what is due after it."""
         played = self._round(number, batch)
         if self._average is not None:
@@ -357,35 +338,6 @@ class Training:
         self.record |= state["best"]
         self._say(f"going on after round {state['rounds']:,} of {self.config.rounds:,}")
         return state["rounds"]
-
-
-class _Clock:
-    """Where the time of a run goes: waiting for data, playing, or neither (`stopped`)."""
-
-    def __init__(self) -> None:
-        self.waited, self._elsewhere, self._started = 0.0, 0.0, time.monotonic()
-
-    def playing(self) -> float:
-        """Seconds so far of the rounds, the wait for their data included."""
-        return time.monotonic() - self._started - self._elsewhere
-
-    def waits(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Pass the batches on and count the wait for each."""
-        iterator = iter(batches)
-        while True:
-            before = time.monotonic()
-            batch = next(iterator, None)
-            self.waited += time.monotonic() - before
-            if batch is None:
-                return
-            yield batch
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """What happens inside is not of the rounds."""
-        before = time.monotonic()
-        yield
-        self._elsewhere += time.monotonic() - before
 
 
 def _check_shares(config: TrainConfig, processes: int) -> None:

@@ -34,12 +34,16 @@ def robustness(
 
         dfgame robustness crops/manifest.parquet runs/game --only jpeg blur
 
+        dfgame robustness crops/manifest.parquet theirs.onnx --data FaceForensics++ --onnx.output logits
+
     Parameters
     ----------
     manifest: Path
         The table written by `dfgame extract`.
     detectors: Path
-        Folders written by `dfgame train`, folders of such, and files written by `dfgame calibrate`.
+        Folders written by `dfgame train`, folders of such, files written by `dfgame calibrate`, and ONNX files: of
+        `dfgame export`, or of other makers (--onnx.output says how they are read). The adversaries need a detector's
+        slope, which an ONNX file does not give.
     data: Path
         The folders that `dfgame extract` read. Without them the stored crops are made worse, one by one, and what
         needs videos (crf, shift) is left out.

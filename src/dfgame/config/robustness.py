@@ -1,8 +1,9 @@
 """Settings of the robustness curves."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from dfgame.config.use import OnnxConfig
 from dfgame.config.values import Device, SettingError, at_least, default_of, require
 
 Transformation = Literal["crf", "jpeg", "scale", "blur", "noise", "brightness", "shift", "gradient-blur", "additive"]
@@ -42,6 +43,8 @@ class RobustnessConfig:
     """The split to report; all is for data without splits, on which nothing was trained."""
     checkpoint: str = "best"
     """`best`, `last` or `epoch_005`, of runs."""
+    onnx: OnnxConfig = field(default_factory=OnnxConfig)
+    """How an ONNX file of other makers is fed and read."""
     methods: tuple[str, ...] = ()
     """Manipulation methods to test on; empty is all that are there."""
     compressions: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from dfgame.robustness.points import KINDS, UNTOUCHED
 
 RESULTS = "robustness.json"
 CHANCE = 0.5
+NOT_DONE = "not done"
 _LOWEST = 0.4
 """Where the figures' axes end below, unless curves fall lower."""
 _MOST_LABELS = 8
@@ -79,9 +80,11 @@ def robustness_figure(robustness: Robustness, transformation: str) -> str:
     with rc_context(STYLE):
         figure = Figure(figsize=(3.45, 2.75))
         axes = figure.add_axes((0.155, 0.165, 0.81, 0.735))
-        for place, subject in enumerate(robustness.subjects):
+        shown = robustness.measured_by(transformation)
+        for subject in shown:
+            place = robustness.subjects.index(subject)
             _curve(axes, place, subject, robustness.curve(subject, transformation))
-        labels = _labels(robustness.curve(robustness.subjects[0], transformation))
+        labels = _labels(robustness.curve(shown[0], transformation))
         step = -(-len(labels) // _MOST_LABELS)
         axes.set_xticks(range(0, len(labels), step), labels[::step])
         axes.set_title(kind.title, loc="left", fontsize=9, weight="bold")
@@ -93,7 +96,7 @@ def robustness_figure(robustness: Robustness, transformation: str) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e6e9ed", linewidth=0.7)
         axes.set_axisbelow(True)
-        if len(robustness.subjects) > 1:
+        if len(shown) > 1:
             axes.legend(loc="best", framealpha=0.7, edgecolor="none", fontsize=7.5, handlelength=2.6)
     return svg_of(figure, f"robustness {transformation}", _figure_words(robustness, transformation))
 
@@ -126,7 +129,7 @@ def strength_words(strength: float | None) -> str:
 
 def _figure_words(robustness: Robustness, transformation: str) -> str:
     kind, told = KINDS[transformation], []
-    for subject in robustness.subjects:
+    for subject in robustness.measured_by(transformation):
         curve = robustness.curve(subject, transformation)
         told.append(f"{subject}: " + ", ".join(f"{strength_words(row.strength)} {number(row.auc)}" for row in curve))
     return f"{kind.title}, video-level AUC by {kind.unit}. {'; '.join(told)}."
@@ -137,6 +140,8 @@ def half_words(robustness: Robustness, subject: str, transformation: str) -> str
     (untouched,) = (row.auc for row in robustness.rows if row.subject == subject and row.strength is None)
     if untouched <= CHANCE:
         return "no better than a coin untouched"
+    if subject not in robustness.measured_by(transformation):
+        return NOT_DONE
     lost = robustness.half_lost(subject, transformation)
     return "at none tried" if lost is None else f"{lost:g}"
 
@@ -147,14 +152,19 @@ def robustness_table(robustness: Robustness) -> Table:
     for subject in robustness.subjects:
         table.add_column(Text(subject))
     for name in robustness.transformations:
-        curves = [robustness.curve(subject, name) for subject in robustness.subjects]
+        there = robustness.measured_by(name)
+        curves = {subject: robustness.curve(subject, name) for subject in there}
         heads = [f"{KINDS[name].title},", f"{KINDS[name].unit}"]
-        for place, row in enumerate(zip(*curves, strict=True)):
-            cells = (f"{number(one.auc)} {interval_words(one)}" for one in row)
+        for place, one in enumerate(curves[there[0]]):
+            cells = (_cell(curves[name][place]) if name in there else NOT_DONE for name in robustness.subjects)
             head = heads[place] if place < len(heads) else ""
-            table.add_row(Text(head), strength_words(row[0].strength), *map(Text, cells))
+            table.add_row(Text(head), strength_words(one.strength), *map(Text, cells))
         table.add_section()
     return table
+
+
+def _cell(row: Measured) -> str:
+    return f"{number(row.auc)} {interval_words(row)}"
 
 
 def interval_words(row: Measured) -> str:
@@ -197,6 +207,6 @@ def _lead(robustness: Robustness, first: Measured) -> str:
 
 
 def _section(robustness: Robustness, name: str) -> Section:
-    curves = [(subject, robustness.curve(subject, name)) for subject in robustness.subjects]
+    curves = [(subject, robustness.curve(subject, name)) for subject in robustness.measured_by(name)]
     svg = Markup(robustness_figure(robustness, name))
     return Section(KINDS[name].title, KINDS[name].unit, svg, _labels(curves[0][1]), curves)

@@ -59,6 +59,11 @@ class Robustness:
         there = {row.transformation for row in self.rows}
         return [name for name in KINDS if name in there]
 
+    def measured_by(self, transformation: str) -> list[str]:
+        """The detectors that have a curve of a transformation, in their order."""
+        there = {row.subject for row in self.rows if row.transformation == transformation}
+        return [name for name in self.subjects if name in there]
+
     def curve(self, subject: str, transformation: str) -> list[Measured]:
         """A detector's curve from weak to strong, the untouched videos' point where it belongs.
 

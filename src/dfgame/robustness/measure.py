@@ -12,9 +12,10 @@ from dfgame.files import read_json, sha256, versions, writable_folder, write_jso
 from dfgame.jobs import console
 from dfgame.records import Failure, UserError
 from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, measured
+from dfgame.robustness.points import KINDS
 from dfgame.robustness.scores import ScoreStore
 from dfgame.robustness.source import source_of
-from dfgame.robustness.subjects import subjects_of
+from dfgame.robustness.subjects import BlackBox, Subject, subjects_of
 from dfgame.robustness.videos import Task, by_video, person, score_videos
 from dfgame.rows import asked_rows
 from dfgame.runs import runs_of
@@ -22,7 +23,7 @@ from dfgame.runs import runs_of
 RESULTS = "robustness.json"
 FAILURES = "failures.json"
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scikit-learn", "opencv-python-headless", "av")
-OF_SCORES = ("frames", "around", "adversary_steps", "seed")
+OF_SCORES = ("frames", "around", "adversary_steps", "onnx", "seed")
 """Settings that a video's score at a point depends on."""
 OF_ROWS = ("split", "methods", "compressions", "datasets", "people")
 
@@ -37,21 +38,22 @@ def measure_robustness(
     earlier call scored with the same weights, manifest and settings is used again.
 
     Args:
-        detectors: folders of `dfgame train`, folders of such, and boxes of `dfgame calibrate`.
+        detectors: folders of `dfgame train`, folders of such, boxes of `dfgame calibrate`, and ONNX files.
         manifest: the table of `dfgame extract`.
         data: the roots of the data sets that it was made from; without them the stored crops are made worse.
         out: folder for the results.
         config: what to measure.
 
     Raises:
-        UserError: OUT holds another measurement, a transformation was asked for that needs videos, no video could be
-            used, or one class is missing.
+        UserError: OUT holds another measurement, a transformation was asked for that needs videos or a slope that
+            there is not, no video could be used, or one class is missing.
     """
     if not detectors:
-        raise UserError("no RUN or BOX to measure", "name a folder of `dfgame train`, or a file of `dfgame calibrate`")
+        raise UserError("no detector to measure", "name a folder of `dfgame train`, or a file of `dfgame calibrate`")
     detectors = runs_of(detectors)
     asked = asked_rows(manifest, _selection(config))
     subjects, warnings = subjects_of(detectors, asked, config)
+    warnings += _without_slope(subjects, config)
     source = source_of(asked.made_by, manifest, data, config)
     origin = {
         "version": __version__,
@@ -84,6 +86,22 @@ def measure_robustness(
         notes=tuple(warnings),
         subjects=tuple(subject.name for subject in subjects),
     )
+
+
+def _without_slope(subjects: Sequence[Subject | BlackBox], config: RobustnessConfig) -> list[str]:
+    """What to say of detectors that the adversaries cannot attack, and of which.
+
+    Raises:
+        UserError: only adversaries were asked for, and none of the detectors can be attacked.
+    """
+    attacks = " and ".join(name for name in config.chosen if KINDS[name].attack)
+    hidden = [subject.name for subject in subjects if isinstance(subject, BlackBox)]
+    if attacks and config.only and len(hidden) == len(subjects):
+        raise UserError(
+            f"--only {attacks}: needs the detector's slope, which an ONNX file does not give",
+            "name the run or the box that it was made from, or leave it out",
+        )
+    return [f"{name}: {attacks} not done, an ONNX file gives no slope to follow" for name in hidden if attacks]
 
 
 def _selection(config: RobustnessConfig) -> EvaluateConfig:
@@ -134,7 +152,7 @@ def _curves(task: Task, manifest: Path, failures: Sequence[Failure]) -> Iterator
     ]
     there = {video.name: task.store.read(video.name) for video in videos}
     for subject in task.subjects:
-        for point in task.source.points:
+        for point in task.points_of(subject):
             scores = {name: of_video[subject.sha256][point.key] for name, of_video in there.items()}
             try:
                 yield measured(subject.name, point, videos, scores, task.config.replicates, task.config.seed)

@@ -16,7 +16,7 @@ from dfgame.robustness.job import Crops, VideoJob, make_worse
 from dfgame.robustness.points import NOTHING, Point
 from dfgame.robustness.scores import ScoreStore, VideoScores
 from dfgame.robustness.source import Source
-from dfgame.robustness.subjects import Subject
+from dfgame.robustness.subjects import BlackBox, Subject
 
 Row = dict[str, Any]
 """A row of a manifest."""
@@ -26,11 +26,15 @@ Row = dict[str, Any]
 class Task:
     """What a call is to do: every video's rows, which detectors, at which points, and where the scores are kept."""
 
-    subjects: list[Subject]
+    subjects: list[Subject | BlackBox]
     source: Source
     videos: dict[str, list[Row]]
     store: ScoreStore
     config: RobustnessConfig
+
+    def points_of(self, subject: Subject | BlackBox) -> list[Point]:
+        """The points at which a detector can be measured: adversaries follow a slope, which a black box hides."""
+        return [point for point in self.source.points if isinstance(subject, Subject) or not point.is_attack]
 
 
 def by_video(table: pa.Table, people: int) -> dict[str, list[Row]]:
@@ -94,7 +98,7 @@ def _missing(task: Task, video: str) -> dict[str, list[Point]]:
     """The points at which a video has no score yet, by the detector's weights."""
     there = task.store.read(video)
     return {
-        subject.sha256: [point for point in task.source.points if point.key not in there.get(subject.sha256, {})]
+        subject.sha256: [point for point in task.points_of(subject) if point.key not in there.get(subject.sha256, {})]
         for subject in task.subjects
     }
 
@@ -112,12 +116,12 @@ def _scores(task: Task, job: VideoJob, crops: Crops) -> VideoScores:
     for subject in task.subjects:
         scores = found.setdefault(subject.sha256, {})
         for point in missing[subject.sha256]:
-            if point.is_attack and is_fake:
+            if point.is_attack and is_fake and isinstance(subject, Subject):
                 parts = _parts(task, crops[places[NOTHING]])
                 each = [attacked(subject, part, point, task.config.adversary_steps) for part in parts]
             else:  # nobody attacks a real one
                 parts = _parts(task, crops[places[NOTHING if point.is_attack else point]])
-                each = [subject.p_fake(subject.images(part)) for part in parts]
+                each = [subject.scores(part) for part in parts]
             scores[point.key] = float(np.concatenate(each).mean())
     return found
 

@@ -15,6 +15,7 @@ from scipy.special import expit, softmax
 
 from dfgame.config import OnnxConfig
 from dfgame.jobs import progress_bar
+from dfgame.media import RgbImage
 from dfgame.records import UserError
 from dfgame.stored import read_stored, resized
 
@@ -48,24 +49,38 @@ class OnnxDetector:
             UserError: a crop cannot be read or is not as the file takes it, or the output cannot be understood.
         """
         size = self.batch or batch_size
-        load, read = (self._own_input, self._own_scores) if self.facts else (self._image, self._probabilities)
         found: list[Floats] = [np.empty(0)]
-        name = self.session.get_inputs()[0].name
-        batches = _batches(paths, lambda path: load(path, config), size, workers)
+        batches = _batches(paths, lambda path: self._input(read_stored(path), str(path), config), size, workers)
         with contextlib.closing(progress_bar(batches, -(-len(paths) // size), "scoring")) as bar:
-            for images in bar:
-                filled = np.concatenate([images, np.repeat(images[-1:], max(self.batch - len(images), 0), axis=0)])
-                found.append(read(self._run(name, filled), config)[: len(images)])
+            found += [self._scores(images, config) for images in bar]
         return np.concatenate(found)
+
+    def score_images(self, crops: NDArray[np.uint8], config: OnnxConfig) -> Floats:
+        """The score of each crop of (B, side, side, 3), RGB, as `score` gives it of stored ones.
+
+        Raises:
+            UserError: as of `score`.
+        """
+        images = [self._input(crop, "a crop to test on", config) for crop in crops]
+        size = self.batch or len(images)
+        parts = [np.stack(images[start : start + size]) for start in range(0, len(images), size)]
+        return np.concatenate([np.empty(0), *(self._scores(part, config) for part in parts)])
 
     def try_out(self, config: OnnxConfig) -> None:
         """Refuse what `score` would, before anything is scored: an output that is not understood, of a black image."""
         blank = np.zeros((self.batch or 1, 3, self.side, self.side), np.float32)
-        self._classes(self._run(self.session.get_inputs()[0].name, blank), config)
+        self._classes(self._run(blank), config)
 
-    def _run(self, name: str, images: NDArray[Any]) -> NDArray[Any]:
+    def _scores(self, images: NDArray[Any], config: OnnxConfig) -> Floats:
+        """Of at most `batch` images; a smaller number is filled up with the last one."""
+        filled = np.concatenate([images, np.repeat(images[-1:], max(self.batch - len(images), 0), axis=0)])
+        output = self._run(filled)[: len(images)]
+        return output.astype(np.float64) if self.facts else self._probabilities(output, config)
+
+    def _run(self, images: NDArray[Any]) -> NDArray[Any]:
         """The output, as it is, with a number or a row of numbers for each image."""
         outputs = [RAW] if self.facts else [self.session.get_outputs()[0].name]
+        name = self.session.get_inputs()[0].name
         try:
             found = np.asarray(self.session.run(outputs, {name: images})[0])
         except Exception as error:  # onnxruntime has no exception of its own to name
@@ -79,24 +94,20 @@ class OnnxDetector:
             )
         return found.reshape(len(images), *sides)
 
-    def _own_input(self, path: Path, _config: OnnxConfig) -> NDArray[np.uint8]:
-        crop = read_stored(path)
-        if crop.shape[:2] != (self.side, self.side):
-            height, width = crop.shape[:2]
-            raise UserError(
-                f"{self.path}: takes crops of {self.side} x {self.side}, {path} has {width} x {height}",
-                f"extract with --size {self.side}",
-            )
-        return crop
-
-    def _image(self, path: Path, config: OnnxConfig) -> NDArray[np.float32]:
-        image = resized(read_stored(path), self.side)
+    def _input(self, crop: RgbImage, name: str, config: OnnxConfig) -> NDArray[Any]:
+        """A crop as the file takes it: ours brings it to the detector's side itself."""
+        if self.facts:
+            if crop.shape[:2] != (self.side, self.side):
+                height, width = crop.shape[:2]
+                raise UserError(
+                    f"{self.path}: takes crops of {self.side} x {self.side}, {name} has {width} x {height}",
+                    f"extract with --size {self.side}",
+                )
+            return crop
+        image = resized(crop, self.side)
         colours = image if config.channels == "rgb" else image[:, :, ::-1]
         scaled = (colours / config.scale - np.array(config.mean)) / np.array(config.std)
         return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
-
-    def _own_scores(self, output: NDArray[Any], _config: OnnxConfig) -> Floats:
-        return output.astype(np.float64)
 
     def _probabilities(self, output: NDArray[Any], config: OnnxConfig) -> Floats:
         """The probability of fake of each image, as --onnx.output says."""
