@@ -8,10 +8,11 @@ closed form. In each of TRIALS trials (default 1000) 5 to 100 people are drawn, 
 4 fakes, and an interval is made of REPLICATES (default 1000) bootstrap replicates over people; SEED (default 0) gives
 other trials. Printed is the share of the trials in which each kind of interval holds the truth:
 
-- `percentile`, `logit`: of the AUC, by `metrics.interval` and by `metrics.auc_interval`; `apart` is the share of the
-  trials in which all fakes score higher than all real ones, so that replicates do not vary;
+- `percentile`, `logit`: of the AUC, the percentiles of its replicates and `metrics.auc_interval`; `apart` is the
+  share of the trials in which all fakes score higher than all real ones, so that replicates do not vary;
 - `paired`: of the difference, 0, of two detectors as good as each other that agree in half of every effect, by
-  `metrics.interval` of their paired replicates, on which `summary` rests who did best;
+  `metrics.paired_interval`, on which `summary` rests who did best; `worse`: the same where the second one's AUC is
+  0.1 lower; `middle`: of the former, the percentiles of its replicates;
 - `missed`, `difference`: of the share of fakes below a threshold, one in ten, by `metrics.share_interval`, and of how
   far it is from that of a second group of as many people, one in five, by `metrics.difference_interval`.
 
@@ -29,8 +30,8 @@ from dfgame.metrics import (
     Integers,
     auc_interval,
     difference_interval,
-    interval,
     multiplicities,
+    paired_interval,
     share_interval,
 )
 
@@ -38,6 +39,9 @@ PEOPLE, FAKES, AUCS = (5, 10, 20, 30, 60, 100), (1, 4), (0.75, 0.9, 0.97)
 FRAMES = 4
 PERSON, VIDEO, FRAME = 0.7, 0.6, 0.8
 """Standard deviations of the effects of persons, of videos and of frames."""
+WORSE = 0.1
+"""How much lower the AUC of the worse detector is."""
+KINDS = ("percentile", "logit", "apart", "paired", "worse", "middle")
 FRESH = 50
 """Trials that share their draws of people."""
 
@@ -61,22 +65,33 @@ def replicates_of(scores: Floats, draws: Integers) -> tuple[float, Floats]:
     return float(won.sum() / pairs), ((draws @ won) * draws).sum(axis=1, dtype=np.float64) / pairs
 
 
+def percentiles(replicates: Floats) -> tuple[float, float]:
+    """The middle 95% of bootstrap replicates."""
+    low, high = np.quantile(replicates, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def coverage(people: int, fakes: int, auc: float, trials: int, replicates: int, seed: int) -> dict[str, float]:
     """The share of intervals of an AUC, and of a difference of two, of each kind that hold the truth."""
     rng = np.random.default_rng([people, fakes, round(1000 * auc), seed])
-    apart = norm.ppf(auc) * np.sqrt(2) * np.hypot(PERSON, SPREAD) * (np.arange(1 + fakes) > 0)
-    held = dict.fromkeys(("percentile", "logit", "apart", "paired"), 0)
+    truths = np.array([auc, auc, auc - WORSE])
+    apart = np.outer(norm.ppf(truths) * np.sqrt(2) * np.hypot(PERSON, SPREAD), np.arange(1 + fakes) > 0)
+    held = dict.fromkeys(KINDS, 0)
     draws = np.empty((0, 0), np.float32)
     for trial in range(trials):
         if trial % FRESH == 0:
             names = [f"person {number}" for number in range(people)]
             draws = multiplicities(names, replicates, trials * seed + trial).astype(np.float32)
         both, *own = (effects(people, fakes, rng) for _ in range(3))
-        (found, drawn), (_, others) = (replicates_of((both + one) / np.sqrt(2) + apart, draws) for one in own)
+        shifts = zip((own[0], own[1], own[1]), apart, strict=True)
+        measured = [replicates_of((both + one) / np.sqrt(2) + shift, draws) for one, shift in shifts]
+        (found, drawn), (other, others), (lower, lowers) = measured
         intervals = {
-            "percentile": (interval(drawn), auc),
+            "percentile": (percentiles(drawn), auc),
             "logit": (auc_interval(found, drawn, people), auc),
-            "paired": (interval(drawn - others), 0),
+            "paired": (paired_interval(found - other, drawn - others, people), 0),
+            "worse": (paired_interval(found - lower, drawn - lowers, people), WORSE),
+            "middle": (percentiles(drawn - others), 0),
         }
         for kind, ((low, high), truth) in intervals.items():
             held[kind] += low <= truth <= high
@@ -99,14 +114,11 @@ def coverage_of_shares(people: int, fakes: int, trials: int, seed: int) -> dict[
 
 
 def main(trials: int = 1000, replicates: int = 1000, seed: int = 0) -> None:
-    print("people  fakes each  AUC   percentile  logit  apart  paired")
+    print("people  fakes each  AUC   " + "  ".join(KINDS))
     for people, fakes, auc in product(PEOPLE, FAKES, AUCS):
         shares = coverage(people, fakes, auc, trials, replicates, seed)
-        print(
-            f"{people:6}  {fakes:10}  {auc:.2f}  {shares['percentile']:10.1%}  {shares['logit']:.1%}  "
-            f"{shares['apart']:.1%}  {shares['paired']:.1%}",
-            flush=True,
-        )
+        told = "  ".join(f"{shares[kind]:{len(kind)}.1%}" for kind in KINDS)
+        print(f"{people:6}  {fakes:10}  {auc:.2f}  {told}", flush=True)
     print("people  fakes each  missed  difference")
     for people, fakes in product(PEOPLE, FAKES):
         shares = coverage_of_shares(people, fakes, trials, seed)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from dfgame.metrics import Floats, auc_interval, interval
+from dfgame.metrics import Floats, auc_interval, paired_interval
 from dfgame.records import COVERAGE
 from dfgame.summary import FEWEST_PEOPLE, Cell, RunEvidence, fewest_people
 
@@ -30,6 +30,10 @@ class Mean:
         """The paired difference, over the same seeds and the same resampled videos."""
         fewest = min(self.fewest_people, other.fewest_people)
         return Mean(self.by_seed - other.by_seed, self.draws - other.draws, fewest)
+
+    def interval(self, coverage: float = COVERAGE) -> tuple[float, float]:
+        """Over people, of a paired difference."""
+        return paired_interval(float(self.by_seed.mean()), self.draws, self.fewest_people, coverage)
 
 
 def mean_of(runs: Sequence[RunEvidence], cells: Sequence[Cell]) -> Mean:
@@ -80,7 +84,7 @@ def _entry(mean: Mean, plain: Mean, rivals: int) -> dict[str, Any]:
         "interval": auc_interval(float(mean.by_seed.mean()), mean.draws, mean.fewest_people),
         "by_seed": mean.by_seed.tolist(),
         "ahead_of_none": float(ahead.by_seed.mean()),
-        "ahead_interval": interval(ahead.draws),
+        "ahead_interval": ahead.interval(),
         "ahead_by_seed": ahead.by_seed.tolist(),
         "ahead_seed_interval": seed_interval(ahead.by_seed),
         "ahead_supported": supported(ahead, rivals),
@@ -92,7 +96,7 @@ def gap(better: Mean, worse: Mean) -> dict[str, Any]:
     lost = better.ahead_of(worse)
     return {
         "lost": float(lost.by_seed.mean()),
-        "interval": interval(lost.draws),
+        "interval": lost.interval(),
         "seed_interval": seed_interval(lost.by_seed),
         "supported": supported(lost, 1),
     }
@@ -113,8 +117,7 @@ def supported(difference: Mean, comparisons: int) -> bool:
     over_seeds = seed_interval(difference.by_seed, coverage)
     if over_seeds is None or difference.fewest_people < FEWEST_PEOPLE:
         return False
-    over_videos = interval(difference.draws, coverage)
-    both = (over_videos, over_seeds)
+    both = (difference.interval(coverage), over_seeds)
     return all(low > 0 for low, _ in both) or all(high < 0 for _, high in both)
 
 

@@ -14,7 +14,7 @@ from dfgame.cli import main
 from dfgame.compare import ALL_HARDEST, SEEN, UNSEEN, Compared, compare_runs
 from dfgame.config import AdversaryConfig, EvaluateConfig, OptimizerConfig, TrainConfig, to_dict
 from dfgame.evaluate import evaluate_runs
-from dfgame.metrics import interval
+from dfgame.metrics import fewest_of_a_class, paired_interval
 from dfgame.records import UserError
 from dfgame.report.comparison import MOST_EPOCHS, render_comparison, sections
 from dfgame.score import run_info
@@ -154,8 +154,9 @@ def test_differences_are_paired_and_only_over_the_same_cells(made, compared):
     cells = [cell for cell in plain_run.cells if cell.method != "Deepfakes"]
     draws = np.mean([game_run.cells[cell].replicates - plain_run.cells[cell].replicates for cell in cells], axis=0)
     assert game[UNSEEN].ahead == pytest.approx(game[UNSEEN].auc - first[UNSEEN].auc)
-    assert game[UNSEEN].ahead_interval == pytest.approx(interval(draws))
-    low, high = interval(draws)
+    people = min(fewest_of_a_class(game_run.cells[cell].labels, game_run.cells[cell].people) for cell in cells)
+    low, high = paired_interval(game[UNSEEN].ahead, draws, people)
+    assert game[UNSEEN].ahead_interval == pytest.approx((low, high))
     assert high - low < game[UNSEEN].interval[1] - game[UNSEEN].interval[0]
     assert first[UNSEEN].ahead is None
     assert elsewhere[UNSEEN].ahead is None and elsewhere[SEEN].ahead is None

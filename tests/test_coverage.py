@@ -6,7 +6,14 @@ from scipy.special import logit
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
-from dfgame.metrics import auc_interval, difference_interval, fewest_of_a_class, people_bootstrap, share_interval
+from dfgame.metrics import (
+    auc_interval,
+    difference_interval,
+    fewest_of_a_class,
+    paired_interval,
+    people_bootstrap,
+    share_interval,
+)
 
 
 def test_an_interval_in_log_odds_by_hand():
@@ -20,6 +27,14 @@ def test_an_interval_in_log_odds_by_hand():
     assert 0.8 - low > high - 0.8
     wide = auc_interval(0.8, replicates, 3)
     assert logit(wide[1]) == pytest.approx(np.log(4) + 4.302653 * deviation)
+
+
+def test_a_paired_interval_by_hand():
+    """With 3 people Student's quantile is 4.302653, with very many that of a normal distribution."""
+    replicates = 0.1 + 0.02 * np.array([-1, 1]) / np.sqrt(2)
+    assert paired_interval(0.1, replicates, 3) == pytest.approx((0.1 - 0.0860531, 0.1 + 0.0860531), abs=1e-6)
+    assert paired_interval(0.1, replicates, 10**9) == pytest.approx((0.1 - 0.0391993, 0.1 + 0.0391993), abs=1e-6)
+    assert paired_interval(0.0, np.zeros(5), 20) == (0, 0)
 
 
 def test_an_interval_stays_where_an_auc_can_be():

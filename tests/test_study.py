@@ -90,9 +90,9 @@ def test_a_difference_needs_videos_seeds_and_enough_of_them(found, holds):
 
 def test_more_comparisons_need_more():
     """Of 0.02, 0.06, 0.07: the 95% interval is 0.05 +- 0.0657 (4.3027 standard errors of 0.0153), at 80% +- 0.0288."""
-    one = difference([0.02, 0.06, 0.07], 0.001, 0.1)
+    one = difference([0.02, 0.06, 0.07], 0.02, 0.1)
     assert not supported(one, 1)
-    near = difference([0.04, 0.06, 0.07], 0.001, 0.1)
+    near = difference([0.04, 0.06, 0.07], 0.02, 0.1)
     assert supported(near, 1) and not supported(near, 4)
 
 

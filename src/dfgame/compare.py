@@ -12,12 +12,22 @@ from dfgame.evaluate.kept import SCORES, read_kept
 from dfgame.evaluate.measure import measure_run
 from dfgame.evaluate.scored import scores_of
 from dfgame.files import read_json, sha256
-from dfgame.metrics import Floats, interval
+from dfgame.metrics import Floats, paired_interval
 from dfgame.outcomes import Compared, ComparedRun, Tested
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.runs import RUN_FILE, read_record, runs_of
-from dfgame.summary import ALL_HARDEST, HARDEST, SEEN, UNSEEN, Cell, Evidence, mean_interval, mean_replicates
+from dfgame.summary import (
+    ALL_HARDEST,
+    HARDEST,
+    SEEN,
+    UNSEEN,
+    Cell,
+    Evidence,
+    fewest_people,
+    mean_interval,
+    mean_replicates,
+)
 
 NOT_WEIGHTS_OF_A_DETECTOR = "adversary"
 _NOT_COMPARED = {"resume"}
@@ -102,6 +112,10 @@ class _Measured:
         """The bootstrap replicates of that mean."""
         return mean_replicates([self.evidence[cell] for cell in cells]) if self.evidence else None
 
+    def fewest_people(self, cells: Sequence[Cell]) -> int:
+        """The different people of a class, where there are fewest; only where there are replicates."""
+        return fewest_people(self.evidence[cell] for cell in cells)
+
     def interval(self, cells: Sequence[Cell]) -> tuple[float, float] | None:
         """The interval of that mean over people."""
         return mean_interval(self.mean(cells), [self.evidence[cell] for cell in cells]) if self.evidence else None
@@ -160,6 +174,7 @@ def _subjects(run: _Measured, first: _Measured | None) -> dict[str, Tested]:
         if first is not None and set(first.subjects().get(subject, ())) == set(cells):
             ahead, others = value - first.mean(cells), first.replicates(cells)
             if draws is not None and others is not None:
-                ahead_interval = interval(draws - others)
+                fewest = min(one.fewest_people(cells) for one in (run, first))
+                ahead_interval = paired_interval(ahead, draws - others, fewest)
         found[subject] = Tested(value, run.interval(cells), ahead, ahead_interval, len(cells))
     return found

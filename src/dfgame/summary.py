@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dfgame.metrics import COVERAGE, Floats, Integers, Roc, auc_interval, fewest_of_a_class, interval, mean_roc
+from dfgame.metrics import COVERAGE, Floats, Integers, Roc, auc_interval, fewest_of_a_class, mean_roc, paired_interval
 from dfgame.outcomes import Account, Confusion, Gap, Group, Level, Pair
 from dfgame.players import APART, Kind, Training
 from dfgame.records import COMPRESSIONS, METHODS, Interval
@@ -280,12 +280,12 @@ def _compare(training: Training, subject: str, cells: list[Cell], members: dict[
     coverage = 1 - (1 - COVERAGE) / max(len(others), 1)
     draws = {name: mean_replicates(_evidence(group, cells)) for name, group in members.items()}
     ahead = draws.pop(best)
+    fewest = min(fewest_people(_evidence(group, cells)) for group in members.values())
     rivals = tuple(
-        (name, *interval(ahead - behind, coverage))
+        (name, *paired_interval(estimates[best].value - estimates[name].value, ahead - behind, fewest, coverage))
         for name, behind in draws.items()
         if ahead is not None and behind is not None
     )
-    fewest = min(fewest_people(_evidence(group, cells)) for group in members.values())
     worst_seed = min(estimates[best].by_seed)
     if not others:
         verdict: Verdict = "alone"

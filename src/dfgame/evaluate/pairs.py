@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.metrics import Floats, Integers, delong, interval, people_bootstrap
+from dfgame.metrics import Floats, Integers, delong, fewest_of_a_class, paired_interval, people_bootstrap
 from dfgame.outcomes import Pair
 from dfgame.summary import Cell, Evidence, RunEvidence, in_order
 
@@ -37,7 +37,8 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
     }
     try:
         draws = [_draws(evidence, places, config) for evidence, places in ((one, of_one), (other, of_other))]
-        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], *draws)
+        people = fewest_of_a_class(labels, np.array(one.people, np.str_)[of_one])
+        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], *draws, people)
     except ValueError as error:
         nothing: dict[str, Any] = dict.fromkeys(("first_auc", "second_auc", "difference", "low", "high", "p"))
         return Pair(**named, **nothing, undefined=str(error))
@@ -52,10 +53,12 @@ def _draws(evidence: Evidence, places: Integers, config: EvaluateConfig) -> Floa
     return people_bootstrap(evidence.labels[places], evidence.scores[places], people, config.replicates, config.seed)
 
 
-def _compared(labels: Integers, one: Floats, other: Floats, first: Floats, second: Floats) -> dict[str, float]:
+def _compared(
+    labels: Integers, one: Floats, other: Floats, first: Floats, second: Floats, people: int
+) -> dict[str, float]:
     """Both AUCs, their difference with its interval, from the replicates `first` and `second`, and DeLong's p."""
-    low, high = interval(first - second)
     test = delong(labels, one, other)
+    low, high = paired_interval(test.difference, first - second, people)
     return {
         "first_auc": test.auc_a,
         "second_auc": test.auc_b,

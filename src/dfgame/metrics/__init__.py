@@ -8,8 +8,8 @@ number) is an error, never a value: a table must not show 0.5 where nothing was 
 from dfgame.metrics.bootstrap import (
     auc_interval,
     auc_replicates,
-    interval,
     multiplicities,
+    paired_interval,
     people_bootstrap,
     wins,
 )
@@ -58,12 +58,12 @@ __all__ = [
     "expected_calibration_error",
     "fewest_of_a_class",
     "honesty",
-    "interval",
     "llr_bounds",
     "mean_roc",
     "measures",
     "min_cllr",
     "multiplicities",
+    "paired_interval",
     "people_bootstrap",
     "pooled",
     "reliability",

@@ -63,13 +63,6 @@ def auc_replicates(
     return won / (n_real * n_fake)
 
 
-def interval(replicates: Floats, coverage: float = COVERAGE) -> tuple[float, float]:
-    """The percentile interval of bootstrap replicates."""
-    tail = (1 - coverage) / 2
-    low, high = np.quantile(replicates, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = COVERAGE) -> tuple[float, float]:
     """An interval of an AUC, or of a mean of several, from its bootstrap replicates; always inside [0, 1].
 
@@ -96,10 +89,32 @@ def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = 
         return share_interval(auc, people, coverage)
     if not 0 < auc < 1:
         raise ValueError(f"replicates of an AUC of {auc:.0f} cannot differ from it")
-    quantile = student.ppf((1 + coverage) / 2, people - 1)
-    half = quantile * deviation / (auc * (1 - auc))
+    half = _widening(people, coverage) * deviation / (auc * (1 - auc))
     middle = logit(auc)
     return float(expit(middle - half)), float(expit(middle + half))
+
+
+def paired_interval(
+    difference: float, replicates: Floats, people: int, coverage: float = COVERAGE
+) -> tuple[float, float]:
+    """An interval of the difference of two AUCs on the same people, or of two means, from its paired replicates.
+
+    Symmetric, of the width that the replicates' deviation gives, with Student's t: their percentiles hold the truth
+    too seldom (`benchmarks/coverage.py`).
+
+    Args:
+        difference: what was measured.
+        replicates: (replicates,) of the same: those of one less those of the other.
+        people: as of `auc_interval`.
+        coverage: how often the interval is to hold the truth.
+    """
+    half = _widening(people, coverage) * float(np.std(replicates, ddof=1))
+    return difference - half, difference + half
+
+
+def _widening(people: int, coverage: float) -> float:
+    """How many deviations an interval reaches to each side: Student's t, of one less than the people."""
+    return float(student.ppf((1 + coverage) / 2, people - 1))
 
 
 def people_bootstrap(
