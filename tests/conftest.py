@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -128,3 +129,16 @@ def crops(tmp_path_factory):
 def other_crops(tmp_path_factory):
     """The manifest of another one."""
     return _made_crops(tmp_path_factory.mktemp("other"), 1)
+
+
+def remuxed(path: Path, to: Path, hidden: int = 0, **options: str) -> None:
+    """The same packets in another file, which shows them from a frame on."""
+    with av.open(str(path)) as source, av.open(str(to), "w", options=options) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        length = source.streams.video[0].duration or 0
+        for packet in source.demux(video=0):
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                packet.stream = stream
+                packet.pts -= hidden * length // CLIP_FRAMES
+                packet.dts -= hidden * length // CLIP_FRAMES
+                target.mux(packet)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import dfgame.doctor
-from conftest import CLIP_FRAMES, frame_of, moving, orl_face
+from conftest import CLIP_FRAMES, frame_of, moving, orl_face, remuxed
 from dfgame import __version__
 from dfgame.cli import main
 from dfgame.config import DoctorConfig
@@ -93,19 +93,6 @@ def frames_of(path: Path) -> list[RgbImage]:
 
 def scaled(images: list[RgbImage], width: int, height: int) -> list[RgbImage]:
     return [np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8) for image in images]
-
-
-def remuxed(path: Path, to: Path, hidden: int = 0, **options: str) -> None:
-    """The same packets in another file, which shows them from a frame on."""
-    with av.open(str(path)) as source, av.open(str(to), "w", options=options) as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        length = source.streams.video[0].duration or 0
-        for packet in source.demux(video=0):
-            if packet.size and packet.pts is not None and packet.dts is not None:
-                packet.stream = stream
-                packet.pts -= hidden * length // CLIP_FRAMES
-                packet.dts -= hidden * length // CLIP_FRAMES
-                target.mux(packet)
 
 
 def empty(root: Path) -> Expected:
@@ -412,6 +399,16 @@ def test_frames_that_an_edit_list_hides_are_not_lost(deep, mini_ff, tmp_path):
     seen = probe(ProbeJob("trimmed", path, deep=deep))
     assert not seen.damage
     assert seen.frames == (CLIP_FRAMES - 3 if deep else CLIP_FRAMES)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_transport_stream_is_seen_from_its_first_frame(deep, tmp_path):
+    """Its frames are stored before they are shown: there is none before its start but the first."""
+    path, stream = tmp_path / "clip.mp4", tmp_path / "clip.ts"
+    write_video(path, moving(1), fps=25, crf=23)
+    remuxed(path, stream)
+    seen = probe(ProbeJob("clip", stream, deep=deep))
+    assert not seen.damage and (not deep or seen.frames == CLIP_FRAMES)
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "avi", "mov"])

@@ -9,12 +9,13 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import CLIP_FRAMES, CROP_SIZE, frame_of, moving, orl_face
+from conftest import CLIP_FRAMES, CROP_SIZE, frame_of, moving, orl_face, remuxed
 from dfgame.config import ExtractConfig, SettingError
 from dfgame.extract import FAILURES, MANIFEST, TRACKS, extract_faces, make_jobs
 from dfgame.extract.adopt import _frame_and_face
@@ -91,6 +92,31 @@ class TestSeveralPeople:
         (crowd / REAL.format("c23")).write_text("broken")
         table = extract_faces(crowd, tmp_path / "out", SMALL).table
         assert middles(table) == {"Deepfakes": {"left"}}
+
+    def test_of_a_quality_that_is_made_it_is_the_raw_real_video_that_tells(self, crowd, tmp_path):
+        (crowd / FAKE.format("masks")).unlink()
+        for name in (REAL, FAKE):
+            (crowd / name.format("raw")).parent.mkdir(parents=True)
+            (crowd / name.format("c23")).rename(crowd / name.format("raw"))
+        config = ExtractConfig(size=32, workers=1, methods=("Deepfakes",), qualities=("c23",))
+        table = extract_faces(crowd, tmp_path / "out", config).table
+        assert set(table["compression"].to_pylist()) == {"raw", "c23"}
+        assert middles(table) == {"Deepfakes": {"right"}}
+
+    def test_a_real_video_or_a_mask_that_comes_later_counts(self, crowd, tmp_path):
+        out, away = tmp_path / "out", tmp_path / "away"
+        away.mkdir()
+        mask, real = crowd / FAKE.format("masks"), crowd / REAL.format("c23")
+        mask.rename(away / "mask.mp4")
+        real.rename(away / "real.mp4")
+        assert middles(extract_faces(crowd, out, SMALL).table) == {"Deepfakes": {"left"}}
+        (away / "real.mp4").rename(real)
+        later = extract_faces(crowd, out, SMALL)
+        assert middles(later.table) == {"Deepfakes": {"right"}, "original": {"left"}} and later.new_frames == 12
+        (away / "mask.mp4").rename(mask)
+        later = extract_faces(crowd, out, SMALL)
+        assert later.table.equals(extract_faces(crowd, tmp_path / "fresh", SMALL).table)
+        assert extract_faces(crowd, out, SMALL).new_frames == 0
 
     def test_the_others_are_kept_apart_where_asked(self, crowd, tmp_path):
         out = tmp_path / "out"
@@ -239,6 +265,12 @@ class TestQualities:
         assert [f.time for f in before] == pytest.approx([f.time for f in after])
         assert np.mean([np.abs(a.image.astype(int) - b.image).mean() for a, b in zip(before, after, strict=True)]) < 4
 
+    def test_frames_that_an_edit_list_hides_are_not_missed(self, tmp_path):
+        path, trimmed = clip(tmp_path / "whole.mp4", moving(1)), tmp_path / "trimmed.mp4"
+        remuxed(path, trimmed, hidden=3)
+        transcode(trimmed, tmp_path / "again.mp4", 30)
+        assert count_frames(tmp_path / "again.mp4") == CLIP_FRAMES - 3
+
     def test_sides_become_even_and_a_broken_video_gives_none(self, tmp_path):
         path = tmp_path / "odd.mkv"
         with av.open(str(path), "w") as container:
@@ -302,6 +334,28 @@ class TestSeveralDataSets:
         named = ExtractConfig(size=32, workers=1, name="twin")
         assert set(extract_faces(twin, out, named).table["dataset"].to_pylist()) == {"mine", "twin"}
 
+    def test_two_lists_of_one_folder_are_two(self, other, tmp_path):
+        """Both name pictures of the same name in folders of the same name's crops."""
+        out = tmp_path / "out"
+        for split, label in (("train", "real"), ("test", "fake")):
+            lines = f"path,label,split\n{label}/000.mp4,real,{split}\n"
+            (other / f"{split}.csv").write_text(lines, encoding="utf-8")
+        first = extract_faces(other / "train.csv", out, SMALL).table
+        both = extract_faces(other / "test.csv", out, SMALL).table
+        assert set(both["split"].to_pylist()) == {"train", "test"} and both.num_rows == 2 * CLIP_FRAMES
+        again = extract_faces(other / "train.csv", out, SMALL)
+        assert again.new_frames == 0 and again.table.equals(both)
+        assert again.table.filter(pc.field("split") == "train").equals(first)
+        pictures = {(out / path).read_bytes() for path in both["path"].to_pylist()}
+        assert len(pictures) == 2 * CLIP_FRAMES
+
+    def test_names_that_no_video_has_are_told_at_once(self, other, tmp_path, capsys):
+        config = ExtractConfig(size=32, workers=1, methods=("original", "Deepfkaes"), compressions=("c32", "unknown"))
+        extract_faces(other, tmp_path / "out", config)
+        said = capsys.readouterr().err
+        assert "--methods Deepfkaes: no video is of it; there are original unknown" in said
+        assert "--compressions c32: no video is of it; there are unknown" in said
+
     def test_failures_of_all_are_in_the_file(self, other, tmp_path):
         out, broken = tmp_path / "out", tmp_path / "broken"
         clip(broken / "real" / "a.mp4", moving(1))
@@ -346,6 +400,17 @@ class TestCutElsewhere:
         assert "2 pictures cannot be used" in reasons["original_c23/000"] and "empty" in reasons["original_c23/000"]
         assert "empty" in reasons["original_c23/001"]
         assert report.table.num_rows == 6 * CLIP_FRAMES - 2 - CLIP_FRAMES
+        history = made_by(read_manifest(tmp_path / "out" / MANIFEST))
+        assert history["detector"] is None and history["settings"]["margin"] is None
+
+    def test_a_list_that_names_other_pictures_is_read_again(self, manifest, tmp_path):
+        root, out = tmp_path / "lists", tmp_path / "out"
+        shutil.copytree(manifest.parent / "original_c23", root / "original_c23")
+        names = sorted(path.relative_to(root).as_posix() for path in (root / "original_c23" / "000").iterdir())
+        for chosen in (names[:2], names[2:4]):
+            (root / "ff_train_c23.lst").write_text("".join(f"{name} REAL\n" for name in chosen), encoding="utf-8")
+            table = extract_faces(root, out, SMALL).table
+            assert [Path(path).name for path in table["path"].to_pylist()] == [Path(name).name for name in chosen]
 
     @pytest.mark.parametrize(
         ("stem", "found"),

@@ -65,6 +65,19 @@ class TestTable:
         videos = find_data(self.table(tmp_path / "data.csv", rows)).videos
         assert [(video.path, video.identity) for video in videos] == [("a.mp4", "a"), ("crops/b", "crops/b")]
 
+    def test_a_fake_of_whom_nobody_says_who_is_in_it_shows_whom_its_original_shows(self, tmp_path):
+        tree(tmp_path, "real/a.mp4", "real/b.mp4", "fake/a.mp4", "fake/b.mp4", "fake/c.mp4")
+        rows = [
+            {"path": "fake/a.mp4", "label": 1, "original": "real/a.mp4", "identity": ""},
+            {"path": "fake/b.mp4", "label": 1, "original": "real/b.mp4", "identity": ""},
+            {"path": "fake/c.mp4", "label": 1, "original": "real/c.mp4", "identity": ""},
+            {"path": "real/a.mp4", "label": 0, "original": "", "identity": ""},
+            {"path": "real/b.mp4", "label": 0, "original": "", "identity": "anna"},
+        ]
+        videos = find_data(self.table(tmp_path / "data.csv", rows), build_splits=True).videos
+        assert [video.identity for video in videos] == ["real/a", "anna", "real/c", "real/a", "anna"]
+        assert videos[0].split == videos[3].split and videos[1].split == videos[4].split
+
     def test_files_that_are_not_there(self, tmp_path):
         tree(tmp_path, "a.mp4")
         rows = [

@@ -204,6 +204,7 @@ class TestDFDC:
             ("metadata.json", {"a.mp4": {"label": "MAYBE"}}, "a.mp4: the label is 'MAYBE'"),
             ("labels.csv", "name,label\na.mp4,1\n", "no columns filename and label"),
             ("labels.csv", "filename,label\na.mp4,2\n", "line 2: the label is '2'"),
+            ("labels.csv", "filename,label\n/data/y.mp4,0\n", "names /data/y.mp4"),
             ("labels.csv", 'filename,label\n"a.mp4,1\n', "cannot be read"),
         ],
     )

@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 )
 """Columns of a manifest.
 
-- `path`: the crop, relative to the manifest's folder.
+- `path`: the crop, relative to the manifest's folder; of one that was cut out elsewhere, from the root of the disk.
 - `video`: the data set's name and the path in its root; it is the video's name everywhere, unique in the table.
 - `dataset`: the data set's published name.
 - `frame`: its number from 0; `time`: its time stamp in seconds.
@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
 - `left` to `bottom`: the face's box in pixels of the upright frame.
 - `landmarks`: x, y of left eye, right eye, nose, left and right mouth corner, in the same pixels.
 - `score`: the face detector's confidence; `track`: the number of the face among those of the video.
-- `mask`: the crop of the altered region, white, where the data set has masks; relative to the manifest's folder.
+- `mask`: the crop of the altered region, white, where the data set has masks; as `path`.
 - `sha256`: of the video's file, so that a copy under another name is known.
 
 `source`, `split`, `mask` and `sha256` may be missing, as values or as columns.

@@ -53,4 +53,4 @@ def find_data(
         videos = by_identity(videos)
         if left := sum(video.split is None for video in videos):
             place.notes.append(f"{left:,} videos have no split still: they show people of two splits")
-    return DataSet(chosen.NAME, place.base, videos, place.notes, place.missing, place.turned, chosen.OFFICIAL)
+    return DataSet(chosen.NAME, root, place.base, videos, place.notes, place.missing, place.turned, chosen.OFFICIAL)

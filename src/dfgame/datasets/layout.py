@@ -92,9 +92,13 @@ class Layout(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A folder, read: its layout, its videos sorted by path, and what is to be said of them (see `Place`)."""
+    """A data set, read: its layout, its videos sorted by path, and what is to be said of them (see `Place`).
+
+    `root` is the folder that paths are relative to, `given` what the user named: a folder, or the file that lists it.
+    """
 
     layout: str
+    given: Path
     root: Path
     videos: list[Video]
     notes: list[str]

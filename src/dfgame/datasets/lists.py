@@ -42,7 +42,7 @@ def read_lists(lists: dict[Split, Path], root: Path, multi: bool) -> pa.Table:
         multi: how numbers are to be read, see above.
 
     Raises:
-        UserError: a line cannot be read, contradicts its folder, or names what is not there.
+        UserError: a line cannot be read, contradicts its folder, or names a picture or folder that is not there.
     """
     rows = [row for split, path in lists.items() for row in _rows(path, root.resolve(), split, multi)]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
@@ -153,11 +153,12 @@ def _method(name: str) -> str | None:
 
 
 def _crops(path: Path, where: str) -> list[Path]:
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in PICTURES and path.is_file():
         return [path]
     found = sorted(p for p in path.glob("*") if p.suffix.lower() in PICTURES) if path.is_dir() else []
     if not found:
-        raise UserError(f"{where}: no pictures in {path}", "--data_root is the folder that the names are relative to")
+        problem = "no such picture" if path.suffix.lower() in PICTURES else "no pictures in it"
+        raise UserError(f"{where}: {path}: {problem}", "--data_root is the folder that the names are relative to")
     return found
 
 

@@ -47,20 +47,22 @@ def find(place: Place) -> Iterator[Video]:
         raise UserError(f"{place.root}: not a file", f"expected {EXPECTED}")
     columns, rows = (_read_csv if place.root.suffix.lower() == ".csv" else _read_parquet)(place.root)
     _check_columns(place, columns)
-    seen: dict[str, str] = {}
+    listed: dict[str, Row] = {}
     told: list[tuple[str, Label, Label]] = []
     for where, values in rows:
         path = _inside(place, values.get("path", ""), where)
-        if path in seen:
-            raise UserError(f"{where}: {path} is also in {seen[path]}", "name each path once")
-        seen[path] = where.rpartition(", ")[2]
+        if path in listed:
+            raise UserError(f"{where}: {path} is also in {listed[path][0].rpartition(', ')[2]}", "name each path once")
+        listed[path] = where, values
+    people = {path: values.get("identity") or _named_by(path) for path, (_, values) in listed.items()}
+    for path, (where, values) in listed.items():
         label = _LABELS.get(values.get("label", "").casefold())
         if label is None:
             raise UserError(f"{where}: the label is {values.get('label') or 'missing'}", "real or fake, or 0 or 1")
         if word := _told_by_folder(path):
             told.append((path, label, word))
         if is_there(place.base / path):
-            yield _video(place, path, label, values, where)
+            yield _video(place, path, label, values, where, people)
         else:
             place.missing[path] = place.root.name
     turned = [f"{path} is {label} in {place.root.name}" for path, label, word in told if label != word]
@@ -68,7 +70,13 @@ def find(place: Place) -> Iterator[Video]:
         place.turn(turned, len(told), f"all {len(told):,} labels are the opposite of the folders' names")
 
 
-def _video(place: Place, path: str, label: Label, values: dict[str, str], where: str) -> Video:
+def _named_by(path: str) -> str:
+    """Who is in a video of which nobody says it: somebody who is in no other."""
+    return PurePosixPath(path).with_suffix("").as_posix()
+
+
+def _video(place: Place, path: str, label: Label, values: dict[str, str], where: str, people: dict[str, str]) -> Video:
+    """A row's video; a fake of whom nobody says who is in it shows whom its original shows (`people` by path)."""
     split = values.get("split", "").casefold()
     if split not in _SPLITS:
         raise UserError(f"{where}: the split is {values['split']}", f"one of: {', '.join(SPLITS)}, or nothing")
@@ -79,12 +87,13 @@ def _video(place: Place, path: str, label: Label, values: dict[str, str], where:
     if mask and not is_there(place.base / mask):
         place.missing[mask], mask = place.root.name, None
     compression = values.get("compression") or UNKNOWN
+    shown = original if original and label == "fake" else path
     return Video(
         path=path,
         label=label,
         method=ORIGINAL if label == "real" else method or UNKNOWN,
         compression=QUALITIES.get(compression, compression),
-        identity=values.get("identity") or PurePosixPath(path).with_suffix("").as_posix(),
+        identity=values.get("identity") or (people.get(shown) or _named_by(shown)),
         source=(values.get("source") or None) if label == "fake" else None,
         split=_SPLITS[split],
         mask=mask,

@@ -94,6 +94,12 @@ def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport
     jobs = make_jobs(data.root, out, data.videos, config)
     if not jobs:
         raise UserError(f"{root}: no video is left of {len(data.videos)}", "see --methods and --compressions")
+    for flag, asked, there in (
+        ("--methods", config.methods, {video.method for video in data.videos}),
+        ("--compressions", config.compressions, {job.video.compression for job in jobs}),
+    ):
+        if strange := sorted({*asked} - there):
+            console.print(f"{flag} {' '.join(strange)}: no video is of it; there are {' '.join(sorted(there))}")
     if not all(job.file.is_dir() for job in jobs):
         default_detector(config.min_score)
     try:
@@ -123,7 +129,7 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
     started = time.monotonic()
     failures: dict[str, str] = {}
     new_frames = 0
-    waiting = [job for job in jobs if not is_done(job.record, job.file)]
+    waiting = [job for job in jobs if not is_done(job.record, job.file, job.root, job.video)]
     with closing(run_jobs(extract_video, waiting, config.workers, "extract")) as outcomes:
         for job, result in outcomes:
             if isinstance(result, Exception):
@@ -133,7 +139,11 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
     seconds = time.monotonic() - started
     rows, found = _rows_of(jobs, failures)
     told = {
-        "facts": {"videos": len(jobs), "cut_elsewhere": found.adopted, "fewer_frames": found.fewer_frames},
+        "facts": {
+            "videos": len(jobs),
+            "cut_elsewhere": sum(job.file.is_dir() for job in jobs),
+            "fewer_frames": found.fewer_frames,
+        },
         "failures": [_told(job, failures[job.video.path]) for job in jobs if job.video.path in failures],
         "without_crops": [
             _told(job, _kind_of_failure(failures.get(job.video.path, "")))
@@ -161,7 +171,6 @@ class _Found:
     """What the records of a data set's videos say together: the videos without crops, and counts of others."""
 
     without: set[str] = field(default_factory=set)
-    adopted: int = 0
     several_faces: int = 0
     fewer_frames: int = 0
 
@@ -179,7 +188,6 @@ def _rows_of(jobs: Sequence[ExtractJob], failures: dict[str, str]) -> tuple[pa.T
         if facts["problem"]:
             failures[job.video.path] = f"only in part, {rows.num_rows} crops: {facts['problem']}"
         adopted = job.file.is_dir()
-        found.adopted += adopted
         found.several_faces += facts["faces"] > 1
         found.fewer_frames += facts["looked_at"] < job.config.frames
         main = [adopted or track < facts["main"] for track in rows["track"].to_pylist()]
@@ -231,8 +239,8 @@ def _put_together(out: Path, config: ExtractConfig) -> pa.Table:
 
 
 def _cutting(settings: dict[str, Any], sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How the crops were made, as far as it is known: nothing is known of those that were cut out elsewhere."""
-    if all(source["videos"] > source["cut_elsewhere"] for source in sources):
+    """How the crops were made, as far as it is known: nothing is known where some were cut out elsewhere."""
+    if not any(source["cut_elsewhere"] for source in sources):
         return {"settings": settings, "detector": detector_facts()}
     unknown = dict.fromkeys(("size", "margin", "alignment", "min_score", "detect_every"))
     return {"settings": settings | unknown, "detector": None}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dfgame.config import ExtractConfig
-from dfgame.extract.records import facts_of_file, write_record
+from dfgame.extract.records import facts_beside, facts_of_file, write_record
 from dfgame.media import PICTURE_SUFFIXES, MediaError
 from dfgame.records import Video
 
@@ -43,8 +43,9 @@ def adopt(root: Path, video: Video, config: ExtractConfig, record: Path) -> int:
     if not rows:
         raise MediaError(f"{folder}: {problems[0] if problems else 'no picture in it'}")
     problem = f"{len(problems)} pictures cannot be used, the first: {problems[0]}" if problems else None
-    facts = facts_of_file(folder) | {"sha256": _content(pictures), "faces": 1, "main": 1, "problem": problem}
-    write_record(record, rows, facts | {"looked_at": len(pictures)})
+    facts = facts_of_file(folder) | {"beside": facts_beside(root, video), "sha256": _content(pictures)}
+    facts |= {"faces": 1, "main": 1, "problem": problem, "looked_at": len(pictures)}
+    write_record(record, rows, facts)
     return len(pictures)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from dfgame.config import ExtractConfig
 from dfgame.extract.adopt import adopt
-from dfgame.extract.records import facts_of_file, reason, record_path, short_hash, write_record
+from dfgame.extract.records import facts_beside, facts_of_file, reason, record_path, short_hash, write_record
 from dfgame.faces.crop import cutter
 from dfgame.faces.detect import FaceDetector, default_detector
 from dfgame.faces.sample import spread
@@ -85,14 +85,15 @@ def make_jobs(
 
 
 def _qualities(video: Video, qualities: Sequence[str]) -> Iterator[Video]:
-    """A raw video's fellows at these qualities, where the data set has a folder for each."""
+    """A raw video's fellows at these qualities, where the data set has a folder for each.
+
+    The original that they are told from is the raw one: at their quality there may be none.
+    """
     if video.compression != "raw" or not _RAW.search(video.path):
         return
     for quality in qualities:
         if quality != "raw":
-            original = _RAW.sub(f"/{quality}/", video.original) if video.original else None
-            path = _RAW.sub(f"/{quality}/", video.path)
-            yield replace(video, path=path, compression=quality, original=original)
+            yield replace(video, path=_RAW.sub(f"/{quality}/", video.path), compression=quality)
 
 
 def _is_wanted(video: Video, config: ExtractConfig) -> bool:
@@ -114,7 +115,7 @@ def extract_video(job: ExtractJob) -> int:
     try:
         if job.file.is_dir():
             return adopt(job.root, job.video, job.config, job.record)
-        facts = facts_of_file(job.file)
+        facts = facts_of_file(job.file) | {"beside": facts_beside(job.root, job.video)}
         path = _encoded(job, work)
         faces = _faces_of(job, path, work)
         shots = faces.main()

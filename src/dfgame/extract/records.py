@@ -66,13 +66,34 @@ def read_record(path: Path) -> tuple[pa.Table, dict[str, Any]] | None:
     return table.replace_schema_metadata(None), json.loads(table.schema.metadata[METADATA_KEY])
 
 
-def is_done(record: Path, file: Path) -> bool:
-    """Whether the file as it is now was read to its end."""
+def facts_beside(root: Path, video: Video) -> dict[str, Any]:
+    """What a record keeps of what its crops depend on beside the file: mask, original, and the pictures of a list."""
+    mask, original = (_stamp(root / name) if name else None for name in (video.mask, video.original))
+    pictures = short_hash("\n".join(video.crops)) if video.crops else None
+    return {"mask": mask, "original": original, "pictures": pictures}
+
+
+def is_done(record: Path, file: Path, root: Path, video: Video) -> bool:
+    """Whether the file, and what its crops depend on beside it, are as they were when it was read to its end.
+
+    An original says which of several faces was altered; of one face it says nothing.
+    """
     found = read_record(record)
     if found is None or found[1]["problem"] or not file.exists():
         return False
-    stat = file.stat()
-    return (found[1]["size"], found[1]["changed"]) == (stat.st_size, stat.st_mtime_ns)
+    before, now = found[1]["beside"], facts_beside(root, video)
+    if found[1]["faces"] < 2:
+        now["original"] = before["original"]
+    return [found[1]["size"], found[1]["changed"]] == _stamp(file) and before == now
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Size, and when it changed; None where it is not there."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def with_video(rows: pa.Table, video: Video, content: str | None) -> pa.Table:
@@ -116,7 +137,7 @@ def claim(out: Path, data: DataSet, config: ExtractConfig) -> int:
             "give the same settings, or another folder as OUT",
         )
     roots = [source["root"] for source in before["sources"]]
-    source = {"root": str(data.root.resolve()), "layout": data.layout, "datasets": list(data.names)}
+    source = {"root": str(data.given.resolve()), "layout": data.layout, "datasets": list(data.names)}
     number = roots.index(source["root"]) if source["root"] in roots else len(roots)
     _refuse_same_names(out, data, [n for n in range(len(roots)) if n != number], roots)
     sources = [*before["sources"][:number], source, *before["sources"][number + 1 :]]
@@ -131,7 +152,7 @@ def _refuse_same_names(out: Path, data: DataSet, others: Sequence[int], roots: S
         same = names & set(found[0]["video"].to_pylist()) if found else set()
         if same:
             raise UserError(
-                f"{data.root}: {out} has a video named {min(same)} already, from {roots[number]}",
+                f"{data.given}: {out} has a video named {min(same)} already, from {roots[number]}",
                 "give this data set a name of its own with --name",
             )
 

@@ -102,19 +102,22 @@ def transcode(path: Path, to: Path, crf: int) -> None:
         encoder = target.add_stream("libx264", rate=stream.average_rate or 25, options=options)
         encoder.pix_fmt = "yuv420p"
         encoder.time_base = stream.time_base
-        number = 0
+        number = hidden = 0
         converter = VideoReformatter()
         try:
-            for number, decoded in enumerate(source.decode(stream), start=1):
-                turned = upright(decoded, converter, "rgb24") if decoded.rotation else None
-                whole = decoded if turned is None else av.VideoFrame.from_ndarray(turned)
-                if number == 1:
-                    encoder.width, encoder.height = whole.width // 2 * 2, whole.height // 2 * 2
-                fitting = whole.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
-                fitting.pts, fitting.time_base = decoded.pts, decoded.time_base
-                target.mux(encoder.encode(fitting))
+            for packet in source.demux(stream):
+                hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
+                for decoded in packet.decode():
+                    number += 1
+                    turned = upright(decoded, converter, "rgb24") if decoded.rotation else None
+                    whole = decoded if turned is None else av.VideoFrame.from_ndarray(turned)
+                    if number == 1:
+                        encoder.width, encoder.height = whole.width // 2 * 2, whole.height // 2 * 2
+                    fitting = whole.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
+                    fitting.pts, fitting.time_base = decoded.pts, decoded.time_base
+                    target.mux(encoder.encode(fitting))
         except FFmpegError as error:
             raise failure(path, f"breaks off after {number} frames ({reason_of(error)})") from None
-        if stream.frames and number < stream.frames:
-            raise failure(path, f"breaks off after {number} of {stream.frames} frames")
+        if number < stream.frames - hidden:
+            raise failure(path, f"breaks off after {number} of {stream.frames - hidden} frames")
         target.mux(encoder.encode())
