@@ -79,10 +79,13 @@ def test_scores_that_separate_the_classes_give_a_finite_map():
 
 def test_nobody_is_in_two_groups():
     targets, sources = ["a", "b", "c", "d", "d"], ["b", None, "d", None, None]
-    groups = person_groups(targets, sources)
+    labels = np.array([1, 0, 1, 0, 0])
+    groups = person_groups(labels, targets, sources)
     assert groups[0] == groups[1] and groups[2] == groups[3] == groups[4] and groups[0] != groups[2]
     # A chain links everybody: then the targets alone are kept apart.
-    assert len(set(person_groups(["a", "b", "c"], ["b", "c", None]).tolist())) == 3
+    assert len(set(person_groups(labels[:3], ["a", "b", "c"], ["b", "c", None]).tolist())) == 3
+    # So it does where somebody beside it is in no fake: no fold without the chain would have one.
+    assert len(set(person_groups(labels[:4], ["a", "b", "c", "e"], ["b", "c", "a", None]).tolist())) == 4
 
 
 def test_no_person_is_in_two_folds_and_everyone_is_held_out_once():

@@ -35,6 +35,12 @@ def test_a_paired_interval_by_hand():
     assert paired_interval(0.1, replicates, 3) == pytest.approx((0.1 - 0.0860531, 0.1 + 0.0860531), abs=1e-6)
     assert paired_interval(0.1, replicates, 10**9) == pytest.approx((0.1 - 0.0391993, 0.1 + 0.0391993), abs=1e-6)
     assert paired_interval(0.0, np.zeros(5), 20) == (0, 0)
+    assert paired_interval(0.1, np.append(replicates, np.nan), 3) == paired_interval(0.1, replicates, 3)
+
+
+def test_two_without_a_single_error_may_differ_by_as_much_as_either_may_err():
+    low, _ = auc_interval(1.0, np.ones(5), 20)
+    assert paired_interval(0.0, np.zeros(5), 20, perfect=True) == pytest.approx((low - 1, 1 - low))
 
 
 def test_an_interval_stays_where_an_auc_can_be():

@@ -41,6 +41,15 @@ class Looking(nn.Module):
         return torch.stack([torch.zeros_like(fake), fake], dim=1)[:, None]
 
 
+class LookingForFace2Face(Looking):
+    """The same with five classes: what `Looking` calls fake it calls Face2Face, nothing any other method's."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        real, fake = super().forward(images).unbind(dim=2)
+        others = torch.full_like(real, -5.0)
+        return torch.stack([real, others, fake, others, others], dim=2)
+
+
 def boxed(*members: nn.Module) -> BoxedDetector:
     facts = Facts(
         "known",
@@ -192,6 +201,14 @@ def test_probes_are_the_scores_of_altered_crops(network, crop):
         if probe.kind != "adversary":
             alone = raw_of(network, [ways[probe.kind][0](crop, probe.strength)])[0]
             assert probe.p_fake == pytest.approx(network.calibrated(alone), abs=1e-5)
+
+
+def test_the_adversary_makes_a_fake_of_any_method_look_real(crop):
+    """Of five classes all but the first are fake: to call a fake another fake is no escape."""
+    detector = boxed(LookingForFace2Face(1500.0, 0.004))
+    (found,) = evidence(detector, [Moment(0, 0, 0.0, crop)])
+    (adversary,) = [probe for probe in found.probes if probe.kind == "adversary"]
+    assert found.p_fake > 0.5 > adversary.p_fake
 
 
 def test_the_adversary_speaks_against_the_answer(looking, crop):

@@ -273,6 +273,8 @@ def test_every_looks_at_times_and_max_frames_holds(box, tmp_path):
     assert said.frames == 3 and [face.frame for face in said.tracks[0].frames] == [0, 10, 20]
     assert [face.time for face in said.tracks[0].frames] == pytest.approx([0.0, 0.4, 0.8])
     assert verdict_of(tmp_path / "clip.mp4", detector, every=0.1, max_frames=6).frames == 6
+    few = verdict_of(tmp_path / "clip.mp4", detector, frames=20, max_frames=6)
+    assert few.frames == 6 and few.settings["max_frames"] == 6 and few.settings["frames"] == 20
 
 
 def test_the_threshold_is_the_users(folder, box):

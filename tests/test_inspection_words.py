@@ -197,7 +197,7 @@ def test_rates_say_how_many_videos_they_rest_on():
     assert first.endswith("and 7 of 136 forged videos were called real (5%).")
     assert "97% of cases" in second
     few = rates_words(replace(rates, real=10, real_called_fake=0.0))
-    assert "none of 10 real videos was called forged (a rate of up to 30% would fit that)" in few[0]
+    assert "none of 10 real videos was called forged (which is no proof that it does not happen)" in few[0]
     assert few[-1] == "These are few videos: the rates are rough."
     assert "not known" in rates_words(None)[0]
 

@@ -18,13 +18,14 @@ from boxes import TINY, trained_a_little
 from conftest import moving, orl_face
 from dfgame.boxed import Ensemble
 from dfgame.config import DetectorConfig, RobustnessConfig, SettingError
+from dfgame.explain.scoring import TwoSided
 from dfgame.faces.crop import crop_face
 from dfgame.files import sha256
 from dfgame.manifest import read_manifest
 from dfgame.media import H264Clip, MediaError, read_frames, scaled, through_h264, write_video
 from dfgame.models import probabilities
 from dfgame.records import Face
-from dfgame.robustness.attack import LEAST_SIGMA, LimitedBlur, TwoSided, attack, attacked
+from dfgame.robustness.attack import LEAST_SIGMA, LimitedBlur, attack, attacked
 from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, measured
 from dfgame.robustness.job import Cutting, VideoJob, make_worse
 from dfgame.robustness.points import KINDS, NOTHING, Point, points_of

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -172,18 +173,68 @@ def test_an_onnx_file_fades_as_the_box_that_it_was_made_from_and_is_not_attacked
     assert cells.count("not done") == 2
 
 
+def of_another_maker(path: Path, *more: str) -> Path:
+    """A file that gives the mean of each of four images, after more operations on it."""
+    value = helper.make_tensor_value_info
+    names = ["mean", *more]
+    nodes = [helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1, 2, 3], keepdims=0)]
+    nodes += [helper.make_node(name, [before], [name]) for before, name in pairwise(names)]
+    graph = helper.make_graph(
+        nodes, "g", [value("image", TensorProto.FLOAT, [4, 3, 8, 8])], [value(names[-1], TensorProto.FLOAT, [4])]
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path
+
+
+def test_a_file_of_another_maker_joins_what_is_measured_already(
+    measured, manifest, mini_ff, run, box, tmp_path, monkeypatch
+):
+    out, jobs = tmp_path / "out", []
+    shutil.copytree(measured[0], out)
+    original = dfgame.robustness.videos.run_jobs
+
+    def seen(function, some, *rest):
+        jobs.extend(some)
+        return original(function, some, *rest)
+
+    monkeypatch.setattr(dfgame.robustness.videos, "run_jobs", seen)
+    theirs = of_another_maker(tmp_path / "theirs.onnx")
+    found = measure_robustness(
+        [run, box, theirs], manifest, [mini_ff], out, replace(SETTINGS, onnx=OnnxConfig("logit"))
+    )
+    assert len(jobs) == 6 and set(found.subjects) == {"plain", BOX, "theirs"}
+    assert [row for row in found.rows if row.subject != "theirs"] == list(measured[1].rows)
+    assert measure_robustness([run, box], manifest, [mini_ff], out, SETTINGS).rows == measured[1].rows
+    assert len(jobs) == 6, "nothing is done again without it"
+    fed_otherwise = replace(SETTINGS, onnx=OnnxConfig("logit", scale=1.0))
+    measure_robustness([box, theirs], manifest, [mini_ff], out, fed_otherwise)
+    assert len(jobs) == 12, "fed otherwise, it is another detector"
+
+
+def test_a_video_to_which_a_detector_gives_no_number_is_a_failure(manifest, mini_ff, tmp_path, capsys):
+    """The logarithm of a negative mean is none: of the darker images there is no score."""
+    theirs, out = of_another_maker(tmp_path / "theirs.onnx", "Log"), tmp_path / "out"
+    words = [
+        "robustness",
+        manifest,
+        theirs,
+        "--out",
+        out,
+        "--only",
+        "brightness",
+        "--brightness",
+        "-200",
+        "--frames",
+        "1",
+    ]
+    words += ["--onnx.output", "logit", "--onnx.mean", "0.1", "0.1", "0.1", "--workers", "1", "--compressions", "c23"]
+    assert said(words) == 2
+    assert "theirs gives it no number at brightness=-200" in capsys.readouterr().err
+
+
 def test_an_onnx_file_of_another_maker_is_fed_and_read_as_told(manifest, tmp_path, capsys):
     """One that gives the mean of the image in [-1, 1], as a logit: brighter images look more like fakes."""
-    value = helper.make_tensor_value_info
-    node = helper.make_node("ReduceMean", ["image"], ["score"], axes=[1, 2, 3], keepdims=0)
-    graph = helper.make_graph(
-        [node],
-        "mean",
-        [value("image", TensorProto.FLOAT, [4, 3, 8, 8])],
-        [value("score", TensorProto.FLOAT, [4])],
-    )
-    theirs, out = tmp_path / "theirs.onnx", tmp_path / "out"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(theirs))
+    theirs, out = of_another_maker(tmp_path / "theirs.onnx"), tmp_path / "out"
     words = [
         "robustness",
         manifest,

@@ -26,6 +26,7 @@ from dfgame.config import EvaluateConfig, ExportConfig, OnnxConfig, SettingError
 from dfgame.evaluate import evaluate_runs
 from dfgame.evaluate.accounting import accounts_of
 from dfgame.export import export_box
+from dfgame.files import sha256
 from dfgame.jobs import stdout
 from dfgame.manifest import read_manifest, write_manifest
 from dfgame.records import CropRule, UserError
@@ -37,7 +38,7 @@ from dfgame.report.words import findings, span
 from dfgame.rows import asked_rows
 from dfgame.score import pick_device
 from dfgame.subjects import OF_CROPS, Predicted, ScoredElsewhere, ScoredHere, refuse_unused
-from dfgame.subjects.onnx import load_onnx
+from dfgame.subjects.onnx import load_onnx, onnx_sha256
 from dfgame.subjects.table import _Endings
 from dfgame.train import train_run
 from synthetic_runs import SMALL, made_up_scorer, manifest_rows, read_run, video_rows, write_rows, write_run
@@ -568,6 +569,21 @@ def double_onnx(path):
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", values[:1], values[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
     return path
+
+
+def test_the_hash_of_an_onnx_file_covers_weights_that_lie_beside_it(tmp_path):
+    paths = [tmp_path / name / "model.onnx" for name in ("one", "other", "inside")]
+    for path, value in zip(paths, (1.0, -1.0, 1.0), strict=True):
+        path.parent.mkdir()
+        other_onnx(path)
+        model = onnx.load(str(path))
+        model.graph.initializer[0].raw_data = np.full((192, 1), value, np.float32).tobytes()
+        del model.graph.initializer[0].float_data[:]
+        beside = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+        onnx.save(model, str(path), **(beside if path.parent.name != "inside" else {}))
+    one, other, inside = map(onnx_sha256, paths)
+    assert paths[0].read_bytes() == paths[1].read_bytes() and one != other
+    assert inside == sha256(paths[2])
 
 
 def test_a_file_that_is_no_onnx(tmp_path):

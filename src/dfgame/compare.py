@@ -172,9 +172,10 @@ def _subjects(run: _Measured, first: _Measured | None) -> dict[str, Tested]:
         draws, value = run.replicates(cells), run.mean(cells)
         ahead = ahead_interval = None
         if first is not None and set(first.subjects().get(subject, ())) == set(cells):
-            ahead, others = value - first.mean(cells), first.replicates(cells)
+            theirs, others = first.mean(cells), first.replicates(cells)
+            ahead, perfect = value - theirs, value == theirs == 1
             if draws is not None and others is not None:
                 fewest = min(one.fewest_people(cells) for one in (run, first))
-                ahead_interval = paired_interval(ahead, draws - others, fewest)
+                ahead_interval = paired_interval(ahead, draws - others, fewest, perfect=perfect)
         found[subject] = Tested(value, run.interval(cells), ahead, ahead_interval, len(cells))
     return found

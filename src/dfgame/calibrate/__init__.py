@@ -131,11 +131,12 @@ def _truth(table: pa.Table, manifest: Path) -> dict[str, tuple[int, int, int, bo
         raise UserError(
             f"{manifest}: no real and fake videos to calibrate on", "see --split, --methods and --datasets"
         )
+    labels = np.array([LABELS.index(row["label"]) for row in rows.values()])
     groups = person_groups(
+        labels,
         [f"{row['dataset']}/{row['identity']}" for row in rows.values()],
         [None if row["source"] is None else f"{row['dataset']}/{row['source']}" for row in rows.values()],
     )
-    labels = np.array([LABELS.index(row["label"]) for row in rows.values()])
     compressed = [row["compression"] != "raw" for row in rows.values()]
     known = zip(labels.tolist(), groups.tolist(), folds(labels, groups).tolist(), compressed, strict=True)
     return dict(zip(rows, known, strict=True))

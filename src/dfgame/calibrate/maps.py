@@ -80,18 +80,18 @@ def fit(labels: ArrayLike, raw: ArrayLike) -> Calibration:
     return Calibration(float(slope), float(intercept))
 
 
-def person_groups(targets: Sequence[str], sources: Sequence[str | None]) -> Integers:
+def person_groups(labels: Integers, targets: Sequence[str], sources: Sequence[str | None]) -> Integers:
     """For each video the number of its group: nobody, as target or as source, is in two of them.
 
-    Where everybody is linked to everybody, only the targets are kept apart.
+    Where so many are linked that a class would have one group only, the targets alone are kept apart.
     """
     names = sorted({*targets, *(name for name in sources if name is not None)})
     place = {name: number for number, name in enumerate(names)}
     rows = np.array([place[name] for name in targets])
     columns = np.array([place[own if other is None else other] for own, other in zip(targets, sources, strict=True)])
     links = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
-    count, groups = connected_components(links, directed=False)
-    return rows if count == 1 else groups[rows].astype(np.int64)
+    groups = connected_components(links, directed=False)[1][rows].astype(np.int64)
+    return rows if any(len(np.unique(groups[labels == label])) < 2 for label in (0, 1)) else groups
 
 
 def folds(labels: Integers, groups: Integers) -> Integers:

@@ -58,7 +58,8 @@ def _compared(
 ) -> dict[str, float]:
     """Both AUCs, their difference with its interval, from the replicates `first` and `second`, and DeLong's p."""
     test = delong(labels, one, other)
-    low, high = paired_interval(test.difference, first - second, people)
+    perfect = test.auc_a == test.auc_b == 1
+    low, high = paired_interval(test.difference, first - second, people, perfect=perfect)
     return {
         "first_auc": test.auc_a,
         "second_auc": test.auc_b,

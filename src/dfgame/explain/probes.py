@@ -17,7 +17,7 @@ from dfgame.adversaries import GradientAdversary
 from dfgame.blur import pixelwise_gaussian_blur, sigma
 from dfgame.boxed import BoxedDetector, Thresholds
 from dfgame.config import AdversaryConfig, BlurConfig
-from dfgame.explain.scoring import BATCH, AsOne, images_of, raw_of
+from dfgame.explain.scoring import BATCH, TwoSided, images_of, raw_of
 from dfgame.media import RgbImage, scaled, through_h264
 from dfgame.models import Detector
 from dfgame.perturb.blur import GaussianBlur
@@ -125,7 +125,7 @@ def _by_the_adversary(
     for crop, score in zip(crops, raw, strict=True):
         with torch.inference_mode(False):
             image, answer = images_of(detector, [crop]), int(detector.calibrated(score) >= 0.5)
-            played = adversary.perturb(image, torch.tensor([answer]), cast("Detector", AsOne(detector)))
+            played = adversary.perturb(image, torch.tensor([answer]), cast("Detector", TwoSided(detector)))
         strength = float(sigma(played.maps).max()) * len(crop) / detector.facts.image_size
         found.append((strength, float(detector.probabilities(played.images))))
     return found

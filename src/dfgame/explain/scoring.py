@@ -74,3 +74,12 @@ class AsOne(nn.Module):
                 if isinstance(member, Detector):
                     members.enter_context(member.folded_norms())
             yield
+
+
+class TwoSided(AsOne):
+    """An ensemble as a single detector with two classes: real, and fake by whatever method."""
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P 2"]:
+        """The logits of each patch of each detector."""
+        logits = super().forward(images)
+        return torch.cat([logits[:, :, :1], logits[:, :, 1:].logsumexp(dim=2, keepdim=True)], dim=2)

@@ -135,10 +135,10 @@ def settings_of(detector: BoxedDetector, config: InspectConfig) -> dict[str, Any
 
     `threshold` is the one asked for; None is the detector's own, which may be stricter for some faces.
     """
-    looked = {"every": config.every, "max_frames": config.max_frames} if config.every else {"frames": config.frames}
+    looked = {"every": config.every} if config.every else {"frames": config.frames}
     limits = detector.facts.thresholds
     found = {"threshold": config.threshold, "fake_from": limits.fake, "real_up_to": limits.real}
-    return looked | {"batch_size": config.batch_size} | found
+    return looked | {"max_frames": config.max_frames, "batch_size": config.batch_size} | found
 
 
 def _said(

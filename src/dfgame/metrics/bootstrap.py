@@ -1,6 +1,6 @@
 """Bootstrap over people, or over videos: replicates of the AUC, and intervals from them."""
 
-import zlib
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,19 +9,25 @@ from scipy.special import expit, logit
 from scipy.stats import t as student
 
 from dfgame.metrics.checks import Floats, Integers, checked
-from dfgame.metrics.shares import share_interval
+from dfgame.metrics.shares import difference_interval, share_interval
 from dfgame.records import COVERAGE
 
 
-def multiplicities(videos: Sequence[str], replicates: int, seed: int) -> Integers:
-    """(replicates, videos): how often each video is drawn when as many are drawn with replacement.
+def multiplicities(people: Sequence[str], replicates: int, seed: int) -> Integers:
+    """(replicates, people): how often each person is drawn; a Poisson number of mean 1, by itself.
 
-    The draws follow from the names and the seed alone. Two detectors scored on the same videos are therefore
-    resampled alike, and the difference of their replicates is a paired bootstrap.
+    It follows from the person's name and the seed alone, whoever else there is. Two detectors on the same people are
+    therefore resampled alike, and so are two cells, even if one lacks some of the people: differences of their
+    replicates are paired, and means over cells know that the same people are in them.
+
+    Source: Hanley and MacGibbon, "Creating non-parametric bootstrap samples using Poisson frequencies" (2006).
     """
-    names = zlib.crc32("\n".join(videos).encode())
-    chances = np.full(len(videos), 1 / len(videos))
-    return np.random.default_rng([seed, names]).multinomial(len(videos), chances, size=replicates)
+    columns = [np.random.default_rng([seed, _number(name)]).poisson(1, replicates) for name in people]
+    return np.stack(columns, axis=1)
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def wins(real: Sequence[Floats], fake: Sequence[Floats]) -> Floats:
@@ -49,7 +55,7 @@ def auc_replicates(
 
     A replicate in which video v comes a_v times has the AUC a_r' M a_f / ((n_r . a_r) (n_f . a_f)), with n
     the videos' frames and M of `wins`: what repeating the frames of the drawn videos would give, without
-    doing so.
+    doing so. Where no video of a class is drawn it is NaN.
 
     Args:
         real: for each real video the scores of its frames (or its one score, at the level of videos).
@@ -60,7 +66,8 @@ def auc_replicates(
     won = ((real_draws @ wins(real, fake)) * fake_draws).sum(axis=1)
     n_real = real_draws @ np.array([len(scores) for scores in real])
     n_fake = fake_draws @ np.array([len(scores) for scores in fake])
-    return won / (n_real * n_fake)
+    with np.errstate(invalid="ignore"):
+        return won / (n_real * n_fake)
 
 
 def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = COVERAGE) -> tuple[float, float]:
@@ -76,7 +83,7 @@ def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = 
 
     Args:
         auc: what was measured, in [0, 1].
-        replicates: (replicates,) of the same, from `people_bootstrap`.
+        replicates: (replicates,) of the same, from `people_bootstrap`; those that are NaN do not count.
         people: how many there are of the class that has fewer (`fewest_of_a_class`); of few, the interval is wider by
             Student's t.
         coverage: how often the interval is to hold the truth.
@@ -84,7 +91,7 @@ def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = 
     Raises:
         ValueError: the AUC is 0 or 1, where log-odds are not defined, and replicates differ from it.
     """
-    deviation = float(np.std(replicates, ddof=1))
+    deviation = _deviation(replicates)
     if not deviation:
         return share_interval(auc, people, coverage)
     if not 0 < auc < 1:
@@ -95,21 +102,30 @@ def auc_interval(auc: float, replicates: Floats, people: int, coverage: float = 
 
 
 def paired_interval(
-    difference: float, replicates: Floats, people: int, coverage: float = COVERAGE
+    difference: float, replicates: Floats, people: int, coverage: float = COVERAGE, *, perfect: bool = False
 ) -> tuple[float, float]:
     """An interval of the difference of two AUCs on the same people, or of two means, from its paired replicates.
 
     Symmetric, of the width that the replicates' deviation gives, with Student's t: their percentiles hold the truth
-    too seldom (`benchmarks/coverage.py`).
+    too seldom (`benchmarks/coverage.py`). Where neither makes a single error, replicates do not vary, and the
+    interval is that from both AUCs' own (`auc_interval`).
 
     Args:
         difference: what was measured.
-        replicates: (replicates,) of the same: those of one less those of the other.
+        replicates: (replicates,) of the same: those of one less those of the other; those that are NaN do not count.
         people: as of `auc_interval`.
         coverage: how often the interval is to hold the truth.
+        perfect: whether both AUCs are 1.
     """
-    half = _widening(people, coverage) * float(np.std(replicates, ddof=1))
+    if perfect:
+        own = share_interval(1.0, people, coverage)
+        return difference_interval(1.0, own, 1.0, own)
+    half = _widening(people, coverage) * _deviation(replicates)
     return difference - half, difference + half
+
+
+def _deviation(replicates: Floats) -> float:
+    return float(np.nanstd(replicates, ddof=1))
 
 
 def _widening(people: int, coverage: float) -> float:
@@ -128,8 +144,8 @@ def people_bootstrap(
     sources link almost everybody with everybody, and then nothing is left to resample. Where fakes of one source are
     alike in score, the interval is somewhat too narrow.
 
-    The draws follow from the names and the seed alone: those of two detectors on the same people are pairs. A
-    replicate in which a class is missing is drawn again.
+    Each person's draws follow from the name and the seed alone (`multiplicities`), so that replicates of two
+    detectors, or of two cells, that have people in common are pairs.
 
     Args:
         labels: (n,) class numbers of frames, of faces or of videos.
@@ -139,7 +155,7 @@ def people_bootstrap(
         seed: of the draws.
 
     Returns:
-        (replicates,) AUCs, ties counting half.
+        (replicates,) AUCs, ties counting half; NaN where a class was not drawn.
 
     Raises:
         ValueError: fewer than two people of a class, or as of `measures`.
@@ -152,7 +168,7 @@ def people_bootstrap(
     there = [np.unique(number[truth == label]) for label in (0, 1)]
     if min(map(len, there)) < 2:
         raise ValueError("an interval needs at least two people of each class")
-    draws = _with_both(names.tolist(), there, replicates, seed)
+    draws = multiplicities(names.tolist(), replicates, seed)
     real, fake = (_split(number[truth == label], values[truth == label]) for label in (0, 1))
     return auc_replicates(real, fake, draws[:, there[0]], draws[:, there[1]])
 
@@ -161,14 +177,3 @@ def _split(numbers: Integers, scores: Floats) -> list[Floats]:
     """The scores of each number that is there, in the order of the numbers."""
     ends = np.cumsum(np.unique(numbers, return_counts=True)[1])[:-1]
     return np.split(scores[np.argsort(numbers, kind="stable")], ends)
-
-
-def _with_both(names: list[str], there: Sequence[Integers], replicates: int, seed: int) -> Integers:
-    """(replicates, people) draws in each of which some person of either class comes."""
-    found = np.empty((0, len(names)), np.int64)
-    more = replicates
-    while len(found) < replicates:
-        draws = multiplicities(names, more, seed)
-        found = draws[(draws[:, there[0]].any(axis=1)) & (draws[:, there[1]].any(axis=1))]
-        more *= 2
-    return found[:replicates]

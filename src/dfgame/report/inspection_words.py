@@ -313,8 +313,8 @@ def rates_words(rates: ErrorRates | None, few: bool = False) -> list[str]:
 
 
 def _errors(rate: float, videos: int, kind: str, called: str) -> str:
-    """`3 of 34 real videos were called forged (9%)`; of none, what so few cannot exclude (the rule of three)."""
+    """`3 of 34 real videos were called forged (9%)`; that there was none of them promises nothing."""
     of, wrong = counted(videos, f"{kind} video"), round(rate * videos)
     if videos and not wrong:
-        return f"none of {of} was called {called} (a rate of up to {min(3 / videos, 1):.0%} would fit that)"
+        return f"none of {of} was called {called} (which is no proof that it does not happen)"
     return f"{wrong:,} of {of} {'was' if wrong == 1 else 'were'} called {called} ({percent(rate)})"

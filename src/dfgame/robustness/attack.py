@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dfgame.adversaries import GradientAdversary
 from dfgame.config import AdditiveConfig, AdversaryConfig, BlurConfig
-from dfgame.explain.scoring import AsOne
+from dfgame.explain.scoring import TwoSided
 from dfgame.models import Detector
 from dfgame.perturb import Images, Map, Perturbation
 from dfgame.perturb.additive import Additive
@@ -56,15 +56,6 @@ class LimitedBlur(GaussianBlur):
 
     def _precision(self, sigma: Map) -> Map:
         return sigma.clamp(self._least, self._limit).square().reciprocal()
-
-
-class TwoSided(AsOne):
-    """A subject's detectors as one, with two classes: real, and fake by whatever method."""
-
-    def forward(self, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P 2"]:
-        """The logits of each patch of each detector."""
-        logits = super().forward(images)
-        return torch.cat([logits[:, :, :1], logits[:, :, 1:].logsumexp(dim=2, keepdim=True)], dim=2)
 
 
 def attacked(subject: Subject, crops: NDArray[np.uint8], point: Point, steps: int) -> NDArray[np.float64]:

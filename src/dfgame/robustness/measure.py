@@ -23,7 +23,7 @@ from dfgame.runs import runs_of
 RESULTS = "robustness.json"
 FAILURES = "failures.json"
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scikit-learn", "opencv-python-headless", "av")
-OF_SCORES = ("frames", "around", "adversary_steps", "onnx", "seed")
+OF_SCORES = ("frames", "around", "adversary_steps", "seed")
 """Settings that a video's score at a point depends on."""
 OF_ROWS = ("split", "methods", "compressions", "datasets", "people")
 
@@ -153,7 +153,7 @@ def _curves(task: Task, manifest: Path, failures: Sequence[Failure]) -> Iterator
     there = {video.name: task.store.read(video.name) for video in videos}
     for subject in task.subjects:
         for point in task.points_of(subject):
-            scores = {name: of_video[subject.sha256][point.key] for name, of_video in there.items()}
+            scores = {name: of_video[subject.key][point.key] for name, of_video in there.items()}
             try:
                 yield measured(subject.name, point, videos, scores, task.config.replicates, task.config.seed)
             except ValueError as error:

@@ -16,7 +16,7 @@ from dfgame.records import UserError
 RECORDS = ".robustness"
 
 VideoScores = dict[str, dict[str, float]]
-"""A video's score by the SHA-256 of the detector's weights and the key of the point."""
+"""A video's score by the key of the detector (of a run or a box the SHA-256 of its weights) and that of the point."""
 
 
 class ScoreStore:

@@ -1,5 +1,7 @@
 """The detectors under test: those of runs and in boxes, whose slope can be followed, and black boxes: ONNX files."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +25,7 @@ from dfgame.players import identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows
 from dfgame.score import run_info
-from dfgame.subjects.onnx import OnnxDetector, load_onnx
+from dfgame.subjects.onnx import OnnxDetector, load_onnx, onnx_sha256
 
 BOX, ONNX = ".safetensors", ".onnx"
 """Suffixes; a run is a folder."""
@@ -43,6 +45,11 @@ class Subject:
         device = next(self.ensemble.parameters(), torch.empty(0)).device
         return torch.stack([to_unit(fitted(crop, self.image_size)) for crop in crops]).to(device)
 
+    @property
+    def key(self) -> str:
+        """What its scores are kept by: all that they depend on."""
+        return self.sha256
+
     def scores(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The raw probability of fake of each crop of (B, side, side, 3), RGB, in [0, 1]."""
         return self.p_fake(self.images(crops))
@@ -60,6 +67,12 @@ class BlackBox:
     sha256: str
     detector: OnnxDetector
     config: OnnxConfig
+
+    @property
+    def key(self) -> str:
+        """As of `Subject`; how a file of another maker is fed and read belongs to it."""
+        asked = "" if self.detector.facts else json.dumps(to_dict(self.config), sort_keys=True)
+        return self.sha256 + (hashlib.sha256(asked.encode()).hexdigest()[:8] if asked else "")
 
     def scores(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """The score of each crop of (B, side, side, 3), RGB: raw of ours, the probability of fake of others."""
@@ -121,7 +134,7 @@ def _of_box(path: Path, asked: AskedRows, config: RobustnessConfig) -> tuple[Sub
 def _of_onnx(path: Path, asked: AskedRows, config: RobustnessConfig) -> tuple[BlackBox, list[str]]:
     detector = load_onnx(path, config.onnx, config.device)
     said = _cut_otherwise(path, detector.facts["crop"], asked, config) if detector.facts else []
-    return BlackBox(path.stem, sha256(path), detector, config.onnx), said
+    return BlackBox(path.stem, onnx_sha256(path), detector, config.onnx), said
 
 
 def _cut_otherwise(path: Path, crop: dict[str, Any], asked: AskedRows, config: RobustnessConfig) -> list[str]:

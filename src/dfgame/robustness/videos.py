@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ from dfgame.robustness.subjects import BlackBox, Subject
 
 Row = dict[str, Any]
 """A row of a manifest."""
+
+
+class NoNumberError(ValueError):
+    """A detector's score of a video is no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,10 @@ def score_videos(task: Task) -> list[Failure]:
                 failures.append(_failure(job, result))
                 continue
             crops: Crops = np.load(job.to, mmap_mode="r")
-            task.store.add(job.video, _scores(task, job, crops))
+            try:
+                task.store.add(job.video, _scores(task, job, crops))
+            except NoNumberError as error:
+                failures.append(Failure(job.video, str(error)))
             del crops
             job.to.unlink()
     task.store.remove_crops()
@@ -95,10 +103,10 @@ def _jobs(task: Task) -> Iterator[VideoJob]:
 
 
 def _missing(task: Task, video: str) -> dict[str, list[Point]]:
-    """The points at which a video has no score yet, by the detector's weights."""
+    """The points at which a video has no score yet, by the detector's key."""
     there = task.store.read(video)
     return {
-        subject.sha256: [point for point in task.points_of(subject) if point.key not in there.get(subject.sha256, {})]
+        subject.key: [point for point in task.points_of(subject) if point.key not in there.get(subject.key, {})]
         for subject in task.subjects
     }
 
@@ -114,15 +122,18 @@ def _scores(task: Task, job: VideoJob, crops: Crops) -> VideoScores:
     places = {point: place for place, point in enumerate(job.points)}
     found: VideoScores = {}
     for subject in task.subjects:
-        scores = found.setdefault(subject.sha256, {})
-        for point in missing[subject.sha256]:
+        scores = found.setdefault(subject.key, {})
+        for point in missing[subject.key]:
             if point.is_attack and is_fake and isinstance(subject, Subject):
                 parts = _parts(task, crops[places[NOTHING]])
                 each = [attacked(subject, part, point, task.config.adversary_steps) for part in parts]
             else:  # nobody attacks a real one
                 parts = _parts(task, crops[places[NOTHING if point.is_attack else point]])
                 each = [subject.scores(part) for part in parts]
-            scores[point.key] = float(np.concatenate(each).mean())
+            mean = float(np.concatenate(each).mean())
+            if not isfinite(mean):
+                raise NoNumberError(f"{subject.name} gives it no number at {point.key}")
+            scores[point.key] = mean
     return found
 
 

@@ -20,7 +20,7 @@ from dfgame.outcomes import Unit
 from dfgame.players import Kind
 from dfgame.records import UserError
 from dfgame.rows import MANIFEST, ROW, AskedRows, Source
-from dfgame.subjects.onnx import load_onnx
+from dfgame.subjects.onnx import load_onnx, onnx_sha256
 from dfgame.subjects.table import first, read_scores
 
 Scorer = Callable[[Path, pa.Table, Path, EvaluateConfig], pa.Table]
@@ -71,11 +71,12 @@ class ScoredHere:
     scorer: Scorer
     unit: Unit = "crop"
     unknown_paths: int = 0
+    content: Callable[[Path], str] = sha256
     uses: tuple[str, ...] = OF_CROPS
 
     def hash(self) -> str:
         """The SHA-256 of its weights."""
-        return sha256(self.file)
+        return self.content(self.file)
 
     def predict(self, rows: pa.Table) -> Predicted:
         """Score the rows of each manifest."""
@@ -196,7 +197,7 @@ def _onnx(path: Path, asked: AskedRows, config: EvaluateConfig) -> Subject:
     said = facts or {"made": {}, "preprocessing": to_dict(config.onnx) | {"size": detector.side}}
     info = _info("onnx", path, said, (facts or {}).get("version", ""))
     uses = OF_CROPS if facts else ("onnx", *OF_CROPS)
-    return ScoredHere(path, info, path, asked.sources, config, score, uses=uses)
+    return ScoredHere(path, info, path, asked.sources, config, score, content=onnx_sha256, uses=uses)
 
 
 def _table(path: Path, asked: AskedRows) -> Subject:

@@ -1,8 +1,10 @@
 """An ONNX file over stored face crops, without torch: one of `dfgame export`, or anybody's that takes NCHW float."""
 
 import contextlib
+import hashlib
 import importlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from dfgame.config import OnnxConfig
+from dfgame.files import sha256
 from dfgame.jobs import progress_bar
 from dfgame.media import RgbImage
 from dfgame.records import UserError
@@ -25,6 +28,9 @@ FORMATS = (1,)
 RAW = "raw"
 """The output of such a file that is not calibrated yet."""
 _UINT8, _FLOAT = "tensor(uint8)", "tensor(float)"
+
+_LOCATION = re.compile(rb"\n\x08location\x12([\x01-\x7f])", re.DOTALL)
+"""How a tensor's entry begins that names the file in which its values lie (`external_data` of onnx.proto)."""
 
 Floats = NDArray[np.float64]
 
@@ -142,6 +148,15 @@ class OnnxDetector:
                 "see --onnx.fake and --onnx.real",
             )
         return values, number
+
+
+def onnx_sha256(path: Path) -> str:
+    """The SHA-256 of an ONNX file; where weights lie in other files, that of the hashes of all of them."""
+    content = path.read_bytes()
+    named = {content[at.end() : at.end() + at[1][0]] for at in _LOCATION.finditer(content)}
+    others = [path.parent / name.decode(errors="replace") for name in sorted(named)]
+    hashes = [sha256(file) for file in (path, *others) if file.is_file()]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def load_onnx(path: Path, config: OnnxConfig, device: str = "auto") -> OnnxDetector:
