@@ -36,9 +36,9 @@ def _pair(first: RunEvidence, second: RunEvidence, cell: Cell, config: EvaluateC
         "missing": len(one.names) + len(other.names) - 2 * len(shared),
     }
     try:
-        draws = [_draws(evidence, places, config) for evidence, places in ((one, of_one), (other, of_other))]
+        draws, others = (_draws(evidence, places, config) for evidence, places in ((one, of_one), (other, of_other)))
         people = fewest_of_a_class(labels, np.array(one.people, np.str_)[of_one])
-        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], *draws, people)
+        numbers: dict[str, Any] = _compared(labels, one.scores[of_one], other.scores[of_other], draws, others, people)
     except ValueError as error:
         nothing: dict[str, Any] = dict.fromkeys(("first_auc", "second_auc", "difference", "low", "high", "p"))
         return Pair(**named, **nothing, undefined=str(error))
