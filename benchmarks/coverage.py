@@ -68,7 +68,7 @@ def replicates_of(scores: Floats, draws: Integers) -> tuple[float, Floats]:
 
 def percentiles(replicates: Floats) -> tuple[float, float]:
     """The middle 95% of bootstrap replicates."""
-    low, high = np.quantile(replicates, [0.025, 0.975])
+    low, high = np.nanquantile(replicates, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -90,7 +90,7 @@ def coverage(people: int, fakes: int, auc: float, trials: int, replicates: int, 
         intervals = {
             "percentile": (percentiles(drawn), auc),
             "logit": (auc_interval(found, drawn, people), auc),
-            "paired": (paired_interval(found - other, drawn - others, people), 0),
+            "paired": (paired_interval(found - other, drawn - others, people, perfect=found == other == 1), 0),
             "worse": (paired_interval(found - lower, drawn - lowers, people), WORSE),
             "middle": (percentiles(drawn - others), 0),
         }
