@@ -199,7 +199,7 @@ def _key_frames(container: InputContainer, moments: tuple[float, ...]) -> Iterat
         length = int(container.duration / av.time_base / stream.time_base)
     yielded = set()
     for moment in moments:
-        container.seek(start + int(moment * length) - (0 if moment else _lead(stream)), stream=stream)
+        container.seek(start + int(moment * length) if moment else _beginning(stream), stream=stream)
         packets = container.demux(stream)
         packet = next((packet for packet in packets if packet.is_keyframe and packet.size), None)
         if packet is None or packet.pts in yielded:
@@ -213,15 +213,19 @@ def _key_frames(container: InputContainer, moments: tuple[float, ...]) -> Iterat
         yield from (frames or stream.codec_context.decode(None))[:1]
 
 
-def _lead(stream: av.VideoStream) -> int:
-    """How far before a video's start to look for its first frame: a second, since frames are stored before shown."""
-    return int(1 / stream.time_base) if stream.time_base else 0
+def _beginning(stream: av.VideoStream) -> int:
+    """Where to look for a video's first frame: up to a second before its start, as it is stored before it is shown.
+
+    Never before 0, where some containers cannot look.
+    """
+    start, second = stream.start_time or 0, int(1 / stream.time_base) if stream.time_base else 0
+    return max(start - second, min(start, 0))
 
 
 def _decoded(seen: Probe, container: InputContainer) -> Probe:
     """Every frame decoded, and counted; those that an edit list hides were never meant to be shown."""
     stream = container.streams.video[0]
-    container.seek((stream.start_time or 0) - _lead(stream), stream=stream)
+    container.seek(_beginning(stream), stream=stream)
     frames = damaged = hidden = 0
     try:
         for packet in container.demux(stream):
