@@ -55,6 +55,7 @@ def test_a_run_gets_the_network_of_its_seed_and_keeps_its_own(tmp_path: Path):
     assert [(folder / RERENDERER_FILE).read_bytes() for folder in (made, run, own)] == [b"made", b"made", b"own"]
 
 
+@pytest.mark.slow
 def test_the_whole_ablation(manifest: Path, tmp_path: Path):
     protocol = tmp_path / "tiny.toml"
     protocol.write_text(PROTOCOL)

@@ -151,7 +151,8 @@ def test_families_are_drawn_as_often_as_they_are_named(tmp_path: Path) -> None:
     assert np.bincount(drawn, minlength=4) == pytest.approx([100] * 4, abs=35)
 
 
-def test_the_rerenderer_learns_faces_and_is_kept(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_rerenderer_learns_faces() -> None:
     faces = np.stack([aligned(still(seed, person)) for person in range(1, 9) for seed in range(2)])
     assert STEPS >= 300
     network = train_rerenderer(faces, 0)
@@ -160,6 +161,10 @@ def test_the_rerenderer_learns_faces_and_is_kept(tmp_path: Path) -> None:
         error = (network(given) - given).abs().mean()
         untrained = (Rerenderer()(given) - given).abs().mean()
     assert error < 0.06 < untrained
+
+
+def test_the_rerenderer_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfgame.forgery.live.rerender.STEPS", 2)
     make = forger(("rerender",), tmp_path)
     kept = (tmp_path / "net").read_bytes()
     assert np.array_equal(make("1.png", 1), forger(("rerender",), tmp_path)("1.png", 1))

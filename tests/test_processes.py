@@ -57,10 +57,16 @@ def close(run: Path, other: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        [*GENERATORS, "--detector.bn2", "--average", "0.5", "--adversary.share", "0.5"],
-        ["--game", "gradient", "--accumulate", "2", "--optimizer.kind", "sgd"],
+        pytest.param(
+            [*GENERATORS, "--detector.bn2", "--average", "0.5", "--adversary.share", "0.5"],
+            id="generators with auxiliary BatchNorm on a share, averaged",
+        ),
+        pytest.param(
+            ["--game", "gradient", "--accumulate", "2", "--optimizer.kind", "sgd"],
+            id="gradient in parts",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["generators with auxiliary BatchNorm on a share, averaged", "gradient in parts"],
 )
 def test_two_processes_are_one(more, crops, tmp_path):
     one = train(crops, tmp_path / "one", 1, *more, "--sync-bn")

@@ -188,7 +188,14 @@ def whole(manifest, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("saves", [0, 1, 7], ids=["before any state", "within an epoch", "in a later epoch"])
+@pytest.mark.parametrize(
+    "saves",
+    [
+        pytest.param(0, id="before any state", marks=pytest.mark.slow),
+        pytest.param(1, id="within an epoch", marks=pytest.mark.slow),
+        pytest.param(7, id="in a later epoch"),
+    ],
+)
 def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed(saves, whole, manifest, tmp_path):
     killed = tmp_path / "killed"
     process = subprocess.Popen(command(manifest, killed), stderr=subprocess.DEVNULL)
