@@ -20,6 +20,7 @@ import dfgame.extract
 from conftest import CLIP_FRAMES, CROP_SIZE, METHODS, QUALITIES, frame_of, moving, orl_face
 from dfgame.config import ExtractConfig
 from dfgame.extract import MANIFEST, extract_faces, extract_video, make_jobs, report_failures, spread, summary
+from dfgame.extract.records import read_record, write_record
 from dfgame.files import held_folder
 from dfgame.manifest import made_by, read_manifest
 from dfgame.media import read_frames, write_video
@@ -294,6 +295,15 @@ class TestAgain:
         report = extract_faces(root, out, SETTINGS)
         assert set(report.table["split"].to_pylist()) == {"test"}
         assert report.new_frames == 0
+
+    def test_what_does_not_say_what_it_depends_on_is_done_again(self, done: tuple[Path, Path]):
+        """Records of before that was kept."""
+        [record] = (done[1] / ".extract" / "videos").glob("*.parquet")
+        before, kept = files_of(done[1]), read_record(record)
+        assert kept is not None
+        write_record(record, kept[0].to_pylist(), {key: value for key, value in kept[1].items() if key != "beside"})
+        assert extract_faces(*done, SETTINGS).new_frames > 0
+        assert files_of(done[1]) == before
 
     def test_half_a_record_is_no_record(self, done: tuple[Path, Path]):
         [record] = (done[1] / ".extract" / "videos").glob("*.parquet")

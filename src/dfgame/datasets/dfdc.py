@@ -156,8 +156,8 @@ def _challenge(place: Place) -> Iterator[Video]:
         home = next(iter(files.values())).parent if files else path.parent
         for name, entry in entries.items():
             file = files.get(name)
-            if file is None and not _PLAIN.fullmatch(name):
-                raise UserError(f"{path}: names {name or 'nothing'}", "DFDC's lists name files, without folders")
+            if PurePosixPath(name).name != name:
+                raise UserError(f"{path}: names {name}", "DFDC's lists name files, without folders")
             if file is None:
                 place.missing[place.relative(home / name)] = place.relative(path)
             elif file not in seen:

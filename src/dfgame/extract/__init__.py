@@ -99,7 +99,8 @@ def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport
         ("--compressions", config.compressions, {job.video.compression for job in jobs}),
     ):
         if strange := sorted({*asked} - there):
-            console.print(f"{flag} {' '.join(strange)}: no video is of it; there are {' '.join(sorted(there))}")
+            said = f"{flag} {' '.join(strange)}: no video is of it; there are {' '.join(sorted(there))}"
+            console.print(said, soft_wrap=True)
     if not all(job.file.is_dir() for job in jobs):
         default_detector(config.min_score)
     try:

@@ -81,8 +81,8 @@ def is_done(record: Path, file: Path, root: Path, video: Video) -> bool:
     found = read_record(record)
     if found is None or found[1]["problem"] or not file.exists():
         return False
-    before, now = found[1]["beside"], facts_beside(root, video)
-    if found[1]["faces"] < 2:
+    before, now = found[1].get("beside"), facts_beside(root, video)
+    if before and found[1]["faces"] < 2:
         now["original"] = before["original"]
     return [found[1]["size"], found[1]["changed"]] == _stamp(file) and before == now
 
