@@ -148,7 +148,7 @@ def test_what_cannot_score_faces_is_refused_in_a_line(manifest, tmp_path, name, 
 
 
 @pytest.fixture(scope="module")
-def exported(box, manifest, tmp_path_factory) -> Path:
+def exported(box, tmp_path_factory) -> Path:
     """The box as an ONNX file."""
     path = tmp_path_factory.mktemp("onnx") / "exported.onnx"
     export_box(box, path, ExportConfig())
@@ -186,6 +186,12 @@ def of_another_maker(path: Path, *more: str) -> Path:
     return path
 
 
+def brightened(manifest: Path, detector: Path, out: Path, levels: int) -> list[object]:
+    """The command on crops that are made brighter by so many grey levels."""
+    words = ["robustness", manifest, detector, "--out", out, "--only", "brightness", "--brightness", levels]
+    return [*words, "--frames", 2, "--compressions", "c23", "--workers", 1, "--replicates", 100]
+
+
 def test_a_file_of_another_maker_joins_what_is_measured_already(
     measured, manifest, mini_ff, run, box, tmp_path, monkeypatch
 ):
@@ -211,23 +217,11 @@ def test_a_file_of_another_maker_joins_what_is_measured_already(
     assert len(jobs) == 12, "fed otherwise, it is another detector"
 
 
-def test_a_video_to_which_a_detector_gives_no_number_is_a_failure(manifest, mini_ff, tmp_path, capsys):
+def test_a_video_to_which_a_detector_gives_no_number_is_a_failure(manifest, tmp_path, capsys):
     """The logarithm of a negative mean is none: of the darker images there is no score."""
     theirs, out = of_another_maker(tmp_path / "theirs.onnx", "Log"), tmp_path / "out"
-    words = [
-        "robustness",
-        manifest,
-        theirs,
-        "--out",
-        out,
-        "--only",
-        "brightness",
-        "--brightness",
-        "-200",
-        "--frames",
-        "1",
-    ]
-    words += ["--onnx.output", "logit", "--onnx.mean", "0.1", "0.1", "0.1", "--workers", "1", "--compressions", "c23"]
+    words = brightened(manifest, theirs, out, -200)
+    words += ["--onnx.output", "logit", "--onnx.mean", "0.1", "0.1", "0.1"]
     assert said(words) == 2
     assert "theirs gives it no number at brightness=-200" in capsys.readouterr().err
 
@@ -235,20 +229,7 @@ def test_a_video_to_which_a_detector_gives_no_number_is_a_failure(manifest, mini
 def test_an_onnx_file_of_another_maker_is_fed_and_read_as_told(manifest, tmp_path, capsys):
     """One that gives the mean of the image in [-1, 1], as a logit: brighter images look more like fakes."""
     theirs, out = of_another_maker(tmp_path / "theirs.onnx"), tmp_path / "out"
-    words = [
-        "robustness",
-        manifest,
-        theirs,
-        "--out",
-        out,
-        "--only",
-        "brightness",
-        "--brightness",
-        "40",
-        "--frames",
-        "2",
-    ]
-    words += ["--compressions", "c23", "--workers", "1", "--replicates", "100"]
+    words = brightened(manifest, theirs, out, 40)
     read = ["--onnx.output", "logit", "--onnx.mean", "0.5", "0.5", "0.5", "--onnx.std", "0.5", "0.5", "0.5"]
     assert said([*words, *read]) == 0
     rows = [
