@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -91,6 +92,20 @@ def measured(manifest, mini_ff, run, box, tmp_path_factory):
     found = measure_robustness([run, box], manifest, [mini_ff], out, SETTINGS)
     write_robustness(out, found)
     return out, found
+
+
+@pytest.fixture
+def jobs(monkeypatch) -> list[Any]:
+    """The videos that are made worse from here on."""
+    done: list[Any] = []
+    original = dfgame.robustness.videos.run_jobs
+
+    def seen(function, some, *rest):
+        done.extend(some)
+        return original(function, some, *rest)
+
+    monkeypatch.setattr(dfgame.robustness.videos, "run_jobs", seen)
+    return done
 
 
 def files_of(out: Path) -> dict[str, bytes]:
@@ -192,18 +207,9 @@ def brightened(manifest: Path, detector: Path, out: Path, levels: int) -> list[o
     return [*words, "--frames", 2, "--compressions", "c23", "--workers", 1, "--replicates", 100]
 
 
-def test_a_file_of_another_maker_joins_what_is_measured_already(
-    measured, manifest, mini_ff, run, box, tmp_path, monkeypatch
-):
-    out, jobs = tmp_path / "out", []
+def test_a_file_of_another_maker_joins_what_is_measured_already(measured, manifest, mini_ff, run, box, tmp_path, jobs):
+    out = tmp_path / "out"
     shutil.copytree(measured[0], out)
-    original = dfgame.robustness.videos.run_jobs
-
-    def seen(function, some, *rest):
-        jobs.extend(some)
-        return original(function, some, *rest)
-
-    monkeypatch.setattr(dfgame.robustness.videos, "run_jobs", seen)
     theirs = of_another_maker(tmp_path / "theirs.onnx")
     found = measure_robustness(
         [run, box, theirs], manifest, [mini_ff], out, replace(SETTINGS, onnx=OnnxConfig("logit"))
@@ -312,18 +318,10 @@ def test_the_command_says_it_and_its_own_command_line_gives_the_same(
 
 
 def test_what_is_there_is_used_again_and_only_what_is_missing_is_done(
-    measured, manifest, mini_ff, run, box, tmp_path, monkeypatch
+    measured, manifest, mini_ff, run, box, tmp_path, jobs
 ):
     out = tmp_path / "out"
     shutil.copytree(measured[0], out)
-    jobs = []
-
-    def seen(function, some, *rest):
-        jobs.extend(some)
-        return original(function, some, *rest)
-
-    original = dfgame.robustness.videos.run_jobs
-    monkeypatch.setattr(dfgame.robustness.videos, "run_jobs", seen)
     again = measure_robustness([run.parent, box], manifest, [mini_ff], out, SETTINGS)
     assert not jobs and again.rows == measured[1].rows
     more = replace(SETTINGS, jpeg=(30, 80))
