@@ -1,5 +1,7 @@
 """Batches: balanced, drawn by video, the same for the same seed and round; augmentation seeded image by image."""
 
+import signal
+import sys
 from collections import Counter
 
 import cv2
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from dfgame.augment import Augmentation, diff_augment
-from dfgame.batches import RoundBatches, crop_loader, plainly, read_crop, round_loader, to_unit
+from dfgame.batches import RoundBatches, _start_loading, crop_loader, plainly, read_crop, round_loader, to_unit
 from dfgame.config import AugmentConfig
 from dfgame.dice import seeded
 from dfgame.models import class_names
@@ -231,3 +233,18 @@ def test_diff_augment_is_differentiable():
     images = torch.rand((8, 3, 16, 16), requires_grad=True)
     diff_augment(images).sum().backward()
     assert images.grad is not None and images.grad.abs().sum() > 0
+
+
+def test_a_loading_process_says_nothing_of_a_reader_that_went_away(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    before, threads = signal.getsignal(signal.SIGINT), cv2.getNumThreads()
+    try:
+        _start_loading(0)
+        for kind in (EOFError, ConnectionResetError, BrokenPipeError):
+            sys.excepthook(kind, kind(), None)
+        assert capsys.readouterr().err == ""
+        sys.excepthook(OSError, OSError("no room"), None)
+        assert "no room" in capsys.readouterr().err
+    finally:
+        signal.signal(signal.SIGINT, before)
+        cv2.setNumThreads(threads)

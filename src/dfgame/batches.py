@@ -6,10 +6,12 @@ do not depend on how many processes load them.
 """
 
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import cv2
@@ -188,7 +190,14 @@ def round_loader(batches: RoundBatches, rounds: Sequence[int], workers: int) -> 
 def _start_loading(_number: int) -> None:
     """One thread a loading process: the others are for the networks. Ctrl-C is for the process that trains."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _report
     cv2.setNumThreads(0)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say nothing of a process that trains and that was interrupted while it was taking a batch."""
+    if not issubclass(kind, (EOFError, ConnectionError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def plainly(batches: Iterable[Item]) -> Iterator[Item]:
