@@ -9,6 +9,7 @@ from typing import get_args
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 from hypothesis import given, settings
@@ -38,10 +39,12 @@ from dfgame.forgery.live.rerender import STEPS, Rerenderer, aligned, train_reren
 from dfgame.forgery.live.selfblend import selfblend
 from dfgame.forgery.live.spectrum import spectrum
 from dfgame.forgery.live.still import HULL, MOUTH, LiveFamily, Still, bent, resampled, soft_mask
-from dfgame.manifest import read_manifest
+from dfgame.manifest import made_by, read_manifest, select, write_manifest
 from dfgame.media import through_h264
+from dfgame.players import identify
 from dfgame.protocol import read_protocol
 from dfgame.records import Face, UserError
+from dfgame.score import run_info
 from dfgame.stored import read_stored
 from dfgame.train import train_run
 
@@ -169,6 +172,11 @@ def test_the_rerenderer_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     kept = (tmp_path / "net").read_bytes()
     assert np.array_equal(make("1.png", 1), forger(("rerender",), tmp_path)("1.png", 1))
     assert (tmp_path / "net").read_bytes() == kept
+    crops = {"1.png": (broader(1), "p1")}
+    Forger(crops, lambda path: still(person=int(Path(path).stem)).image, ("rerender",), tmp_path / "net", 0)
+    of_others = (tmp_path / "net").read_bytes()
+    forger(("rerender",), tmp_path)
+    assert of_others != kept == (tmp_path / "net").read_bytes()
     (tmp_path / "net").write_bytes(b"no weights")
     with pytest.raises(UserError, match="not a rerenderer's weights"):
         forger(("rerender",), tmp_path)
@@ -263,6 +271,16 @@ def test_crops_of_unknown_margin_are_refused(crops: Path, tmp_path: Path) -> Non
         forger_of(read_manifest(crops), crops.parent, ("selfblend",), tmp_path / "net")
 
 
+def test_without_real_crops_it_says_so(manifest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    table = read_manifest(manifest)
+    nothing = pa.array([None] * table.num_rows, pa.string())
+    unsplit = table.set_column(table.schema.get_field_index("split"), table.schema.field("split"), nothing)
+    write_manifest(path, unsplit, made_by(table))
+    with pytest.raises(UserError, match="no real crops to train on"):
+        train_run(path, tmp_path / "run", TrainConfig(live=LiveConfig(("rerender",))))
+
+
 def test_the_recipes_are_settings_and_protocols() -> None:
     recipes = Path(__file__).parents[1] / "recipes"
     settings = tomllib.loads((recipes / "detector.toml").read_text())
@@ -292,5 +310,10 @@ def test_a_detector_trains_on_real_crops_alone_and_one_seed_gives_one_detector(
     once, again = (train_run(manifest, tmp_path / name, config) for name in ("once", "again"))
     assert once["history"] == again["history"] and len(once["history"]) == 1
     assert (tmp_path / "once" / "forger" / "rerenderer.safetensors").is_file()
+    assert once["data"]["trained_on"]["methods"] == ["original"]
+    learned = select(read_manifest(manifest), "train", (), config.compressions).filter(pc.field("label") == "real")
+    assert once["data"]["train"]["crops"] == learned.num_rows
+    (entry,) = identify([tmp_path / "once"], [run_info(tmp_path / "once")])
+    assert entry.training.saw("FaceSwap") is False and entry.training.method_words == "live forgeries"
     weights, same = (load_file(tmp_path / name / "last.safetensors") for name in ("once", "again"))
     assert all(torch.equal(weights[name], same[name]) for name in weights)

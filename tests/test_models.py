@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dfgame.boxed import architecture, boxed_weights, unboxed
-from dfgame.checkpoint import new_detector
+from dfgame.checkpoint import new_detector, save_weights
 from dfgame.config import DetectorConfig
 from dfgame.models import Detector, Generator, probabilities
 from dfgame.models.detector import SplitNorm
@@ -96,6 +96,16 @@ def test_weights_of_something_else_are_one_line(content, says, tmp_path):
     assert "\n" not in caught.value.problem
 
 
+def test_weights_of_a_run_are_not_fed_with_other_input_statistics(tmp_path):
+    tagged = DetectorConfig(backbone="tf_efficientnet_b0.ap_in1k", pretrained=False)
+    save_weights(tmp_path / "best.safetensors", Detector(tagged))
+    earlier = {"pretrained": True, "weights": str(tmp_path / "best.safetensors")}
+    assert new_detector(replace(tagged, **earlier)).mean.unique().tolist() == [0.5]
+    with pytest.raises(UserError, match=r"trained on images of mean \(0.5, 0.5, 0.5\)") as caught:
+        new_detector(DetectorConfig(backbone="tf_efficientnet_b0", **earlier))
+    assert "tf_efficientnet_b0.ap_in1k" in caught.value.remedy
+
+
 def test_input_statistics_are_applied_inside():
     detector = Detector(DetectorConfig(pretrained=False))
     seen = []
@@ -162,6 +172,10 @@ def test_generator_is_he_initialised():
 def test_a_backbone_that_timm_does_not_know_is_one_clear_line():
     with pytest.raises(UserError, match="timm has no such model"):
         new_detector(DetectorConfig(backbone="efficientnet_b55"))
+
+
+def test_a_network_that_mixes_its_kernels_is_left_as_it_is():
+    assert not work_mirrored(timm.create_model("tf_efficientnet_cc_b0_4e", num_classes=0, global_pool=""))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 65), (64, 62), (31, 64)])

@@ -501,7 +501,9 @@ def test_every_option_of_eval_has_a_case():
 @pytest.mark.parametrize(("option", "value", "given"), EVAL_FIGURES)
 def test_what_an_option_of_eval_changes(option, value, given, tested, other_crops):
     place = str(other_crops.parent) if value == "OTHER" else value
-    assert tested(**given)[0] != tested(**(given | {option: place}))[0]
+    before, after = (tested(**more)[0] for more in (given, given | {option: place}))
+    assert before.pop("asked") != after.pop("asked") or option in ("exp_name", "epoch", "dataset", "data_root")
+    assert before != after
 
 
 @pytest.mark.parametrize(("option", "value", "says"), EVAL_TOLD)
@@ -595,6 +597,18 @@ def test_list_files_are_read_where_there_are_any(tmp_path, played):
     assert (fake["identity"], fake["source"], fake["label"], fake["frame"]) == ("000", "001", "fake", 0)
     assert outcome.labels[0].tolist() == [0, 0, 1, 1]
     assert evaluate(["--exp_name", "debug", "--data_root", str(root), "--workers", "0", "--multi"]) == 0
+    written = (Path(outcome.run) / "lists.parquet").stat().st_mtime_ns
+    assert played("grad", {"data_root": str(root), **BASE, "resume": None}).history == outcome.history
+    assert (Path(outcome.run) / "lists.parquet").stat().st_mtime_ns == written
+
+
+def test_lists_beside_the_user_are_those_of_faceforensics_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(listed(tmp_path / "data"))
+    (tmp_path / "celebdf").mkdir()
+    with pytest.raises(UserError, match=r"celebdf: no manifest.parquet"):
+        evaluation.find_data(tmp_path, "celebdf", {"val": "ff_val_c23.lst"}, False, tmp_path / "made.parquet")
+    found = evaluation.find_data(Path.cwd(), "ff", {"val": "ff_val_c23.lst"}, False, tmp_path / "made.parquet")
+    assert found == tmp_path / "made.parquet"
 
 
 @pytest.mark.parametrize(
@@ -638,6 +652,12 @@ def test_numbers_are_labels_too(line, multi, label, tmp_path):
 def test_the_documents_table_is_the_commands_own():
     page = Path(__file__).parents[1] / "docs" / "reference.md"
     assert tables() in page.read_text(encoding="utf-8")
+
+
+def test_a_backbone_that_is_not_there_is_one_line_in_the_words_of_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^--model_type efficientnet_b55: timm has no such model"):
+        train("grad", ["--model_type", "efficientnet_b55"])
 
 
 def test_without_data_it_says_where_to_put_them(tmp_path, monkeypatch):
@@ -686,6 +706,54 @@ def test_a_data_set_with_methods_and_qualities_of_its_own_is_trained_on_whole(pl
     assert played("grad", base).history
     with pytest.raises(UserError, match=r"^--cmp_level c23: not in"):
         played("grad", base | {"exp_name": "other", "cmp_level": "c23"})
+
+
+def beside_others(crops: Path, root: Path) -> int:
+    """ROOT/manifest.parquet: the crops, FaceShifter of them, and another data set; returns how many are added."""
+    rows = [row | {"path": str(crops.parent / row["path"])} for row in read_manifest(crops).to_pylist()]
+    rows = [row | {"dataset": "FaceForensics++"} for row in rows]
+    shifted = [row | {"method": "FaceShifter"} for row in rows if row["method"] == "FaceSwap"]
+    actors = [row | {"dataset": "DeepFakeDetection"} for row in rows if row["label"] == "real"]
+    table = pa.Table.from_pylist([*rows, *shifted, *actors], schema=SCHEMA)
+    write_manifest(root / "manifest.parquet", table, {})
+    return len(shifted) + len(actors)
+
+
+@pytest.mark.parametrize("given", [{}, {"multi": None}, {"exp_name": "five", "multi": None}])
+def test_faceforensics_is_tested_without_what_lies_beside_it(given, tested, crops, tmp_path):
+    assert beside_others(crops, tmp_path)
+    alone, beside = tested(**given)[0], tested(**given, data_root=str(tmp_path))[0]
+    assert [alone[name] for name in ("count", "accuracy")] == [beside[name] for name in ("count", "accuracy")]
+
+
+def test_faceforensics_is_trained_on_without_what_lies_beside_it(played, crops, tmp_path):
+    beside_others(crops, tmp_path)
+    base = {"data_root": str(tmp_path), **BASE}
+    run = Path(played("grad", base).run)
+    trained_on = json.loads((run / "run.json").read_text())["data"]["trained_on"]
+    assert trained_on["datasets"] == ["FaceForensics++"]
+    assert set(trained_on["methods"]) == {"original", *METHODS}
+    assert played("grad", base | {"exp_name": "five", "multi": None}).history
+
+
+def test_each_call_of_eval_keeps_its_results_and_says_what_they_are_of(tested, experiments, crops):
+    tested()
+    for words in (["--cmp_level", "c40"], ["--mean"], ["--mean", "--segment_length", "1"], ["--stride", "1"]):
+        assert evaluate(["--exp_name", "two", "--workers", "0", "--data_root", str(crops.parent), *words]) == 0
+    found = {path.stem: json.loads(path.read_text())["asked"] for path in experiments.glob("*/eval_*.json")}
+    assert set(found) == {
+        f"eval_best_ff_FaceSwap{rest}" for rest in ("", "_c40", "_mean", "_mean_segment_length-1", "_stride-1")
+    }
+    assert found["eval_best_ff_FaceSwap_c40"]["compressions"] == ["c40"]
+    assert found["eval_best_ff_FaceSwap_mean_segment_length-1"]["segment_length"] == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("batch_size", "0"), ("stride", "0"), ("workers", "-1"), ("image_size", "0")]
+)
+def test_numbers_of_eval_that_cannot_be_are_refused(option, value, tested):
+    with pytest.raises(SettingError, match=f"^--{option}: must be at least"):
+        tested(**{option: value})
 
 
 def test_five_classes_have_none_for_another_method(tested, crops, tmp_path):

@@ -237,6 +237,10 @@ def test_a_complete_run_is_not_trained_again(manifest, tmp_path):
     weights = (tmp_path / "run" / "last.safetensors").stat().st_mtime_ns
     assert train_run(manifest, tmp_path / "run", config)["history"] == first["history"]
     assert (tmp_path / "run" / "last.safetensors").stat().st_mtime_ns == weights
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record | {"history": []}))  # killed before it was written
+    train_run(manifest, tmp_path / "run", config)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["history"] == first["history"]
 
 
 def test_refusals(manifest, tmp_path):

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from jaxtyping import Float, Int, UInt8
 from numpy.typing import NDArray
@@ -150,9 +151,11 @@ def forger_of(
     """Who forges the fakes of a training from these rows' real crops; see Forger for `network` and `seed`.
 
     Raises:
-        UserError: the crops were not cut out here, so that nobody knows where the eyes lie in them.
+        UserError: none is real, or they were not cut out here, so that nobody knows where the eyes lie in them.
     """
-    real = table.filter(pa.array([label == LABELS[0] for label in table["label"].to_pylist()]))
+    real = table.filter(pc.equal(table["label"], LABELS[0]))
+    if not real.num_rows:
+        raise UserError("no real crops to train on", "see --compressions, and the manifest's split")
     settings = made_by(table).get("settings", {})
     if not settings.get("margin"):
         raise UserError("--live.families: crops of unknown margin", "cut them out with `dfgame extract`")

@@ -25,6 +25,7 @@ from dfgame.adversaries import frozen, make_adversary, make_optimizer
 from dfgame.augment import Augmentation
 from dfgame.batches import RoundBatches, read_crop
 from dfgame.blur import pixelwise_gaussian_blur
+from dfgame.checkpoint import untrained_detector
 from dfgame.config import (
     AdversaryConfig,
     AugmentConfig,
@@ -86,10 +87,11 @@ def run_bench(config: BenchConfig) -> dict[str, Any]:
     """Measure all stages; returns settings, machine and speeds, as the command's JSON.
 
     Raises:
-        UserError: the device that was asked for is not there.
+        UserError: the device that was asked for is not there, or the backbone cannot be a detector's.
     """
     keep_freed_memory()
     device = pick_device(config.device)
+    untrained_detector(train_settings(config, "none").detector)
     with tempfile.TemporaryDirectory() as folder:
         speeds = [_measured(stage, config.turns) for stage in _stages(Path(folder), config, device)]
     return {
@@ -114,6 +116,8 @@ def least(turns: dict[str, Turn], count: int) -> dict[str, float]:
         for name, turn in turns.items():
             started = time.perf_counter()
             turn()
+            if torch.accelerator.is_available():
+                torch.accelerator.synchronize()
             if number:
                 seconds[name].append(time.perf_counter() - started)
     return {name: min(values) for name, values in seconds.items()}

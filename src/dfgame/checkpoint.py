@@ -10,13 +10,14 @@ RUN/state.pt                   detector, average, adversary and optimisers after
 RUN/tensorboard, RUN/pictures  curves; clean, adversarial, difference and strength of each epoch
 """
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -24,7 +25,7 @@ from dfgame import __version__
 from dfgame.config import HOUSEKEEPING, DetectorConfig, TrainConfig, to_dict, train_config_from_dict
 from dfgame.files import atomic_path, sha256, versions
 from dfgame.models import Detector
-from dfgame.models.detector import PACKAGED_BACKBONE
+from dfgame.models.detector import PACKAGED_BACKBONE, input_statistics
 from dfgame.protocol import Protocol
 from dfgame.records import UserError
 from dfgame.runs import RUN_FILE, read_record
@@ -34,6 +35,7 @@ ADVERSARY_FILE = "adversary.safetensors"
 RERENDERER_FILE = "forger/rerenderer.safetensors"
 RECORDED_VERSIONS = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless")
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
+INPUT_STATISTICS = "input_statistics"
 ANOTHER_RUN = "choose another folder as RUN"
 
 
@@ -114,14 +116,33 @@ def new_detector(config: DetectorConfig) -> Detector:
             f"--detector.weights {config.weights}: timm has no weights of that name",
             f"for {config.backbone} it has: {near}; files end in {', '.join(WEIGHT_FILES)}",
         )
-    detector = _detector_of(config)
+    detector = untrained_detector(config)
     if is_file and config.pretrained:
-        _load_earlier_weights(detector, Path(config.weights))
+        _load_earlier_weights(detector, Path(config.weights), config.backbone)
     elif config.pretrained:
         _load_imagenet_weights(config.weights or config.backbone, detector.backbone)
     if config.bn2:
         detector.split_batch_norms()
     return detector
+
+
+def untrained_detector(config: DetectorConfig) -> Detector:
+    """A detector without any weights of its own.
+
+    Raises:
+        UserError: there is no such backbone, or it cannot be a detector's.
+    """
+    if not timm.is_model(config.backbone):
+        near = ", ".join(timm.list_models(f"*{config.backbone.split('_')[-1]}*")[:5]) or "tf_efficientnet_b5"
+        raise UserError(f"--detector.backbone {config.backbone}: timm has no such model", f"for example: {near}")
+    try:
+        return Detector(config)
+    except Exception as error:  # timm's models fail in ways of their own where an input does not suit them
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"--detector.backbone {config.backbone}: cannot be used as a detector ({reason})",
+            "choose a convolutional one, such as tf_efficientnet_b5",
+        ) from error
 
 
 def load_detector(run: Path, checkpoint: str, device: torch.device) -> tuple[Detector, TrainConfig]:
@@ -135,7 +156,7 @@ def load_detector(run: Path, checkpoint: str, device: torch.device) -> tuple[Det
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in run.glob("*.safetensors"))) or "none"
         raise UserError(f"{path}: no such checkpoint", f"this run has: {there}")
-    detector = _detector_of(config.detector)
+    detector = untrained_detector(config.detector)
     if config.detector.bn2:
         detector.split_batch_norms()
     load_weights(path, detector)
@@ -148,10 +169,11 @@ def weights_path(run: Path, checkpoint: str) -> Path:
 
 
 def save_weights(path: Path, module: nn.Module) -> None:
-    """Write a module's weights as safetensors, whole or not at all."""
+    """Write a module's weights as safetensors, whole or not at all; a detector's say its input statistics."""
     weights = {name: value.contiguous() for name, value in module.state_dict().items()}
+    said = {INPUT_STATISTICS: json.dumps(module.input_statistics)} if isinstance(module, Detector) else None
     with atomic_path(path) as temporary:
-        save_file(weights, temporary)
+        save_file(weights, temporary, said)
 
 
 def save_state(run: Path, state: dict[str, Any]) -> None:
@@ -191,7 +213,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
         raise UserError(f"{path}: not the weights of this {type(module).__name__.lower()} ({reason})") from None
 
 
-def _load_earlier_weights(detector: Detector, path: Path) -> None:
+def _load_earlier_weights(detector: Detector, path: Path, backbone: str) -> None:
     """Initial weights from a file: a run's detector (a head of another shape stays new), or a bare backbone."""
     try:
         saved = _saved_weights(path)
@@ -215,7 +237,25 @@ def _load_earlier_weights(detector: Detector, path: Path) -> None:
             f"--detector.weights {path}: not the weights of this backbone, it has no {missing[0]}",
             "name the --detector.backbone that they belong to",
         )
+    _check_input_statistics(detector, path, backbone)
     detector.load_state_dict(own | fitting)
+
+
+def _check_input_statistics(detector: Detector, path: Path, backbone: str) -> None:
+    """Refuse weights that were trained with other input statistics than this backbone's name stands for."""
+    try:
+        with safe_open(path, "pt") as file:
+            said = (file.metadata() or {}).get(INPUT_STATISTICS)
+    except SafetensorError:  # torch's own layout, which says nothing
+        return
+    if said is not None and (wanted := tuple(map(tuple, json.loads(said)))) != detector.input_statistics:
+        near = timm.list_pretrained(f"{backbone.split('.')[0]}.*")
+        names = [name for name in near if input_statistics(name) == wanted]
+        raise UserError(
+            f"--detector.weights {path}: trained on images of mean {wanted[0]} and deviation {wanted[1]}, "
+            f"{backbone} takes {detector.input_statistics[0]} and {detector.input_statistics[1]}",
+            f"name the --detector.backbone as there: {' or '.join(names) or 'see its run.json'}",
+        )
 
 
 def _saved_weights(path: Path) -> dict[str, Tensor]:
@@ -228,20 +268,6 @@ def _saved_weights(path: Path) -> dict[str, Tensor]:
     saved = torch.load(path, "cpu", weights_only=True)
     saved = saved if isinstance(saved, dict) else {}
     return {name: value for name, value in saved.get("state", saved).items() if isinstance(value, Tensor)}
-
-
-def _detector_of(config: DetectorConfig) -> Detector:
-    if not timm.is_model(config.backbone):
-        near = ", ".join(timm.list_models(f"*{config.backbone.split('_')[-1]}*")[:5]) or "tf_efficientnet_b5"
-        raise UserError(f"--detector.backbone {config.backbone}: timm has no such model", f"for example: {near}")
-    try:
-        return Detector(config)
-    except Exception as error:  # timm's models fail in ways of their own where an input does not suit them
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"--detector.backbone {config.backbone}: cannot be used as a detector ({reason})",
-            "choose a convolutional one, such as tf_efficientnet_b5",
-        ) from error
 
 
 def _load_imagenet_weights(name: str, backbone: nn.Module) -> None:

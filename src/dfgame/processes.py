@@ -50,8 +50,11 @@ class Processes:
         if self.count > 1:
             from accelerate.utils import broadcast
 
-            for buffer in module.buffers():
-                buffer.copy_(broadcast(buffer.clone()))  # type: ignore[arg-type]
+            buffers = list(module.buffers())
+            for kind in dict.fromkeys(buffer.dtype for buffer in buffers):
+                alike = [buffer for buffer in buffers if buffer.dtype == kind]
+                flat: Any = broadcast(torch.cat([buffer.flatten() for buffer in alike]))  # type: ignore[arg-type]
+                _share_out(flat, alike)
 
     def mean(self, values: dict[str, float]) -> dict[str, float]:
         """Each value's mean over the processes."""
@@ -97,8 +100,13 @@ class Processes:
 
         if tensors:
             flat: Any = reduce(torch.cat([tensor.flatten() for tensor in tensors]), reduction="mean")
-            for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-                tensor.copy_(part.view_as(tensor))
+            _share_out(flat, tensors)
+
+
+def _share_out(flat: Tensor, tensors: list[Tensor]) -> None:
+    """Copy the parts of one long tensor into those that it was made from."""
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
 
 
 def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -16,6 +16,8 @@ METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 ORIGINAL = "original"
 """The `method` of a real video."""
 COMPRESSIONS = ("raw", "c23", "c40")
+FORGED_LIVE = "live forgeries"
+"""What a detector was trained on whose fakes were forged while it trained, in the place of methods."""
 UNKNOWN = "unknown"
 """The `method` of fakes, or the `compression`, where the data set does not say."""
 CRF = {"raw": 0, "c23": 23, "c40": 40}

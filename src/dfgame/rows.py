@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dfgame.attributes import read_attributes
 from dfgame.config import EvaluateConfig, TrainConfig
@@ -104,7 +105,7 @@ def training_rows(manifest: Path, config: TrainConfig) -> TrainingRows:
         _refuse_absent(table, config, manifest)
         choice = (config.datasets, config.methods, config.compressions)
         train, val = (rows(table, Selection(split, split, *choice)) for split in ("train", "val"))
-        return TrainingRows(train, _val_rows(val, config), None, crops)
+        return TrainingRows(_learned_from(train, config), _val_rows(val, config), None, crops)
     protocol = read_protocol(config.protocol)
     lacking = absent(table, protocol.train) + absent(table, protocol.val)
     if lacking:
@@ -112,7 +113,13 @@ def training_rows(manifest: Path, config: TrainConfig) -> TrainingRows:
             f"--protocol {config.protocol}: {manifest} has {lacking[0]}", "extract it too, or choose another protocol"
         )
     check_protocol(protocol, table)
-    return TrainingRows(rows(table, protocol.train), _val_rows(rows(table, protocol.val), config), protocol, crops)
+    train, val = (rows(table, selection) for selection in (protocol.train, protocol.val))
+    return TrainingRows(_learned_from(train, config), _val_rows(val, config), protocol, crops)
+
+
+def _learned_from(train: pa.Table, config: TrainConfig) -> pa.Table:
+    """Of the rows to train on those that are: the real ones alone where fakes are forged while training."""
+    return train.filter(pc.equal(train["label"], LABELS[0])) if config.live.families else train
 
 
 def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> AskedRows:

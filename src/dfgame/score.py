@@ -19,6 +19,7 @@ from dfgame.config import EvaluateConfig
 from dfgame.devices import pick_device
 from dfgame.jobs import progress_bar
 from dfgame.models import Detector, class_names, probabilities
+from dfgame.records import FORGED_LIVE
 from dfgame.runs import read_record
 
 
@@ -77,17 +78,18 @@ def score_box(box: Path, table: pa.Table, folder: Path, config: EvaluateConfig) 
 
 
 def run_info(run: Path) -> dict[str, Any]:
-    """What a run was trained on: name, game, methods and compressions (empty: all), seed, config, version.
+    """What a run was trained on: name, game, methods and compressions (empty: all there were), seed, config, version.
 
     Then how its data and its protocol are recorded, and how its checkpoints came about.
     """
     record = read_record(run)
     settings = record["settings"]
     chosen = (record["protocol"] or {}).get("train", settings)
+    forges = bool(settings.get("live", {}).get("families"))
     return {
         "name": run.name,
         "game": settings["game"],
-        "methods": chosen["methods"],
+        "methods": [FORGED_LIVE] if forges else chosen["methods"],
         "compressions": chosen["compressions"],
         "seed": settings["seed"],
         "config": settings,

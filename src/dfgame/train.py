@@ -166,6 +166,8 @@ class Training:
         rounds = range(self._first_round, self.config.rounds)
         if not rounds:
             self._say(f"already complete, {self.config.rounds} rounds")
+            if self._processes.is_main:
+                write_json(self.run / RUN_FILE, self.record)
             return
         changed = record_what_plays(self.record, self._first_round, self._processes.count)
         if changed:
@@ -227,6 +229,8 @@ class Training:
             for group in optimizer.param_groups:
                 group["lr"] = self._rates[name] * rate_factor(self.config, number)
         enters = self.config.adversary.start * self.config.rounds_per_epoch
+        if not self.config.sync_bn:
+            self._processes.same_buffers(self.detector)
         if number == enters:
             self.detector.match_batch_norms()
         device = self._processes.device

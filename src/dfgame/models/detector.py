@@ -73,9 +73,9 @@ class Detector(nn.Module):
 
     `forward` takes RGB images in [0, 1], (B, 3, H, W), and returns logits (B, P, C), C being 2, or 5 with `multi`;
     `probabilities` turns them into an image's probabilities. The input statistics of the weights that training starts
-    from are applied inside, so that an adversary works in pixels. With `bn2`, `adversarial_statistics()` routes images
-    through auxiliary BN. The backbone may work on mirrored images (see same_padding.py), and its own maps then are,
-    too.
+    from, mean and standard deviation of each colour, are applied inside, so that an adversary works in pixels. With
+    `bn2`, `adversarial_statistics()` routes images through auxiliary BN. The backbone may work on mirrored images (see
+    same_padding.py), and its own maps then are, too.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -92,7 +92,8 @@ class Detector(nn.Module):
             else FcHead(features, classes, config.dropout)
         )
         own = backbone.pretrained_cfg["mean"], backbone.pretrained_cfg["std"]
-        mean, std = input_statistics(config.weights) or input_statistics(config.backbone) or own
+        self.input_statistics = input_statistics(config.weights) or input_statistics(config.backbone) or own
+        mean, std = self.input_statistics
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)

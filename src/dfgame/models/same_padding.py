@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from jaxtyping import Float
-from timm.layers import Conv2dSame
+from timm.layers import CondConv2d, Conv2dSame
 from timm.models import EfficientNet
 from torch import Tensor, nn
 
@@ -27,6 +27,8 @@ def work_mirrored(network: nn.Module) -> bool:
     and their names stay what they are.
     """
     convolutions: list[Any] = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    if any(isinstance(module, CondConv2d) for module in network.modules()):
+        return False
     pads_same = any(isinstance(conv, Conv2dSame) for conv in convolutions)
     if not (isinstance(network, EfficientNet) and pads_same and all(map(_is_plain, convolutions))):
         return False

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
+
+from dfgame.datasets.faceforensics import FACEFORENSICS, MINIATURE
 from dfgame.datasets.lists import read_lists
-from dfgame.manifest import write_manifest
-from dfgame.records import METHODS, Split, UserError
+from dfgame.manifest import read_manifest, write_manifest
+from dfgame.records import METHODS, ORIGINAL, Split, UserError
 
 MANIFEST = "manifest.parquet"
 DEFAULT_ROOT = "ff++"
@@ -24,7 +27,8 @@ def find_data(root: Path, dataset: str, lists: dict[Split, str], multi: bool, ma
     Args:
         root: of all data sets.
         dataset: one of NAMES, or a folder, or a manifest.
-        lists: name of each split's list, looked for in `benchmark/` in the data set's folder and here.
+        lists: name of each split's list, looked for in `benchmark/` in the data set's folder and, for
+            FaceForensics++ and folders, here.
         multi: how the lists' numbers are to be read.
         made: where to write the table of list files.
 
@@ -36,12 +40,14 @@ def find_data(root: Path, dataset: str, lists: dict[Split, str], multi: bool, ma
         return folder
     found: dict[Split, Path] = {}
     for split, name in lists.items():
-        for place in (folder / "benchmark" / name, Path("benchmark") / name):
+        here = [Path("benchmark") / name] if is_ff(dataset) or dataset not in NAMES else []
+        for place in (folder / "benchmark" / name, *here):
             if place.is_file() and split not in found:
                 found[split] = place
     if found:
         table = read_lists(found, folder, multi)
-        write_manifest(made, table, {"lists": {split: str(path) for split, path in found.items()}})
+        if not (made.is_file() and read_manifest(made).equals(table)):
+            write_manifest(made, table, {"lists": {split: str(path) for split, path in found.items()}})
         return made
     if (folder / MANIFEST).is_file():
         return folder / MANIFEST
@@ -79,3 +85,18 @@ def compressions_of(level: str | None, dataset: str) -> tuple[str, ...]:
 def methods_of(fake_type: str | None) -> tuple[str, ...]:
     """--fake_type as the settings have it; all without one."""
     return (fake_type,) if fake_type in METHODS else ()
+
+
+def of_ff(table: pa.Table, dataset: str, methods: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The data sets and methods that FaceForensics++ means in a manifest that holds others, too; () are all there are.
+
+    Without `methods` they are its four: FaceShifter, say, is not among them.
+    """
+    there = set(table["dataset"].to_pylist())
+    own = there & {FACEFORENSICS, MINIATURE}
+    if not (is_ff(dataset) and own):
+        return (), methods
+    pairs = zip(table["dataset"].to_pylist(), table["method"].to_pylist(), strict=True)
+    of_own = {method for name, method in pairs if name in own} - {ORIGINAL}
+    four = tuple(method for method in METHODS if method in of_own)
+    return tuple(sorted(own)) if there - own else (), methods or (four if of_own - set(four) else ())

@@ -8,12 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dfgame.cli.reference.data import compressions_of, data_root, find_data, is_ff, methods_of, test_lists
+from dfgame.cli.reference.data import (
+    NAMES,
+    compressions_of,
+    data_root,
+    find_data,
+    is_ff,
+    methods_of,
+    of_ff,
+    test_lists,
+)
 from dfgame.cli.reference.options import EVALUATION, SHARED, own_words, parse
 from dfgame.cli.reference.training import backbone_of, checkpoint_of, run_folder, usual_workers
 from dfgame.config import AugmentConfig, TrainConfig
+from dfgame.config.values import at_least
 from dfgame.files import atomic_path, write_json, write_text
 from dfgame.jobs import console
 from dfgame.manifest import check_choice, evenly, read_manifest, select
@@ -23,12 +35,20 @@ from dfgame.records import METHODS, UserError
 from dfgame.report.figures import roc_figure, standalone
 from dfgame.summary import Line
 
+LEAST = {"image_size": 1, "batch_size": 1, "workers": 0, "stride": 1, "segment_length": 1}
+"""The least value of each number."""
+OF_FIGURES = ("multi", "multi2two", "mean", "segment_length", "stride", "image_size", "aug_before")
+"""Options that the figures depend on, beside those that choose weights and rows."""
+
 
 def evaluate(words: Sequence[str]) -> int:
     """Test as eval.py does; returns the exit code."""
     given = parse("eval.py", (*EVALUATION, *SHARED), words)
     if given.segment_length is not None and not given.mean:
         raise UserError("--segment_length: changes nothing here, it needs --mean")
+    for name, least in LEAST.items():
+        if getattr(given, name) is not None:
+            at_least(name, getattr(given, name), least)
     run = _run(given.exp_name or "test")
     dataset = given.dataset or "ff"
     fake_type = given.fake_type or ("FaceSwap" if is_ff(dataset) and not given.multi else "multi")
@@ -46,6 +66,9 @@ def evaluate(words: Sequence[str]) -> int:
     table = read_manifest(manifest)
     with own_words(EVALUATION):
         check_choice(table, methods, compressions, manifest)
+    datasets, methods = of_ff(table, dataset, methods)
+    if datasets:
+        table = table.filter(pc.is_in(table["dataset"], pa.array(datasets)))
     has_splits = any(table["split"].to_pylist())
     if not has_splits:
         console.print(f"{manifest}: has no splits, so all of it is tested on")
@@ -68,14 +91,34 @@ def evaluate(words: Sequence[str]) -> int:
         "manifest": str(manifest),
         "level": "video" if given.mean else "frame",
         "count": len(truth),
+        "asked": {"compressions": compressions, "methods": methods, "datasets": datasets, **_asked(given)},
     }
     results |= _five_class(truth, found) if five else _two_class(truth, found)
-    name = f"eval_{given.epoch or 'best'}_{Path(dataset).stem}_{fake_type}"
+    name = "_".join(["eval", given.epoch or "best", _place(dataset), fake_type, *_apart(given)])
     write_json(run / f"{name}.json", results)
     _write_roc(run / f"{name}_roc.csv", truth, found)
     for key, value in results.items():
         print(f"{key}: {value:.4f}" if isinstance(value, float) else f"{key}: {value}")
     return 0
+
+
+def _place(dataset: str) -> str:
+    """The data set in a file's name: by its own, or by the folder it is in."""
+    if dataset in NAMES:
+        return dataset
+    path = Path(dataset).resolve()
+    return f"{path.parent.name}-{path.stem}" if path.is_file() else path.name
+
+
+def _asked(given: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given and that the figures depend on."""
+    return {name: getattr(given, name) for name in OF_FIGURES if getattr(given, name) is not None}
+
+
+def _apart(given: argparse.Namespace) -> list[str]:
+    """What tells the file of these options from that of others: `c40`, `mean`, `stride-1`."""
+    words = [name if value is True else f"{name}-{value}" for name, value in _asked(given).items() if name != "multi"]
+    return [given.cmp_level, *words] if given.cmp_level else words
 
 
 def _run(name: str) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dfgame.checkpoint import ADVERSARY_FILE, weights_path
-from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, training_lists
+from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, of_ff, training_lists
 from dfgame.cli.reference.options import OURS, SHARED, TRAINING, own_words, parse
 from dfgame.config import (
     AdditiveConfig,
@@ -29,6 +29,7 @@ from dfgame.config import (
 )
 from dfgame.files import read_json
 from dfgame.jobs import available_cores, console
+from dfgame.manifest import read_manifest
 from dfgame.records import UserError
 from dfgame.runs import RUN_FILE
 
@@ -60,11 +61,13 @@ IN_THEIR_WORDS = {
 
 def _parts(config: TrainConfig, run: Path) -> int:
     """In how many parts to play a round: as many as the run has so far, or as memory asks for, which is said."""
+    from dfgame.checkpoint import untrained_detector
     from dfgame.memory import free_bytes, parts_that_fit, round_bytes
     from dfgame.score import pick_device
 
     if (run / RUN_FILE).is_file():
         return read_json(run / RUN_FILE)["settings"]["accumulate"]
+    untrained_detector(config.detector)
     room = free_bytes(pick_device(config.device))
     parts = parts_that_fit(config, room)
     if parts > 1:
@@ -89,15 +92,18 @@ def train(script: Script, words: Sequence[str]) -> int:
     given = parse(f"detect_{script}.py", (*TRAINING, *OURS, *SHARED), words)
     config = translated(given, script)
     run = run_folder(given.exp_name or "debug", script)
+    options = (*TRAINING, *OURS, *SHARED)
     if given.accumulate is None:
-        config = replace(config, accumulate=_parts(config, run))
+        with own_words(options):
+            config = replace(config, accumulate=_parts(config, run))
     if (run / RUN_FILE).is_file() and not config.resume:
         raise UserError(f"{run}: holds a run already", "go on with --resume, or choose another --exp_name")
     lists = training_lists(config.sampling, config.compressions)
-    manifest = find_data(
-        data_root(given.data_root), given.dataset or "default", lists, config.detector.multi, run / "lists.parquet"
-    )
-    with own_words((*TRAINING, *OURS, *SHARED)):
+    dataset = given.dataset or "default"
+    manifest = find_data(data_root(given.data_root), dataset, lists, config.detector.multi, run / "lists.parquet")
+    datasets, methods = of_ff(read_manifest(manifest), dataset, config.methods)
+    config = replace(config, datasets=datasets, methods=methods)
+    with own_words(options):
         record = train_run(manifest, run, config)
     links = link_checkpoints(run)
     print(f"{run}: best epoch {record.get('best_epoch')}; {', '.join(links)}")
@@ -186,7 +192,9 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
 
 
 def _detector(given: argparse.Namespace) -> DetectorConfig:
-    dropout = {"dropout": given.dropout_rate or 0.0} if given.fc_model or given.dropout_rate is not None else {}
+    if given.dropout_rate is not None and not given.fc_model:
+        raise SettingError("--dropout_rate: changes nothing here, it needs --fc_model")
+    dropout = {"dropout": given.dropout_rate or 0.0} if given.fc_model else {}
     return DetectorConfig(
         backbone=backbone_of(given.model_type or "b5"),
         pretrained=bool(given.pretrain),

@@ -1,11 +1,13 @@
 """The forger: real face crops -> fakes, a family drawn for each; all dice from the seed of the image."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from dfgame.config import LiveFamilyName
@@ -25,6 +27,9 @@ CANDIDATES = 24
 
 MOST_FACES = 1024
 """Faces that the network which renders learns from."""
+
+MADE_OF = "made_of"
+"""Where the network's file says which crops and which seed it was trained with."""
 
 Reader = Callable[[str], NDArray[np.uint8]]
 """A crop's path -> its pixels as they are stored, (H, W, 3), RGB."""
@@ -74,19 +79,27 @@ class Forger:
         return family(self._still(path), rng)
 
     def _rerenderer(self, file: Path, seed: int) -> Rerenderer:
-        """The trained network: from its file, or trained now on at most MOST_FACES of the crops and kept there."""
-        if not file.is_file():
-            some = self._paths[:: max(len(self._paths) // MOST_FACES, 1)][:MOST_FACES]
-            trained = train_rerenderer(np.stack([aligned(self._still(path)) for path in some]), seed)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(file) as temporary:
-                save_file({name: value.contiguous() for name, value in trained.state_dict().items()}, temporary)
+        """The trained network: trained on at most MOST_FACES of the crops and kept in its file, or from there.
+
+        A file that was trained on other crops, or with another seed, is replaced.
+        """
+        some = self._paths[:: max(len(self._paths) // MOST_FACES, 1)][:MOST_FACES]
+        made_of = json.dumps([seed, [(path, np.asarray(self._crops[path][0]).tolist()) for path in some]])
+        name = hashlib.sha256(made_of.encode()).hexdigest()
         network = Rerenderer()
         try:
-            network.load_state_dict(load_file(file))
+            if file.is_file() and _made_of(file) == name:
+                network.load_state_dict(load_file(file))
+                return network
         except (SafetensorError, RuntimeError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{file}: not a rerenderer's weights ({reason})", "remove it: it is made anew") from None
+        trained = train_rerenderer(np.stack([aligned(self._still(path)) for path in some]), seed)
+        weights = {key: value.contiguous() for key, value in trained.state_dict().items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(file) as temporary:
+            save_file(weights, temporary, {MADE_OF: name})
+        network.load_state_dict(weights)
         return network
 
     def _still(self, path: str) -> Still:
@@ -99,6 +112,11 @@ class Forger:
         distances = ((self._proportions[drawn] - _proportions(still.points)) ** 2).sum(1)
         distances[self._people[drawn] == still.person] += 1e6
         return self._still(self._paths[drawn[distances.argmin()]])
+
+
+def _made_of(file: Path) -> str | None:
+    with safe_open(file, "pt") as opened:
+        return (opened.metadata() or {}).get(MADE_OF)
 
 
 def _proportions(points: Points) -> NDArray[np.float64]:
