@@ -4,6 +4,7 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +76,31 @@ def test_a_path_that_cannot_be_used_is_one_line(error, said, monkeypatch, capsys
     with pytest.raises(SystemExit) as exit_:
         main(["train", "m", "r"])
     assert (exit_.value.code, capsys.readouterr().err) == (2, said)
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [("train", "the same command goes on where it was with --resume"), ("calibrate", None)],
+)
+def test_who_is_interrupted_is_told_whether_it_goes_on(verb, says, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfgame.cli.app", SimpleNamespace(meta=interrupted))
+    with pytest.raises(SystemExit) as exit_:
+        main([verb, "m", "r"])
+    said = ["dfgame: interrupted", *([f"        {says}"] if says else [])]
+    assert (exit_.value.code, capsys.readouterr().err.splitlines()) == (130, said)
+
+
+def test_a_pipe_that_nobody_reads_is_no_success(monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("dfgame.cli.app", SimpleNamespace(meta=closed))
+    with pytest.raises(SystemExit) as exit_:
+        main(["inspect", "a.mp4"])
+    assert exit_.value.code == 141
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error", "disk"), PermissionError("no path")])

@@ -1,5 +1,6 @@
 """Pictures and videos that are inspected: by the pipeline, and by the command."""
 
+import errno
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -37,7 +39,7 @@ from dfgame.inspection.written import JsonLines
 from dfgame.media import write_video
 from dfgame.records import FaceScore, Failure, FileVerdict, Model, TrackScore, UserError
 from dfgame.report.inspection_words import summary_lines
-from dfgame.report.media_words import about_words
+from dfgame.report.media_words import about_words, flat_rows
 from dfgame.reports import command_of
 
 
@@ -120,6 +122,19 @@ def test_a_folder_stands_for_its_pictures_and_videos(folder, tmp_path):
         files_below([tmp_path])
 
 
+def test_a_folder_below_that_cannot_be_read_is_no_secret(folder, monkeypatch):
+    scandir: Any = os.scandir
+    locked = folder / "b"
+
+    def refuses(place):
+        if Path(place) == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    assert files_below([folder]) == [folder / "a.mp4", folder / "c.png", folder / "d.PNG", locked]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_json_and_a_bad_file_among_good_ones(folder, box, workers, capsys):
     words = ("--detector", box, "--json", "--frames", 4, "--workers", workers, "--device", "cpu")
@@ -168,16 +183,20 @@ def test_more_frames_are_advised_once_and_only_where_there_are_some(box, tmp_pat
     assert "--" not in dfgame.inspect(tmp_path / "9.mp4", load_detector(box, "cpu"), frames=2).reasons[0]
 
 
-def test_a_video_that_breaks_off_is_judged_by_what_is_there_and_said_so(box, tmp_path, capsys):
-    path = tmp_path / "cut.mp4"
+def write_cut_short(path, images):
+    """Write a video of 288 x 288 that begins with its tables, and lose the last third of the file."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 288, 288, "yuv420p"
-        for image in moving(3, frames=30):
+        for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 7 // 10])
+
+
+def test_a_video_that_breaks_off_is_judged_by_what_is_there_and_said_so(box, tmp_path, capsys):
+    write_cut_short(tmp_path / "cut.mp4", moving(3, frames=30))
     code, shown = call(capsys, "inspect", tmp_path, "--detector", box, "--json", "--frames", 12)
     (said,) = json.loads(shown.out)
     assert code == 1 and "breaks off" in said["error"]
@@ -210,6 +229,55 @@ def test_wrong_use_is_told(box, capsys):
     assert code == 2 and "none.safetensors: no such file" in shown.err
     code, shown = call(capsys, "inspect", "a.mp4", "--frames", "0")
     assert code == 2 and "--frames" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["--rows", "faces"], "--rows"),
+        (["-0"], "--null"),
+        (["--verify", "r.html", "--fail-on-fake"], "--fail-on-fake"),
+        (["--verify", "r.html", "--json"], "--json"),
+        (["--verify", "r.html", "--every", "1"], "--every"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(words, flag, capsys):
+    code, shown = call(capsys, "inspect", "a.mp4", *words)
+    assert code == 2 and f"{flag}: changes nothing here" in shown.err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--csv", "verdicts.csv"), ("--report", "reports"), ("--csv", "")])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(option, name, box, folder, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / name if name else tmp_path
+    code, shown = call(capsys, "inspect", folder / "c.png", "--detector", box, option, place)
+    assert code == 2 and len(shown.err.splitlines()) <= 2 and str(tmp_path) in shown.err
+    assert str(folder / "c.png") not in shown.out
+
+
+def test_a_report_that_cannot_be_made_loses_no_other(box, tmp_path, monkeypatch, capsys):
+    (tmp_path / "media").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 288, 288, 3), np.uint8)
+    write_cut_short(tmp_path / "media" / "cut.mp4", noise)
+    long = tmp_path / "media" / f"{'n' * 240}.png"
+    write_png(tmp_path / "media" / "n.png", frame_of((orl_face(4), 40, 40)))
+    (tmp_path / "media" / "n.png").rename(long)
+    words = ("--detector", box, "--report", tmp_path / "reports", "--device", "cpu")
+    call(capsys, "inspect", tmp_path / "media", *words)
+    assert len(list((tmp_path / "reports").glob("*.html"))) == 2
+
+    def fails(*_):
+        raise UserError("cannot be read again")
+
+    monkeypatch.setattr("dfgame.cli.reports.report_page", fails)
+    code, shown = call(capsys, "inspect", tmp_path / "media", *words, "--overwrite", "--csv", tmp_path / "all.csv")
+    assert code == 1 and shown.err.count("no report (cannot be read again)") == 2
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 3
+
+
+def test_settings_are_shown_as_the_numbers_that_they_are():
+    shown = dict(flat_rows({"every": 1.0, "workers": 0, "keep": True, "threshold": None}))
+    assert shown == {"every": "1.0", "workers": "0", "keep": "yes"}
 
 
 def test_a_failure_has_no_verdict(tmp_path):

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+from dfgame.media.boxes import check_tables
 from hostile import hostile_files
 
 MOST_MEMORY = 2 << 30
@@ -93,6 +96,18 @@ def test_those_that_could_do_harm_are_refused(files, said):
     refused += ["loop.mp4", "device.jpg", "terminal.mp4", "none.jpg", "samples85000000.mp4", "runs2147483647.mp4"]
     refused += ["sides65535.gif", "sides65535.jpg", "edits20000000.mp4"]
     assert [name for name in refused if not (by_name[name]["most_frames"] or "").startswith("!")] == []
+
+
+def test_tracks_of_plain_sound_are_no_harm(tmp_path):
+    path = tmp_path / "master.mov"
+    with av.open(str(path), "w") as container:
+        tracks = [container.add_stream("pcm_s16le", rate=48_000, layout="mono") for _ in range(2)]
+        for track in tracks:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 90 * 48_000), np.int16), format="s16", layout="mono")
+            silence.rate = 48_000
+            container.mux(track.encode(silence))
+    with path.open("rb") as file:
+        check_tables(file, path)
 
 
 def test_those_that_are_only_misnamed_are_read(files, said):

@@ -1,6 +1,7 @@
 """The life of uploaded files, from the outside: over HTTP, at a server on this machine."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -258,6 +259,8 @@ def test_a_restart_goes_on_with_what_waits_and_clears_what_is_nobody_s(detector,
         assert "not there" in server.wait(gone, "failed")["problem"]
         server.wait(running, "done")
         assert files_of(server) == sorted(f"{id}.jpg" for id in (queued, running))
+    with serving(folder, detector) as server:  # which keeps none
+        assert files_of(server) == []
 
 
 def test_a_running_job_is_put_back_when_the_server_ends(detector, media, tmp_path, monkeypatch):
@@ -321,6 +324,19 @@ def test_what_fails_while_expired_is_deleted_ends_nothing(detector, tmp_path, mo
         until(lambda: len(swept) > 2)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         server.service.store.count()
+
+
+def test_a_report_for_which_there_is_no_room_waits_until_there_is(detector, media, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "the disk is full", "report.html")
+
+    monkeypatch.setattr("dfgame.serve.worker._PAUSE", 0.2)
+    with serving(tmp_path / "served", detector) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr("dfgame.serve.worker.write_text", full)
+            id = server.send(media["picture"]).json()["id"]
+            until(lambda: server.client.get("/api/health").status_code == 503)
+        assert server.wait(id, "done")["result"]["verdict"]
 
 
 @pytest.mark.parametrize("failing", [("start_next",), ("finish", "fail")])

@@ -48,9 +48,10 @@ def test_another_address_needs_a_key(monkeypatch):
         check_host(with_key(ServeConfig(host="0.0.0.0")))
     monkeypatch.setenv("DFGAME_API_KEY", KEY)
     check_host(with_key(ServeConfig(host="0.0.0.0")))
-    monkeypatch.setenv("DFGAME_API_KEY", "short")
-    with pytest.raises(SettingError, match="api-key"):
-        with_key(ServeConfig())
+    for key in ("short", "schlüssel-mit-umlaut"):
+        monkeypatch.setenv("DFGAME_API_KEY", key)
+        with pytest.raises(SettingError, match="api-key"):
+            with_key(ServeConfig())
     for host in ("127.0.0.1", "localhost", "::1"):
         check_host(ServeConfig(host=host))
 

@@ -153,7 +153,7 @@ def forger_of(
     Raises:
         UserError: none is real, or they were not cut out here, so that nobody knows where the eyes lie in them.
     """
-    real = table.filter(pc.equal(table["label"], LABELS[0]))
+    real = table.filter(pc.field("label") == LABELS[0])
     if not real.num_rows:
         raise UserError("no real crops to train on", "see --compressions, and the manifest's split")
     settings = made_by(table).get("settings", {})

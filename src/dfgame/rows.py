@@ -119,7 +119,7 @@ def training_rows(manifest: Path, config: TrainConfig) -> TrainingRows:
 
 def _learned_from(train: pa.Table, config: TrainConfig) -> pa.Table:
     """Of the rows to train on those that are: the real ones alone where fakes are forged while training."""
-    return train.filter(pc.equal(train["label"], LABELS[0])) if config.live.families else train
+    return train.filter(pc.field("label") == LABELS[0]) if config.live.families else train
 
 
 def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> AskedRows:

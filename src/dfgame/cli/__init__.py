@@ -46,6 +46,13 @@ for verb, place in VERBS.items():
     app.command(place, name=verb, help_format="markdown")
 
 
+GOES_ON = "the same command goes on where it was"
+_AGAIN = {
+    **dict.fromkeys(("forge", "extract", "evaluate", "robustness", "demo"), GOES_ON),
+    "train": f"{GOES_ON} with --resume",
+    "inspect": f"with --jsonl alone {GOES_ON}",
+}
+"""What the verbs that keep what they have done say of being called again; the others begin anew."""
 _OF_A_PATH = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """What is wrong with a path that the user gave; any other OSError is a defect and keeps its traceback."""
 
@@ -86,15 +93,19 @@ def _complain(problem: str, remedy: str = "") -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the `dfgame` command and exit."""
     words = sys.argv[1:] if arguments is None else arguments
-    exit_with(lambda: app.meta(words, exit_on_error=False, print_error=False), "dfgame VERB --help")
+    again = next((_AGAIN[word] for word in words if word in _AGAIN), "")
+    exit_with(lambda: app.meta(words, exit_on_error=False, print_error=False), "dfgame VERB --help", again)
 
 
-def exit_with(command: Callable[[], object], explains: str) -> NoReturn:
-    """Run a command and exit: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted; errors are a line each.
+def exit_with(command: Callable[[], object], explains: str, again: str = GOES_ON) -> NoReturn:
+    """Run a command and exit: 0 done, 1 some inputs failed, 2 wrong use, 130 interrupted, 141 its output is not read.
+
+    Errors are a line each.
 
     Args:
         command: returns the exit code; anything but a number is 0.
         explains: the command that explains every setting.
+        again: what is told of calling it again where it was interrupted.
     """
     signal.signal(signal.SIGTERM, _terminated)
     # Read when torch is first imported, which only a verb does. Threads that spin while they wait steal the core
@@ -103,7 +114,7 @@ def exit_with(command: Callable[[], object], explains: str) -> NoReturn:
     try:
         code = command()
     except KeyboardInterrupt:
-        _complain("interrupted", "the same command goes on where it was (train: with --resume)")
+        _complain("interrupted", again)
         sys.exit(130)
     except UserError as error:
         _complain(error.problem, error.remedy)
@@ -115,10 +126,10 @@ def exit_with(command: Callable[[], object], explains: str) -> NoReturn:
         _complain(str(error), f"{explains} lists what there is")
         sys.exit(2)
     except BrokenPipeError:
-        sys.exit(0)
+        sys.exit(141)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            _complain(f"{error.filename}: the disk is full", "make room; the same command goes on where it was")
+            _complain(f"{error.filename}: the disk is full", f"make room; {again or 'then call it again'}")
         elif isinstance(error, _OF_A_PATH) and error.filename is not None:
             _complain(f"{error.filename}: {error.strerror}")
         else:

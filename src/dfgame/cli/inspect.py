@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from dfgame.config import InspectConfig
+from dfgame.config import InspectConfig, changed_settings
 from dfgame.records import UserError
 
 
@@ -78,7 +78,17 @@ def inspect(
 
     if not files:
         raise UserError("no FILE to inspect", "name pictures, videos or folders")
+    if rows != "files" and csv is None:
+        raise UserError("--rows: changes nothing here, it needs --csv", "leave it out")
+    if null and Path("-") not in files:
+        raise UserError("--null: changes nothing here, it needs -, a list on standard input", "leave it out")
     if verify is not None:
+        outputs = {"json": json, "jsonl": jsonl, "csv": csv, "report": report, "overwrite": overwrite}
+        asked = [name for name, value in (outputs | {"fail-on-fake": fail_on_fake}).items() if value]
+        asked += [name for name in changed_settings(settings) if name not in ("detector", "device")]
+        if asked:
+            flag = asked[0].replace("_", "-")
+            raise UserError(f"--{flag}: changes nothing here, a report is verified as it was made", "leave it out")
         from dfgame.cli.verify import verify as verified
 
         return verified(verify, files, settings)

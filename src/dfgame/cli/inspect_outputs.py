@@ -10,7 +10,7 @@ from rich.text import Text
 from dfgame.boxed import BoxedDetector
 from dfgame.cli.reports import Reports
 from dfgame.config import InspectConfig
-from dfgame.files import write_text
+from dfgame.files import writable_folder, write_text
 from dfgame.inspection.conditions import too_few
 from dfgame.inspection.pipeline import settings_of
 from dfgame.inspection.written import JsonLines, Rows, Said, csv_text, json_array, json_line
@@ -67,8 +67,12 @@ class Outputs:
             UserError: something would be overwritten, or a file of lines does not go on from here.
         """
         self._wanted, self._printed = wanted, wanted.printed()
-        if wanted.csv not in (None, STDOUT) and wanted.csv.exists() and not wanted.overwrite:
-            raise UserError(f"{wanted.csv}: exists", "replace it with --overwrite, or name another file")
+        if wanted.csv not in (None, STDOUT):
+            if wanted.csv.is_dir():
+                raise UserError(f"{wanted.csv}: is a folder", "name a file with --csv")
+            if wanted.csv.exists() and not wanted.overwrite:
+                raise UserError(f"{wanted.csv}: exists", "replace it with --overwrite, or name another file")
+            writable_folder(wanted.csv.parent, "--csv")
         self._detector, self._config = detector, config
         self._lines = None
         if wanted.jsonl not in (None, STDOUT):
@@ -111,26 +115,34 @@ class Outputs:
         self._more |= isinstance(said, FileVerdict) and _more_would_help(said)
         if self._wanted.json or self._wanted.csv:
             self._kept.append(said)
+        page = self._report(said) if self._reports and isinstance(said, FileVerdict) else None
         if self._lines:
             self._lines.add(said)
         if self._printed == "jsonl":
             print(json_line(said), flush=True)
         elif self._printed == "lines":
             _print(_lines(said))
-        if self._reports and isinstance(said, FileVerdict):
-            page = self._reports.write(said, self._detector, self._config)
-            if self._printed == "lines":
-                _print([Text(f"    report: {plain(str(page))}")])
+            _print([Text(f"    report: {plain(str(page))}")] if page else [])
+
+    def _report(self, said: FileVerdict) -> Path | None:
+        """Where the report on a file was written; one that cannot be made is told, and the others are."""
+        assert self._reports is not None
+        try:
+            return self._reports.write(said, self._detector, self._config)
+        except UserError as error:
+            console.print(f"dfgame: {plain(said.file)}: no report ({plain(error.problem)})", soft_wrap=True)
+            self._failed = True
+            return None
 
     def finish(self) -> None:
         """Write what is written at the end."""
         wanted = self._wanted
+        if wanted.json:
+            print(json_array(self._kept))
         if wanted.csv == STDOUT:
             print(csv_text(self._kept, wanted.rows), end="")
         elif wanted.csv:
             write_text(wanted.csv, csv_text(self._kept, wanted.rows))
-        if wanted.json:
-            print(json_array(self._kept))
         if self._printed == "lines":
             facts = self._detector.facts
             if self._more:

@@ -1,14 +1,19 @@
 """The reports of `dfgame inspect`: where they go, and how they are made again."""
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from dfgame.boxed import BoxedDetector
 from dfgame.config import InspectConfig
-from dfgame.files import write_text
+from dfgame.files import writable_folder, write_text
 from dfgame.records import FileVerdict, UserError
 from dfgame.reports import command_of, report_page
+
+LONGEST = 200
+"""Bytes of a file's name in its report's name: file systems take 255, and a page that is being written has more."""
 
 
 class Reports:
@@ -18,7 +23,7 @@ class Reports:
         """Choose the reports' names.
 
         Raises:
-            UserError: one page is named and there are several files, or a report is there already.
+            UserError: one page is named and there are several files, a report is there already, or cannot be written.
         """
         if out.suffix.lower() in (".html", ".htm"):
             if len(files) > 1:
@@ -29,6 +34,7 @@ class Reports:
         there = next((page for page in self._pages.values() if page.exists()), None)
         if there is not None and not overwrite:
             raise UserError(f"{there}: exists", "replace it with --overwrite, or name another place for --report")
+        writable_folder(out.parent if out in self._pages.values() else out, "--report")
 
     def write(self, said: FileVerdict, detector: BoxedDetector, config: InspectConfig) -> Path:
         """Write the report on a file; returns where."""
@@ -38,11 +44,21 @@ class Reports:
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """The files' names; those that repeat are numbered, from the second on."""
+    """The files' names, none too long to be a page's; those that repeat are numbered, from the second on."""
     seen: Counter[str] = Counter()
     names = []
     for file in files:
-        key = file.name.casefold()
+        name = _fitting(file.name)
+        key = name.casefold()
         seen[key] += 1
-        names.append(file.name if seen[key] == 1 else f"{file.name}-{seen[key]}")
+        names.append(name if seen[key] == 1 else f"{name}-{seen[key]}")
     return names
+
+
+def _fitting(name: str) -> str:
+    """A name of at most LONGEST bytes: a longer one's beginning, and a hash of it."""
+    content = os.fsencode(name)
+    if len(content) <= LONGEST:
+        return name
+    mark = hashlib.sha256(content).hexdigest()[:8]
+    return content[: LONGEST - len(mark) - 1].decode("utf-8", "ignore") + "-" + mark

@@ -1,5 +1,6 @@
 """dfgame serve."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,6 +44,7 @@ def serve(
 
     if inspecting.workers:
         raise UserError("--workers: changes nothing here, files are inspected one after the other", "leave it out")
+    inspecting = replace(inspecting, timeout=0.0)  # a job has a timeout of its own
     settings = with_key(settings)
     check_host(settings)
     detector = with_threshold(load_detector(inspecting.detector, inspecting.device), inspecting.threshold)

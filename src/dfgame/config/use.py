@@ -208,6 +208,7 @@ class ServeConfig:
     def __post_init__(self) -> None:
         require(0 <= self.port < 65_536, "port", "0 to 65535")
         require(not self.api_key or len(self.api_key) >= 16, "api-key", "of at least 16 characters")
+        require(self.api_key.isascii(), "api-key", "of ASCII characters: headers carry no others")
         at_least("queue", self.queue, 1)
         for name in ("max_size", "max_duration", "timeout"):
             value = getattr(self, name)

@@ -28,6 +28,8 @@ def crops_again(path: Path, said: FileVerdict, moments: Iterable[Moment], rule: 
     wanted = sorted(set(moments), key=lambda moment: moment[::-1])
     if not known.keys() >= set(wanted):
         raise ValueError("moments without a face")
+    if not wanted:
+        return {}
     cut_out = cutter(rule.alignment, rule.margin, rule.size)
     found: dict[Moment, RgbImage] = {}
     for frame in read_frames(path, sorted({number for _, number in wanted})):

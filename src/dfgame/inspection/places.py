@@ -38,6 +38,8 @@ def named_files(places: Iterable[Path | str], lists: BinaryIO | None = None, nul
 def files_below(places: Sequence[Path], listed: bool = False) -> list[Path]:
     """The files that are named, and all pictures and videos below the folders that are named.
 
+    A folder that cannot be read stands for itself, and fails like a bad file.
+
     Raises:
         UserError: a folder holds none. If it is one of a list, it stands for itself, and fails like a bad file.
     """
@@ -46,8 +48,11 @@ def files_below(places: Sequence[Path], listed: bool = False) -> list[Path]:
         inside = [place]
         if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             known = PICTURE_SUFFIXES | VIDEO_SUFFIXES
-            files = (path for path in place.rglob("*") if path.suffix.lower() in known and path.is_file())
-            inside = sorted(path for path in files if not path.name.startswith("."))
+            failed: list[OSError] = []
+            walked = os.walk(place, onerror=failed.append)
+            files = (Path(folder, name) for folder, _, names in walked for name in names if not name.startswith("."))
+            inside = sorted(path for path in files if path.suffix.lower() in known and path.is_file())
+            inside += sorted(Path(error.filename) for error in failed)
             if not inside and listed:
                 inside = [place]
             if not inside:

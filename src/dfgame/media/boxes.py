@@ -54,7 +54,7 @@ def check_tables(file: BinaryIO, path: Path) -> None:
 def _samples(file: BinaryIO, box: _Box, file_size: int) -> int:
     """The samples of a track that FFmpeg lists one by one; those of plain sound are runs, as long as they fit."""
     each, count = _number(file, box.start + 4), _number(file, box.start + 8)
-    plain_sound = box.kind == b"stsz" and 0 < each <= 64 and count > MOST_SAMPLES and each * count <= file_size
+    plain_sound = box.kind == b"stsz" and 0 < each <= 64 and each * count <= file_size
     return count // 1024 if plain_sound else count
 
 

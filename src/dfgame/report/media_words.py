@@ -115,7 +115,9 @@ def flat(name: str, value: Any) -> list[tuple[str, str]]:
         return [row for number, item in enumerate(value, 1) for row in flat(f"{name} {number}", item)]
     if isinstance(value, (list, tuple)):
         return [(name, ", ".join(map(str, value)))] if value else []
-    return [] if value is None else [(name, {True: "yes", False: "no"}.get(value, str(value)))]
+    if isinstance(value, bool):
+        return [(name, "yes" if value else "no")]
+    return [] if value is None else [(name, str(value))]
 
 
 def flat_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -211,9 +211,11 @@ class Service:
         return plain(text, 500)
 
     def _clear(self) -> None:
-        """Delete files and reports that belong to no job: uploads that broke off, or were being deleted."""
+        """Delete what belongs to no job, as uploads that broke off; unless kept, files of jobs that have ended."""
         known = self.store.ids()
         for path in (*self._files.iterdir(), *self._reports.iterdir()):
             if path.is_file() and (path.stem not in known or path.suffix == ".part"):
                 path.unlink(missing_ok=True)
+        for id in self.store.ended_before(time.time()):
+            self.let_go(id)
         self.sweep()

@@ -1,5 +1,6 @@
 """The thread that inspects one file after the other, with the one detector that is in memory."""
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -81,6 +82,8 @@ class Worker:
         except UserError as error:
             service.store.fail(job.id, service.without_place(error.problem, job.id, job.name))
         except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise  # the job waits until there is room
             _log.exception("job %s", job.id)
             service.store.fail(job.id, f"The program failed ({type(error).__name__}); its log says more.")
         now = service.store.get(job.id)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -68,7 +67,7 @@ def evaluate(words: Sequence[str]) -> int:
         check_choice(table, methods, compressions, manifest)
     datasets, methods = of_ff(table, dataset, methods)
     if datasets:
-        table = table.filter(pc.is_in(table["dataset"], pa.array(datasets)))
+        table = table.filter(pc.field("dataset").isin(datasets))
     has_splits = any(table["split"].to_pylist())
     if not has_splits:
         console.print(f"{manifest}: has no splits, so all of it is tested on")
@@ -228,4 +227,4 @@ def main() -> None:
     """The command."""
     from dfgame.cli import exit_with
 
-    exit_with(lambda: evaluate(sys.argv[1:]), "eval.py --help")
+    exit_with(lambda: evaluate(sys.argv[1:]), "eval.py --help", again="")

@@ -295,6 +295,6 @@ def checkpoint_of(run: Path, epoch: str) -> Path:
 
 def main(script: Script) -> None:
     """The command."""
-    from dfgame.cli import exit_with
+    from dfgame.cli import GOES_ON, exit_with
 
-    exit_with(lambda: train(script, sys.argv[1:]), f"detect_{script}.py --help")
+    exit_with(lambda: train(script, sys.argv[1:]), f"detect_{script}.py --help", f"{GOES_ON} with --resume")
