@@ -425,6 +425,13 @@ def test_other_containers_are_found_cut_short(suffix, tmp_path):
         assert probe(ProbeJob("clip", path)).damage == "truncated"
 
 
+def test_a_list_of_other_files_is_no_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [frame_of()] * 5, fps=25, crf=23)
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{tmp_path / 'clip.mp4'}'\n")
+    assert not probe(ProbeJob("clip", tmp_path / "clip.mp4")).damage
+    assert probe(ProbeJob("list", tmp_path / "list.mp4")).damage == "undecodable"
+
+
 @pytest.mark.usefixtures("in_process")
 def test_without_the_encoders_word_the_sizes_of_the_qualities_are_compared(tree):
     names = ("000_001", "002_003", "004_005")

@@ -15,6 +15,7 @@ from av.error import FFmpegError
 from dfgame.doctor.likeness import frame_hash
 from dfgame.doctor.x264 import constant_rate_factor
 from dfgame.media import PICTURE_SUFFIXES, MediaError, read_image
+from dfgame.media.containers import opened
 
 MOMENTS = (0.0, 0.5, 1.0)
 """Where in a clip its frames are hashed; in a video, at the last key frame before."""
@@ -124,20 +125,16 @@ def _folder(job: ProbeJob) -> Probe:
 
 def _video(seen: Probe, job: ProbeJob) -> Probe:
     try:
-        with av.open(str(job.file), metadata_errors="replace") as container:
-            if not container.streams.video:
-                return replace(seen, damage="undecodable", reason="no video stream")
-            if container.streams.video[0].codec_context is None:
-                return replace(seen, damage="undecodable", reason="its codec is not known")
-            return _stream(seen, job, container)
-    except (FFmpegError, OSError) as error:
+        with opened(job.file) as (container, stream):
+            return _stream(seen, job, container, stream)
+    except (MediaError, FFmpegError, OSError) as error:
         cut = _boxes_end_early(job.file, seen.length)
-        reason = "its index is missing or behind the file's end" if cut else str(error.strerror)
+        reason = _without_path(error) if isinstance(error, MediaError) else str(error.strerror)
+        reason = "its index is missing or behind the file's end" if cut else reason
         return replace(seen, damage="truncated" if cut else "undecodable", reason=reason)
 
 
-def _stream(seen: Probe, job: ProbeJob, container: InputContainer) -> Probe:
-    stream = container.streams.video[0]
+def _stream(seen: Probe, job: ProbeJob, container: InputContainer, stream: av.VideoStream) -> Probe:
     context = stream.codec_context
     context.thread_count = 1
     index = [(entry.pos, entry.size) for entry in getattr(stream, "index_entries", None) or ()]
@@ -157,7 +154,7 @@ def _stream(seen: Probe, job: ProbeJob, container: InputContainer) -> Probe:
     if cut:
         return replace(seen, damage="truncated", reason=cut)
     try:
-        shown = list(_key_frames(container, MOMENTS if job.hashed else MOMENTS[:1]))
+        shown = list(_key_frames(container, stream, MOMENTS if job.hashed else MOMENTS[:1]))
     except FFmpegError as error:
         return replace(seen, damage="undecodable", reason=f"a key frame cannot be decoded ({error.strerror})")
     if not shown:
@@ -167,7 +164,7 @@ def _stream(seen: Probe, job: ProbeJob, container: InputContainer) -> Probe:
     seen = replace(seen, rotation=90 * turns, hashes=_hashes(greys))
     if turns % 2:
         seen = replace(seen, width=seen.height, height=seen.width)
-    return _decoded(seen, container) if job.deep else seen
+    return _decoded(seen, container, stream) if job.deep else seen
 
 
 def _cut_by_index(seen: Probe, index: list[tuple[int, int]], container: str) -> str:
@@ -191,9 +188,10 @@ def _cut_by_tail(container: InputContainer) -> str:
     return f"holds {held:.1f} of {promised:.1f} seconds" if promised - held > _TAIL else ""
 
 
-def _key_frames(container: InputContainer, moments: tuple[float, ...]) -> Iterator[av.VideoFrame]:
+def _key_frames(
+    container: InputContainer, stream: av.VideoStream, moments: tuple[float, ...]
+) -> Iterator[av.VideoFrame]:
     """The frames at the last key frame before each moment, each once."""
-    stream = container.streams.video[0]
     start, length = stream.start_time or 0, stream.duration or 0
     if not length and container.duration and stream.time_base:
         length = int(container.duration / av.time_base / stream.time_base)
@@ -222,9 +220,8 @@ def _beginning(stream: av.VideoStream) -> int:
     return max(start - second, min(start, 0))
 
 
-def _decoded(seen: Probe, container: InputContainer) -> Probe:
+def _decoded(seen: Probe, container: InputContainer, stream: av.VideoStream) -> Probe:
     """Every frame decoded, and counted; those that an edit list hides were never meant to be shown."""
-    stream = container.streams.video[0]
     container.seek(_beginning(stream), stream=stream)
     frames = damaged = hidden = 0
     try:
