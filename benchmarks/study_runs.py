@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dfgame.checkpoint import open_run
 from dfgame.config import (
     AdversaryConfig,
     BlurConfig,
@@ -92,11 +93,18 @@ class Runs:
         return [run for run in runs if not _ended(self.path(run))]
 
     def train(self, runs: Sequence[Named]) -> None:
-        """Train those that are not there yet, as many at a time as there are cores."""
+        """Train those that are not there yet, as many at a time as there are cores.
+
+        Raises:
+            UserError: one that is there has other settings.
+        """
         jobs = []
         for run in runs:
             config = config_of(self.shared, run.player, run.method, self.rounds[run.player], run.seed)
-            jobs.append(RunJob(self.manifest, self.path(run), config))
+            if _ended(self.path(run)):
+                open_run(self.path(run), self.manifest, replace(config, resume=True))
+            else:
+                jobs.append(RunJob(self.manifest, self.path(run), config))
         train_all(jobs, workers=0)
 
 

@@ -68,7 +68,7 @@ def test_what_is_sought_is_what_decoding_all_gives(tmp_path, monkeypatch, name, 
     whole = videos._decoded
     monkeypatch.setattr(videos, "_decoded", lambda *args: decoded.append(1) or whole(*args))
     assert alike(list(read_frames(path, WANTED)), expected)
-    assert alike(list(read_frames(path, [*WANTED, 5000], threads=2)), expected)
+    assert alike(list(read_frames(path, [*WANTED, 5000])), expected)
     assert frame_times(path) == pytest.approx([frame.time for frame in everything])
     if name.endswith((".mp4", ".mkv", ".webm", ".avi")):
         assert not decoded, "it was not sought"

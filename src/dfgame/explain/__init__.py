@@ -16,7 +16,7 @@ from dfgame.explain.amplify import amplified
 from dfgame.explain.deletion import changes
 from dfgame.explain.heat import heat_map, heat_picture
 from dfgame.explain.probes import probe, turning_blurs
-from dfgame.explain.scoring import BATCH, raw_of
+from dfgame.explain.scoring import raw_of
 from dfgame.explain.weight import weightiest
 from dfgame.faces.video import png_bytes
 from dfgame.media import RgbImage
@@ -48,43 +48,42 @@ class Moment:
     limits: Thresholds | None = None
 
 
-def evidence(detector: BoxedDetector, moments: Sequence[Moment], batch: int = BATCH) -> tuple[Evidence, ...]:
+def evidence(detector: BoxedDetector, moments: Sequence[Moment]) -> tuple[Evidence, ...]:
     """What the score of each moment rests on, in their order; the same moments give the same bytes.
 
-    A moment costs about 30 passes of the detector, in batches of `batch` crops, and no more memory than these.
+    A moment costs about 30 passes of the detector, a few crops at a time, and no more memory than these.
     """
     crops = [moment.crop for moment in moments]
-    raw = raw_of(detector, crops, batch)
-    probes = probe(detector, crops, raw, batch)
+    raw = raw_of(detector, crops)
+    probes = probe(detector, crops, raw)
     limits = [moment.limits or detector.facts.thresholds for moment in moments]
-    turning = turning_blurs(detector, crops, raw, probes, limits, batch)
-    seen = _seen(detector, moments, raw, batch, png_bytes)
+    turning = turning_blurs(detector, crops, raw, probes, limits)
+    seen = _seen(detector, moments, raw, png_bytes)
     return tuple(
         replace(one, amplified=png_bytes(amplified(crop)), probes=of_crop, turning_blur=sigma)
         for one, crop, of_crop, sigma in zip(seen, crops, probes, turning, strict=True)
     )
 
 
-def looked_at(detector: BoxedDetector, moments: Sequence[Moment], batch: int = BATCH) -> tuple[Evidence, ...]:
+def looked_at(detector: BoxedDetector, moments: Sequence[Moment]) -> tuple[Evidence, ...]:
     """Of each moment only the crop, the heat map and its check: a third of the work, and small JPEG pictures.
 
     There is no enlarged view (it is empty), no probe and no turning blur.
     """
-    raw = raw_of(detector, [moment.crop for moment in moments], batch)
-    return tuple(_seen(detector, moments, raw, batch, _jpeg))
+    raw = raw_of(detector, [moment.crop for moment in moments])
+    return tuple(_seen(detector, moments, raw, _jpeg))
 
 
 def _seen(
     detector: BoxedDetector,
     moments: Sequence[Moment],
     raw: NDArray[np.float64],
-    batch: int,
     picture: Callable[[RgbImage], bytes],
 ) -> list[Evidence]:
     """Crop, heat map and check of each moment, its pictures as files that `picture` makes."""
     crops = [moment.crop for moment in moments]
     heats = [heat_map(detector, crop) for crop in crops]
-    changed = changes(detector, crops, heats, raw, batch)
+    changed = changes(detector, crops, heats, raw)
     return [
         Evidence(
             track=moment.track,

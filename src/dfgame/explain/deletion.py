@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dfgame.boxed import BoxedDetector, logit
 from dfgame.explain.heat import Heat
-from dfgame.explain.scoring import BATCH, raw_of
+from dfgame.explain.scoring import raw_of
 from dfgame.media import RgbImage
 
 Region = NDArray[np.bool_]
@@ -61,7 +61,6 @@ def changes(
     crops: Sequence[RgbImage],
     heats: Sequence[Heat],
     raw: NDArray[np.float64],
-    batch: int = BATCH,
 ) -> list[tuple[float, float]]:
     """How much the log-odds of each crop's raw score move without its hottest region, and without others.
 
@@ -70,7 +69,6 @@ def changes(
         crops: the crops.
         heats: the map of each.
         raw: the raw score of each.
-        batch: crops to score at once.
 
     Returns:
         For each crop: without the hottest region, and the mean of PLACES others of its shape; neither is negative.
@@ -79,5 +77,5 @@ def changes(
     for crop, heat in zip(crops, heats, strict=True):
         region = hottest(heat)
         altered += [without(crop, one) for one in (region, *elsewhere(region))]
-    moved = np.abs(logit(raw_of(detector, altered, batch)).reshape(len(crops), 1 + PLACES) - logit(raw)[:, None])
+    moved = np.abs(logit(raw_of(detector, altered)).reshape(len(crops), 1 + PLACES) - logit(raw)[:, None])
     return [(float(of_one[0]), float(of_one[1:].mean())) for of_one in moved]

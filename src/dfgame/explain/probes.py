@@ -17,7 +17,7 @@ from dfgame.adversaries import GradientAdversary
 from dfgame.blur import pixelwise_gaussian_blur, sigma
 from dfgame.boxed import BoxedDetector, Thresholds
 from dfgame.config import AdversaryConfig, BlurConfig
-from dfgame.explain.scoring import BATCH, TwoSided, images_of, raw_of
+from dfgame.explain.scoring import TwoSided, images_of, raw_of
 from dfgame.media import RgbImage, scaled, through_h264
 from dfgame.models import Detector
 from dfgame.perturb.blur import GaussianBlur
@@ -51,16 +51,13 @@ def compressed(crop: RgbImage, crf: int) -> RgbImage:
     return through_h264([crop], crf)[0]
 
 
-def probe(
-    detector: BoxedDetector, crops: Sequence[RgbImage], raw: NDArray[np.float64], batch: int = BATCH
-) -> list[tuple[Probe, ...]]:
+def probe(detector: BoxedDetector, crops: Sequence[RgbImage], raw: NDArray[np.float64]) -> list[tuple[Probe, ...]]:
     """The stability band of each crop.
 
     Args:
         detector: whose scores they are.
         crops: the crops.
         raw: the raw score of each.
-        batch: crops to score at once.
 
     Returns:
         For each crop its probes: blur by sigma, adversary, h264 by CRF, scale by what is left.
@@ -70,7 +67,7 @@ def probe(
         *(("h264", value, compressed) for value in CRFS),
         *(("scale", value, scaled) for value in SCALES),
     ]
-    scores = raw_of(detector, [alter(crop, value) for crop in crops for _, value, alter in ways], batch)
+    scores = raw_of(detector, [alter(crop, value) for crop in crops for _, value, alter in ways])
     found = []
     for number, (strength, score) in enumerate(_by_the_adversary(detector, crops, raw)):
         of_one = scores[number * len(ways) : (number + 1) * len(ways)]
@@ -86,7 +83,6 @@ def turning_blurs(
     raw: NDArray[np.float64],
     probes: Sequence[Sequence[Probe]],
     limits: Sequence[Thresholds],
-    batch: int = BATCH,
 ) -> list[float | None]:
     """The smallest sigma, in pixels of the crop and a multiple of STEP, whose uniform blur changes the verdict.
 
@@ -104,7 +100,7 @@ def turning_blurs(
             brackets[number] = steps[turned.index(True)], steps[turned.index(True) + 1]
     while open_ := [number for number, (below, above) in brackets.items() if above - below > 1]:
         middles = [sum(brackets[number]) // 2 for number in open_]
-        scores = raw_of(detector, [blurred(crops[n], STEP * m) for n, m in zip(open_, middles, strict=True)], batch)
+        scores = raw_of(detector, [blurred(crops[n], STEP * m) for n, m in zip(open_, middles, strict=True)])
         for number, middle, score in zip(open_, middles, scores, strict=True):
             turned = limits[number].verdict(detector.calibrated(score)) != own[number]
             below, above = brackets[number]

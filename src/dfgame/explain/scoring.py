@@ -25,11 +25,11 @@ def images_of(detector: BoxedDetector, crops: Sequence[RgbImage]) -> Float[Tenso
     return torch.stack([to_unit(fitted(crop, side)) for crop in crops])
 
 
-def raw_of(detector: BoxedDetector, crops: Sequence[RgbImage], batch_size: int = BATCH) -> NDArray[np.float64]:
+def raw_of(detector: BoxedDetector, crops: Sequence[RgbImage]) -> NDArray[np.float64]:
     """The raw probability of fake of each crop, in [0, 1]."""
     parts = [
-        detector.probabilities(images_of(detector, crops[start : start + batch_size])).cpu().double().numpy()
-        for start in range(0, len(crops), batch_size)
+        detector.probabilities(images_of(detector, crops[start : start + BATCH])).cpu().double().numpy()
+        for start in range(0, len(crops), BATCH)
     ]
     return np.concatenate([np.empty(0), *parts])
 

@@ -91,9 +91,7 @@ def frame_times(path: Path) -> NDArray[np.float64]:
         return np.sort(np.array(stamps, np.float64)) * float(stream.time_base or 1)
 
 
-def read_frames(
-    path: Path, indices: Collection[int] | None = None, grey: bool = False, threads: int = 1
-) -> Generator[Frame]:
+def read_frames(path: Path, indices: Collection[int] | None = None, grey: bool = False) -> Generator[Frame]:
     """Decode a video once, in order; yield all frames, or those with the given numbers, in the order of time.
 
     What a file is, is told by its content. Frames are turned upright and, where they are interlaced, freed from combs.
@@ -105,7 +103,6 @@ def read_frames(
         indices: the numbers of the frames to yield, from 0; all where None. Those the video does not have are passed
             over.
         grey: whether the images are height x width, the video's brightness alone.
-        threads: how many threads decode; 0 lets FFmpeg choose. More need more memory.
 
     Raises:
         MediaError: it is not a video, or it ends or breaks before all its declared frames were decoded.
@@ -119,7 +116,7 @@ def read_frames(
     elif form == "animation":
         yield from _animation(path, wanted, grey)
     else:
-        yield from _video(path, wanted, grey, threads)
+        yield from _video(path, wanted, grey)
 
 
 def _animation(path: Path, wanted: frozenset[int] | None, grey: bool) -> Iterator[Frame]:
@@ -137,25 +134,25 @@ def _animation(path: Path, wanted: frozenset[int] | None, grey: bool) -> Iterato
         raise failure(path, f"breaks off after {number + 1} frames ({error.reason})") from None
 
 
-def _video(path: Path, wanted: frozenset[int] | None, grey: bool, threads: int) -> Iterator[Frame]:
+def _video(path: Path, wanted: frozenset[int] | None, grey: bool) -> Iterator[Frame]:
     """The frames of a video: sought where that may be worth it, and decoded from the beginning where it fails."""
     converter, pixels, left = VideoReformatter(), "gray" if grey else "rgb24", wanted
     if wanted is not None:
         try:
-            for one in _sought(path, wanted, threads):
+            for one in _sought(path, wanted):
                 yield _frame(path, one, converter, pixels)
                 left = frozenset(number for number in wanted if number > one.number)
             return
         except LostError:
             pass
     last = None if left is None else max(left, default=-1)
-    for one in without_combs(_decoded(path, threads), left):
+    for one in without_combs(_decoded(path), left):
         yield _frame(path, one, converter, pixels)
         if one.number == last:
             return
 
 
-def _sought(path: Path, wanted: frozenset[int], threads: int) -> Iterator[Decoded]:
+def _sought(path: Path, wanted: frozenset[int]) -> Iterator[Decoded]:
     """The wanted frames, as far as seeking leads to them.
 
     Raises:
@@ -168,18 +165,18 @@ def _sought(path: Path, wanted: frozenset[int], threads: int) -> Iterator[Decode
         packets = read_packets(container, stream) if worth_it else None
         if packets is None:
             raise LostError
-        _use_threads(stream, threads)
+        stream.codec_context.thread_count = 1
         first = next(seek_frames(container, stream, packets, {0}))
         beside = {number + step for number in wanted for step in (-1, 0, 1)}
         needed = beside if first.frame.interlaced_frame else wanted
         yield from without_combs(seek_frames(container, stream, packets, needed), wanted)
 
 
-def _decoded(path: Path, threads: int) -> Iterator[Decoded]:
+def _decoded(path: Path) -> Iterator[Decoded]:
     """All frames of a video from its beginning."""
     number, hidden = -1, 0
     with opened(path) as (container, stream):
-        _use_threads(stream, threads)
+        stream.codec_context.thread_count = 1
         try:
             for packet in container.demux(stream):
                 hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
@@ -192,12 +189,6 @@ def _decoded(path: Path, threads: int) -> Iterator[Decoded]:
             raise failure(path, "a video without a frame")
         if stream.frames and number + 1 < stream.frames - hidden:
             raise failure(path, f"breaks off after {number + 1} of {stream.frames - hidden} frames")
-
-
-def _use_threads(stream: av.VideoStream, threads: int) -> None:
-    stream.codec_context.thread_count = threads
-    if threads != 1:
-        stream.thread_type = "AUTO"
 
 
 def _frame(path: Path, one: Decoded, converter: VideoReformatter, pixels: str) -> Frame:
