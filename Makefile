@@ -13,15 +13,16 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/dfgame demo
 
-# The detector in the box, again: PHOTOGRAPHS of real faces to learn from, VALIDATION of other people to choose by.
+# The detector in the box, again: PHOTOGRAPHS of real faces to learn from, VALIDATION of other people to choose by. Files
+# that cannot be used are named (exit code 1), and the rest is done.
 OUT ?= detector
 SEEDS ?= 0 1 2
 detector: .venv/installed
 	@test -n "$(PHOTOGRAPHS)" -a -n "$(VALIDATION)" || \
 		{ echo "usage: make detector PHOTOGRAPHS=folder VALIDATION=folder [OUT=folder] [SEEDS='0 1 2']" >&2; exit 2; }
-	$(BIN)/dfgame forge "$(VALIDATION)" "$(OUT)/validation" --size 480 --frames 16 --split 0 0.5 0.5
-	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 4 --no-masks
-	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --layout photographs --name photographs --frames 4 --no-masks
+	$(BIN)/dfgame forge "$(VALIDATION)" "$(OUT)/validation" --size 480 --frames 16 --split 0 0.5 0.5 || [ $$? -eq 1 ]
+	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 4 --no-masks || [ $$? -eq 1 ]
+	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --layout photographs --name photographs --frames 4 --no-masks || [ $$? -eq 1 ]
 	for seed in $(SEEDS); do $(BIN)/dfgame train "$(OUT)/crops/manifest.parquet" "$(OUT)/runs/detector-$$seed" \
 		--config recipes/detector.toml --seed $$seed --resume || exit 1; done
 	$(BIN)/dfgame evaluate "$(OUT)/crops/manifest.parquet" $(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") \

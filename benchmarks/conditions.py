@@ -8,7 +8,7 @@ as H.264 (CRF 23 unless the condition says otherwise), and inspected. A line a c
 95% interval over people, the share of real videos called fake and of fakes called real, the share called
 neither, videos in which no face was found, and the AUC of each family. JSON, with intervals of these, too, on
 stdout. Last, the plain videos by the lightness of the skin (the individual typology angle of the cheeks, darker and
-lighter half of the people), real videos of both against all fakes.
+lighter half of the people), the real videos of each half against its fakes.
 """
 
 import json

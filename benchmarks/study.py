@@ -269,6 +269,7 @@ def _command(asked: argparse.Namespace) -> str:
     words += ["--crops", "MANIFEST"] if asked.crops else ["--faces", "FACES", "--people", str(asked.people)]
     words += ["--seconds", f"{asked.seconds:g}", "--seeds", str(asked.seeds), "--methods", *asked.methods]
     words += ["--players", *asked.players]
+    words += ["--robust-people", str(asked.robust_people)]
     words += ["--search", *asked.search, "--search-seeds", str(asked.search_seeds)] if asked.search else []
     return " ".join(words)
 

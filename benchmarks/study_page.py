@@ -54,20 +54,28 @@ def sentences(found: dict[str, Any]) -> list[str]:
         if gap["supported"]:
             verb = "loses" if gap["lost"] > 0 else "gains"
             said.append(f"Plain training {verb} {abs(gap['lost']):.3f} AUC {path} (loss {_both(gap)}).")
-    groups = {f"trained on {method}": subjects for method, subjects in found["trainings"].items()}
-    if len(groups) > 1:
-        groups = {"over all trainings": found["pooled"]} | groups
-    first = next(iter(groups))
-    for where, subjects in groups.items():
-        for title in _main(subjects):
-            prefix = f"{_capital(where)}, {title}" if len(groups) > 1 else _capital(title)
-            said += _ahead_sentences(prefix, subjects[title])
-            open_ones = [name for name in _others(subjects[title]) if not subjects[title][name]["ahead_supported"]]
-            if where == first and open_ones:
-                said.append(f"{prefix}: {listed(open_ones)} cannot be told from plain training.")
-    if len(groups) > 1:
-        said.append("Of single trainings, what is not named here cannot be told from plain training.")
+    several = len(found["trainings"]) > 1
+    subjects = found["pooled"] if several else next(iter(found["trainings"].values()))
+    for title in _main(subjects):
+        prefix = f"Over all trainings, {title}" if several else _capital(title)
+        said += _ahead_sentences(prefix, subjects[title])
+        open_ones = [name for name in _others(subjects[title]) if not subjects[title][name]["ahead_supported"]]
+        if open_ones:
+            said.append(f"{prefix}: {listed(open_ones)} cannot be told from plain training.")
+    if several:
+        for method, of_method in found["trainings"].items():
+            said += [f"Trained on {method}, {title}: {_sides(of_method[title])}." for title in _main(of_method)]
     return said
+
+
+def _sides(players: dict[str, dict[str, Any]]) -> str:
+    """Who is ahead of plain training, who behind, and who cannot be told from it, without numbers."""
+    ahead, behind, neither = [], [], []
+    for name in _others(players):
+        entry = players[name]
+        (neither if not entry["ahead_supported"] else ahead if entry["ahead_of_none"] > 0 else behind).append(name)
+    sides = (ahead, "ahead of plain training"), (behind, "behind plain training"), (neither, "not to be told from it")
+    return ", ".join(f"{listed(names)} {side}" for names, side in sides if names)
 
 
 def _ahead_sentences(where: str, players: dict[str, dict[str, Any]]) -> Iterator[str]:

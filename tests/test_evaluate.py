@@ -360,6 +360,8 @@ def test_a_seed_counted_twice_is_refused(tmp_path):
 def test_training_words():
     everything = Training((), ())
     assert everything.saw("anything")
+    folder = Training((), (), had=("unknown",))
+    assert (folder.saw("unknown"), folder.saw("unknown of B"), folder.saw("FaceSwap of B")) == (True, None, False)
     assert (everything.method_words, everything.compression_words) == ("all", "all")
     two = Training(("Deepfakes", "FaceSwap"), ("c23", "c40"))
     assert (two.saw("FaceSwap"), two.saw("Face2Face")) == (True, False)

@@ -104,13 +104,16 @@ class TestWholeTree:
         extract_faces(mini_ff, tmp_path / "two", ExtractConfig(size=CROP_SIZE, workers=1))
         assert files_of(tmp_path / "two") == files_of(manifest.parent)
 
-    def test_a_choice_of_methods_can_grow_in_the_same_folder(self, mini_ff, tmp_path):
+    def test_a_choice_of_methods_can_grow_in_the_same_folder(self, mini_ff, tmp_path, capsys):
         few = ExtractConfig(size=32, workers=1, methods=("original",), compressions=("c40",))
         more = ExtractConfig(size=32, workers=1, methods=("original", "FaceSwap"), compressions=("c40",))
         assert {row[0] for row in summary(extract_faces(mini_ff, tmp_path, few).table)} == {"original"}
         report = extract_faces(mini_ff, tmp_path, more)
         assert {row[:2] for row in summary(report.table)} == {("original", "c40"), ("FaceSwap", "c40")}
         assert report.new_frames == 6 * CLIP_FRAMES
+        assert "no longer in it" not in capsys.readouterr().err
+        extract_faces(mini_ff, tmp_path, few)
+        assert "6 videos of an earlier call are no longer in it" in " ".join(capsys.readouterr().err.split())
 
 
 class TestOneVideo:

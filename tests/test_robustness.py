@@ -193,6 +193,13 @@ class TestWholeVideos:
                 seen += 1
         assert seen > 20
 
+    def test_stored_crops_of_other_shapes_become_squares_of_one_size(self, tmp_path):
+        crops = tuple(tmp_path / f"{number}.png" for number in range(2))
+        for path, sides in zip(crops, ((80, 100), (120, 120)), strict=True):
+            cv2.imwrite(str(path), np.full((*sides, 3), 90, np.uint8))
+        job = replace(job_of(tmp_path / "v.mp4", tmp_path / "c.npy", [NOTHING], (0, 1)), file=None, crops=crops)
+        assert done(job).shape == (1, 2, 100, 100, 3)
+
     def test_what_cannot_be_used_is_said(self, clip, tmp_path):
         path, points = clip[0], [NOTHING, Point("crf", 30.0)]
         with pytest.raises(MediaError, match="no such file"):

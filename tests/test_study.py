@@ -122,7 +122,8 @@ def test_sentences_say_only_what_both_intervals_bear(found):
     said = sentences(found)
     assert "Over all trainings, unseen at c23: gradient is ahead of plain training by 0.103 AUC" in " ".join(said)
     assert "Over all trainings, unseen at c40: additive cannot be told from plain training." in said
-    assert "Trained on Deepfakes, unseen at c23: gradient is ahead of plain training by 0.103 AUC" in " ".join(said)
+    sides = "gradient ahead of plain training, additive not to be told from it"
+    assert f"Trained on Deepfakes, unseen at c23: {sides}." in said
     assert not [sentence for sentence in said if "additive is" in sentence]
     one = {**found, "methods": ["FaceSwap"], "trainings": {"FaceSwap": found["trainings"]["FaceSwap"]}}
     assert not [sentence for sentence in sentences(one) if "ver all trainings" in sentence]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dfgame.config import HOUSEKEEPING, TrainConfig, to_dict
-from dfgame.records import UserError
+from dfgame.records import UNKNOWN, UserError
 
 APART = " of "
 """Between a method and the data set, or the test set, that tells it apart from others of its name."""
@@ -32,11 +32,15 @@ class Training:
     known: bool = True
 
     def saw(self, method: str) -> bool | None:
-        """Whether fakes of this method, which may be named with its data set, were trained on; None is not known."""
-        if not self.known:
+        """Whether fakes of this method, which may be named with its data set, were trained on; None is not known.
+
+        That two data sets do not name a method does not make it the same.
+        """
+        base, _, elsewhere = method.partition(APART)
+        if not self.known or (base == UNKNOWN and elsewhere):
             return None
         known = self.methods or self.had
-        return not known or method in known or method.partition(APART)[0] in known
+        return not known or method in known or base in known
 
     @property
     def method_words(self) -> str:

@@ -152,6 +152,14 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
             if job.video.path in found.without
         ],
     }
+    before = read_source(out, number)
+    gone = set(before[0]["video"].to_pylist()) - set(rows["video"].to_pylist()) if before else ()
+    if gone:
+        console.print(
+            f"{out / MANIFEST}: {len(gone):,} videos of an earlier call are no longer in it; to have them together, "
+            "name all --compressions and --methods in one call",
+            soft_wrap=True,
+        )
     write_source(out, number, rows, told)
     table = _put_together(out, config)
     failed = [Failure(entry["path"], entry["reason"]) for entry in told["failures"]]

@@ -35,7 +35,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         ("videos", _videos(card["videos"])),
         ("scored", _scored(card["accounting"])),
         ("people", counted(card["identities"], "identity", "identities")),
-        *([("checkpoint", _checkpoints(card["checkpoints"]))] if card["checkpoints"] else []),
+        *([("checkpoint", _checkpoints(card["checkpoints"], card["tests"]))] if card["checkpoints"] else []),
         *(("detector", _file(file)) for file in card["files"]),
         ("training", _training(card["training_crops"])),
         *([("seeds", ", ".join(map(str, card["seeds"])))] if card["seeds"] else []),
@@ -127,14 +127,15 @@ def _scored(accounts: list[dict[str, Any]]) -> str:
     return "; ".join(f"{', '.join(runs)}: {words}" for words, runs in alike.items())
 
 
-def _checkpoints(checkpoints: list[dict[str, Any]]) -> str:
+def _checkpoints(checkpoints: list[dict[str, Any]], tests: list[dict[str, Any]]) -> str:
     """How the weights were chosen, and of which epoch they are; runs of which the same is to be said together."""
     chosen: dict[str, list[str]] = {}
     for one in checkpoints:
         epoch = NOT_KNOWN if one["epoch"] is None else one["epoch"]
         chosen.setdefault(f"{one['checkpoint']} ({one['chosen']})", []).append(f"{one['run']} epoch {epoch}")
     words = "; ".join(f"{how}: {', '.join(runs)}" for how, runs in chosen.items())
-    return f"{words}; never chosen on a test set"
+    by_rule = all(one["checkpoint"] in ("best", "last") for one in checkpoints)
+    return f"{words}; never chosen on a test set" if by_rule and all(t["split"] == "test" for t in tests) else words
 
 
 def _file(file: dict[str, Any]) -> str:

@@ -173,7 +173,7 @@ def notes(evaluation: Evaluation) -> list[str]:
     if (
         settings["split"] != "test"
         and not settings["protocol"]
-        and len(settings["other_manifest"]) < len(settings["runs"])
+        and len(settings["other_manifest"]) < sum(run.training.known for run in evaluation.runs)
     ):
         said.append(
             f"These are scores on {split_words(settings['split'])}, which training has used: they do not show how "

@@ -13,6 +13,7 @@ from dfgame.media import Frame, H264Clip, MediaError, RgbImage, read_frames, rea
 from dfgame.records import Face
 from dfgame.robustness.points import Point
 from dfgame.robustness.transform import seed_of, shifted, transformed
+from dfgame.stored import resized
 
 Crops = NDArray[np.uint8]
 """(points, frames, side, side, 3), RGB: the crops of one video at every point."""
@@ -65,12 +66,14 @@ def make_worse(job: VideoJob) -> None:
 
 
 def _of_stored_crops(job: VideoJob) -> None:
-    seed = seed_of(job.video, job.seed)
+    seed, side = seed_of(job.video, job.seed), 0
     found = None
     for row, (frame, path) in enumerate(zip(job.frames, job.crops, strict=True)):
         crop = read_image(path)
         if found is None:
-            found = _opened(job, crop.shape[0])
+            side = max(crop.shape[:2])
+            found = _opened(job, side)
+        crop = resized(crop, side)
         for place, point in enumerate(job.points):
             found[place, row] = transformed(crop, point, (*seed, frame))
 
