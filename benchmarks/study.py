@@ -58,6 +58,8 @@ PREPARING = 8.3
 """Seconds of one core to forge and cut out a person, as the demo took them on two cores."""
 STARTING = 15
 """Seconds of a run beside its playing: start, validation, saving."""
+CURVES = 2.0
+"""Seconds in which a frame is made worse in every way and scored and attacked by one detector, on two cores."""
 FORWARD = 3
 """How many times as many images a second are scored as are trained on."""
 RECORDED_VERSIONS = ("torch", "timm", "numpy", "scipy", "scikit-learn")
@@ -86,6 +88,9 @@ def main(words: Sequence[str] | None = None, shared: TrainConfig = PLAIN) -> int
         rounds = timed_rounds(manifest, out, timed, asked.seconds, shared)
     runs = Runs(out, manifest, shared, rounds)
     _tell_rest(runs, [*wanted, *searched], asked.seconds)
+    if asked.robust_people:
+        frames = asked.robust_people * (1 + len(METHODS)) * len(players)
+        console.print(f"curves of {len(players)} runs: about {clock(CURVES * frames)}")
     with _stage(out, "training"):
         runs.train(wanted)
     search = _search(runs, searched, asked.methods[0]) if searched else None
@@ -218,7 +223,7 @@ def _robustness(asked: argparse.Namespace, runs: Runs, players: Sequence[str]) -
     data = asked.data or (None if asked.crops else tree)
     words: list[Any] = [sys.executable, "-m", "dfgame", "robustness", runs.manifest]
     words += [runs.out / "runs" / name for name in of_run]
-    words += ["--out", out, "--people", asked.robust_people, "--frames", TEST_FRAMES, *ROBUSTNESS]
+    words += ["--out", out, "--people", asked.robust_people, "--frames", 1, *ROBUSTNESS]
     words += ["--data", data] if data else []
     with _stage(runs.out, "robustness"):
         code = subprocess.run([str(word) for word in words], check=False).returncode
