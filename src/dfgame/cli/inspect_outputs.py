@@ -121,8 +121,7 @@ class Outputs:
         if self._printed == "jsonl":
             print(json_line(said), flush=True)
         elif self._printed == "lines":
-            _print(_lines(said))
-            _print([Text(f"    report: {plain(str(page))}")] if page else [])
+            _print([*_lines(said), *([Text(f"    report: {plain(str(page))}")] if page else [])])
 
     def _report(self, said: FileVerdict) -> Path | None:
         """Where the report on a file was written; one that cannot be made is told, and the others are."""
