@@ -280,6 +280,10 @@ def test_how_a_checkpoint_was_chosen(checkpoint, info, epoch, chosen, tmp_path):
     found = evaluate_runs([run], path, tmp_path / "out", config, made_up_scorer(), lambda r: read_run(r) | info)
     assert found.card["checkpoints"] == [{"run": "run", "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}]
     facts = dict(card_facts(found.card))
+    claim = "never chosen on a test set"
+    assert (claim in facts["checkpoint"]) == (checkpoint in ("best", "last"))
+    of_val = found.card | {"tests": [test | {"split": "val"} for test in found.card["tests"]]}
+    assert claim not in dict(card_facts(of_val))["checkpoint"]
     assert facts["videos"] == "16 with crops; how many were found, and how many failed, is not known"
     assert "not known" in facts["faces"] and "not known" in facts["frames"] and facts["training"] == "not known: 1 run"
 

@@ -20,7 +20,7 @@ from dfgame.report.figures import COLOURS, matrix_figure
 from dfgame.report.files import write_report
 from dfgame.report.page import PNG_SIGNATURE, Picture, render_page
 from dfgame.report.terminal import terminal_tables
-from dfgame.report.words import counted, findings, listed
+from dfgame.report.words import counted, findings, listed, notes
 from dfgame.summary import Comparison, Evaluation
 from pages import Page
 from synthetic_runs import METHODS, made_up_scorer, manifest_rows, read_run, write_rows, write_run
@@ -237,6 +237,9 @@ def test_rows_that_no_run_was_trained_on_carry_no_warning(evaluation):
     assert used not in render_page(replace(evaluation, settings=settings))
     settings["other_manifest"] = names[1:]
     assert used in render_page(replace(evaluation, settings=settings))
+    runs = [replace(run, training=replace(run.training, known=False)) for run in evaluation.runs]
+    unknown = replace(evaluation, runs=runs, settings=settings | {"other_manifest": []})
+    assert used not in " ".join(notes(unknown))
 
 
 def test_terminal_tables_fit_and_say_seen(evaluation):
