@@ -282,6 +282,63 @@ def test_a_detector_that_leaves_out_the_hard_videos_is_seen_to(tmp_path, capsys)
     assert ["│", "all", "│", "videos", "│", "8", "│", "8", "│", "0", "│"] in lines
 
 
+def test_the_card_counts_videos_whose_faces_are_all_too_small(tmp_path):
+    """Of four fakes one has narrow faces alone, another one narrow face of two; one more had no face."""
+    rows = small_rows()
+    fakes = [row for row in rows if row["label"] == "fake"]
+    for row in rows:
+        row["right"] = row["left"] + (20.0 if row in fakes[:3] else 90.0)
+    failure = {"dataset": "Made-up Faces", "label": "fake", "method": "FaceSwap", "compression": "c23"}
+    failures = [failure | {"split": "test", "videos": 1, "reason": "no face"}]
+    path = write_rows(tmp_path / "manifest.parquet", rows, {"failures": failures})
+    scores = written(tmp_path / "theirs.csv", {row["path"]: 0.5 for row in rows})
+    config = replace(CONFIG, min_face=80.0)
+    found = evaluate_runs([scores], path, tmp_path / "out", config)
+    counts = {group["method"]: [group[k] for k in KINDS_OF_VIDEOS] for group in found.card["videos"]}
+    assert counts == {"original": [4, 4, 0, 0], "FaceSwap": [5, 3, 1, 1]}
+    said = "9 found, 7 with crops, 1 with too small faces alone, 1 failed (Made-up Faces FaceSwap 1)"
+    assert dict(card_facts(found.card))["videos"] == f"{said}, which have no score"
+    page = write_report(tmp_path / "out", found).read_text()
+    assert '<td class="n">5</td><td class="n">3</td><td class="n">1</td><td class="n">1</td></tr>' in page
+    (videos,) = [account for account in found.accounting if account.unit == "video"]
+    assert (videos.inputs, videos.scored, videos.too_small, videos.no_face) == (9, 7, 1, 1)
+    with pytest.raises(UserError, match=r"--min-face 200: no face of the split test of .* is as wide"):
+        evaluate_runs([scores], path, tmp_path / "none", replace(CONFIG, min_face=200.0))
+
+
+KINDS_OF_VIDEOS = ("found", "with_crops", "too_small", "failed")
+
+
+def test_how_faces_were_cut_out_stands_beside_the_numbers_of_their_data_set(tmp_path):
+    """Two manifests with the same frames a video, and other margins and sizes."""
+    paths, scores = [], {}
+    for number, (name, margin, size) in enumerate((("One", 1.3, 256), ("Other", 2.0, 160))):
+        rows = small_rows(dataset=name, split=f"test{number}")
+        for row in rows:
+            row["split"] = "test"
+        scores |= {row["path"]: 0.5 for row in rows}
+        settings = {"margin": margin, "alignment": "none", "size": size, "frames": 2, "sampling": "uniform"}
+        folder = tmp_path / name
+        folder.mkdir()
+        paths.append(write_rows(folder / "manifest.parquet", rows, {"settings": settings}))
+    weights = other_onnx(tmp_path / "theirs.onnx")
+    for path in paths:
+        for row in read_manifest(path).to_pylist():
+            crop = path.parent / row["path"]
+            crop.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imencode(".png", np.full((8, 8, 3), 100, np.uint8))[1].tofile(crop)
+    config = replace(CONFIG, onnx=OnnxConfig("logit"), workers=0)
+    found = evaluate_runs([weights], paths, tmp_path / "out", config)
+    assert {(result.dataset, result.crop) for result in found.results} == {
+        ("One", "margin 1.3, alignment none, size 256"),
+        ("Other", "margin 2.0, alignment none, size 160"),
+    }
+    facts = dict(card_facts(found.card))
+    unlike = "not the same in all manifests"
+    assert facts["faces"] == f"detector not known; margin {unlike}; alignment none; pixels {unlike}"
+    assert facts["frames"].endswith("extracted: 2 of a video, spread over it")
+
+
 @settings(max_examples=40)
 @given(
     widths=st.lists(st.lists(st.integers(1, 60), min_size=1, max_size=6), min_size=2, max_size=8),
@@ -430,6 +487,41 @@ def test_box_and_onnx_score_as_the_run_that_they_come_from(trained, tmp_path):
     for name, score in zip(found.runs[1].cells[cell].names, found.runs[1].cells[cell].scores, strict=True):
         odds = (raw[name] / (1 - raw[name])) ** 1.7 * np.exp(-0.4)
         assert score == pytest.approx(odds / (1 + odds), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["run", "box.safetensors", "file.onnx"])
+def test_crops_that_cannot_be_read_are_counted_and_the_rest_is_scored(trained, tmp_path, capsys, name):
+    """Damaged are one crop of a real video and all three of a fake one; the others' scores are as they were."""
+    manifest, folder = trained
+    copy = tmp_path / "crops"
+    copy.mkdir()
+    for path in manifest.parent.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    config = replace(CONFIG, workers=0, allow_mismatch=True)
+    before = evaluate_runs([folder / name], copy / manifest.name, tmp_path / "before", config)
+    broken = ["original_c23_8_1.png", *(f"FaceSwap_c40_9_{frame}.png" for frame in range(3))]
+    (copy / broken[0]).unlink()
+    for crop in broken[1:]:
+        (copy / crop).write_bytes(b"cut off")
+    capsys.readouterr()
+    found = evaluate_runs([folder / name], copy / manifest.name, tmp_path / "out", config)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{copy}: 4 crops cannot be read, and are left out: " in said and all(crop in said for crop in broken)
+    again = evaluate_runs([folder / name], copy / manifest.name, tmp_path / "out", config)
+    for evaluation in (found, again):
+        crops, videos = evaluation.accounting
+        assert (crops.inputs, crops.scored, crops.unreadable, crops.not_scored) == (90, 86, 4, 0)
+        assert (videos.inputs, videos.scored, videos.unreadable, videos.not_scored) == (30, 29, 1, 0)
+    assert before.accounting[0].scored == 90
+    file = f"scores/{Path(name).stem}.frames.parquet"
+    old, new = (pq.read_table(tmp_path / out / file).to_pylist() for out in ("before", "out"))
+    assert {row["path"]: row["p_fake"] for row in new} == {
+        row["path"]: None if row["path"] in broken else pytest.approx(row["p_fake"], abs=1e-6) for row in old
+    }
+    for crop in copy.glob("*.png"):
+        crop.write_bytes(b"cut off")
+    with pytest.raises(UserError, match="not a picture"):
+        evaluate_runs([folder / name], copy / manifest.name, tmp_path / "none", config)
 
 
 def pa_scores(path):

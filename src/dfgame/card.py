@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ import pyarrow as pa
 from dfgame.config import EvaluateConfig
 from dfgame.outcomes import LEVELS, Account, Level
 from dfgame.players import Entry
-from dfgame.protocol import Protocol, Selection, videos_of
+from dfgame.protocol import Protocol, Selection, rows, videos_of
 from dfgame.records import UserError
 from dfgame.rows import AskedRows, people
 
 ALLOW = "or measure them all the same with --allow-mismatch"
 BEST, LAST = "best", "last"
 _OF_GROUP = ("dataset", "method", "compression", "split")
+_OF_EXTRACTION = ("frames", "sampling", "size", "margin", "alignment")
 
 
 def mismatches(entries: Sequence[Entry], asked: AskedRows, allow: bool) -> list[str]:
@@ -92,16 +93,17 @@ def make_card(
         [entry.name for entry in entries if entry.name in of_crops],
         [entry.name for entry in entries if entry.name not in of_crops],
     )
-    videos = [group for selection, rows in asked.tests.items() for group in _groups(selection, rows, asked.made_by)]
+    videos = [group for selection, chosen in asked.tests.items() for group in _groups(selection, chosen, asked)]
     return {
         "protocol": asked.protocol.facts if asked.protocol else None,
         "level": {"reported": sorted(set(levels), key=LEVELS.index), "video_score": score},
         "qualities": sorted(set(asked.table["compression"].to_pylist())),
-        "tests": [_test(selection, rows, settings.get("frames")) for selection, rows in asked.tests.items()],
+        "tests": [_test(selection, chosen, settings.get("frames")) for selection, chosen in asked.tests.items()],
         "not_done": asked.not_done,
         "extraction": {
-            **{name: settings.get(name) for name in ("frames", "sampling", "size", "margin", "alignment")},
+            **{name: settings.get(name) for name in _OF_EXTRACTION},
             "detector": asked.made_by.get("detector"),
+            "differ": _differing(asked),
         },
         "videos": videos,
         "accounting": [asdict(account) for account in accounts if account.unit == "video"],
@@ -114,9 +116,17 @@ def make_card(
     }
 
 
-def _test(selection: Selection, rows: pa.Table, extracted: int | None) -> dict[str, Any]:
+def _differing(asked: AskedRows) -> list[str]:
+    """In which of the settings of their extraction the manifests differ."""
+    made = [source.made_by for source in asked.sources]
+    said = {name: [(one.get("settings") or {}).get(name) for one in made] for name in _OF_EXTRACTION}
+    said["detector"] = [one.get("detector") for one in made]
+    return [name for name, values in said.items() if any(value != values[0] for value in values)]
+
+
+def _test(selection: Selection, chosen: pa.Table, extracted: int | None) -> dict[str, Any]:
     """A test set, and how many frames of a video are scored: fewer than were asked for, here or in extraction?"""
-    frames = np.array(list(Counter(rows["video"].to_pylist()).values()))
+    frames = np.array(list(Counter(chosen["video"].to_pylist()).values()))
     wanted = selection.frames or extracted
     return {
         "name": selection.name or None,
@@ -130,15 +140,18 @@ def _test(selection: Selection, rows: pa.Table, extracted: int | None) -> dict[s
     }
 
 
-def _groups(selection: Selection, rows: pa.Table, made_by: dict[str, Any]) -> list[dict[str, Any]]:
-    """Videos of the test set found, there with crops, and failed, by data set, method, quality and split.
+def _groups(selection: Selection, chosen: pa.Table, asked: AskedRows) -> list[dict[str, Any]]:
+    """Videos of the test set found, there with crops, too small, and failed, by data set, method, quality and split.
 
-    A failed video, one of which extraction made no crop, has no score, also not that of a coin. Where the manifest
-    does not say what failed, only those with crops are known. Which of these a detector scored, its account says.
+    A failed video, one of which extraction made no crop, has no score, also not that of a coin; nor has one that is
+    too small, whose faces are all narrower than --min-face. Where the manifest does not say what failed, how many were
+    found is not known. Which of those with crops a detector scored, its account says.
     """
-    videos = videos_of(rows)
-    there = Counter(zip(*(videos[name].to_pylist() for name in _OF_GROUP), strict=True))
-    failures = made_by.get("failures")
+    there = _of_group(chosen)
+    narrow = rows(asked.small, replace(selection, frames=0))
+    wide = pa.array(np.isin(narrow["video"].to_pylist(), chosen["video"].to_pylist(), invert=True), pa.bool_())
+    small = _of_group(narrow.filter(wide))
+    failures = asked.made_by.get("failures")
     failed = Counter()
     for failure in failures or ():
         if _is_chosen(selection, failure):
@@ -147,12 +160,19 @@ def _groups(selection: Selection, rows: pa.Table, made_by: dict[str, Any]) -> li
         {
             "test": selection.name or None,
             **dict(zip(_OF_GROUP, group, strict=True)),
-            "found": None if failures is None else there[group] + failed[group],
+            "found": None if failures is None else there[group] + small[group] + failed[group],
             "with_crops": there[group],
+            "too_small": small[group],
             "failed": None if failures is None else failed[group],
         }
-        for group in sorted({*there, *failed}, key=str)
+        for group in sorted({*there, *small, *failed}, key=str)
     ]
+
+
+def _of_group(chosen: pa.Table) -> Counter[tuple[Any, ...]]:
+    """How many videos there are of each data set, method, quality and split."""
+    videos = videos_of(chosen)
+    return Counter(zip(*(videos[name].to_pylist() for name in _OF_GROUP), strict=True))
 
 
 def failures_of(asked: AskedRows) -> list[dict[str, Any]] | None:

@@ -147,11 +147,11 @@ def asked_rows(manifests: Path | Sequence[Path], config: EvaluateConfig) -> Aske
         tests, protocol, not_done = _of_protocol(table, config, names)
         val = replace(protocol.val, frames=config.frames or max(test.frames for test in tests))
     else:
-        _refuse_absent(table, config, names)
+        _refuse_absent(everything, config, names)
         choice = Selection("", config.split, config.datasets, config.methods, config.compressions, config.frames)
         tests, protocol, not_done = {choice: rows(table, choice)}, None, []
         val = replace(choice, split="val") if config.split == "test" else None
-        _refuse_empty(tests[choice], table, config, names)
+        _refuse_empty(tests[choice], rows(narrow, choice), table, config, names)
     wanted = {row for chosen in tests.values() for row in chosen[ROW].to_pylist()}
     union = table.filter(pa.array([row in wanted for row in table[ROW].to_pylist()]))
     if said and (lacking := said.lacking(union)):
@@ -215,7 +215,12 @@ def _agreed(made: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _refuse_empty(chosen: pa.Table, table: pa.Table, config: EvaluateConfig, names: str) -> None:
+def _refuse_empty(chosen: pa.Table, narrow: pa.Table, table: pa.Table, config: EvaluateConfig, names: str) -> None:
+    if not chosen.num_rows and narrow.num_rows:
+        raise UserError(
+            f"--min-face {config.min_face:g}: no face of the split {config.split} of {names} is as wide",
+            "choose a smaller one, in pixels",
+        )
     if not chosen.num_rows:
         there = sorted({str(split) for split in table.column("split").to_pylist()} - {"None"})
         raise UserError(

@@ -27,6 +27,15 @@ def read_stored(path: Path) -> RgbImage:
     return np.asarray(image, np.uint8)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether there is a stored crop, and it is a picture."""
+    try:
+        read_stored(path)
+    except UserError:
+        return False
+    return True
+
+
 def resized(image: RgbImage, size: int) -> RgbImage:
     """An image as `size` x `size`: areas when shrinking, bicubic when enlarging."""
     if image.shape[:2] == (size, size):

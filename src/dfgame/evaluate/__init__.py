@@ -25,7 +25,7 @@ from dfgame.metrics import COVERAGE, THRESHOLD
 from dfgame.outcomes import Account, Confusion, Gap, Group
 from dfgame.players import Entry, identify
 from dfgame.records import UserError
-from dfgame.rows import AskedRows, asked_rows, people
+from dfgame.rows import MANIFEST, AskedRows, asked_rows, people
 from dfgame.runs import runs_of
 from dfgame.subjects import Predicted, RunReader, Scorer, Subject, open_subject, refuse_unused
 from dfgame.summary import Evaluation, Result, RunEvidence, summarise
@@ -93,8 +93,8 @@ def evaluate_runs(
         said = said_by(entry, subject, asked, out, settings["asked"], config)
         scores = of_tests(asked.tests, asked.table, said.tested, config.by)
         validation = scores_of(asked.validation, said.validation)
-        crop = crop_words(asked) if entry.kind != "scores" else ""
-        found = measure_run(entry, scores, validation, config, subject.unit == "video", crop, cells)
+        crops = crop_words(asked) if entry.kind != "scores" else {}
+        found = measure_run(entry, scores, validation, config, subject.unit == "video", crops, cells)
         results += found.results
         evidence.append(RunEvidence(entry.player, entry.training, entry.seed, found.cells, entry.name))
         settings["undefined"] += found.undefined
@@ -213,11 +213,15 @@ def _trained_elsewhere(entries: list[Entry], hashes: Sequence[str]) -> list[str]
     return [entry.name for entry in entries if entry.manifests and not set(hashes) <= set(entry.manifests)]
 
 
-def crop_words(asked: AskedRows) -> str:
-    """How the faces were cut out, as it stands beside each number; empty where nothing is known."""
-    settings = asked.made_by.get("settings") or {}
-    parts = [f"{name} {settings[name]}" for name in ("margin", "alignment", "size") if settings.get(name) is not None]
-    return ", ".join(parts)
+def crop_words(asked: AskedRows) -> dict[str, str]:
+    """How the faces of each data set were cut out, as it stands beside its numbers; empty where nothing is known."""
+    found = {}
+    pairs = zip(asked.everything["dataset"].to_pylist(), asked.everything[MANIFEST].to_pylist(), strict=True)
+    for dataset, number in sorted(set(pairs)):
+        settings = asked.sources[number].made_by.get("settings") or {}
+        said = [(name, settings.get(name)) for name in ("margin", "alignment", "size")]
+        found[dataset] = ", ".join(f"{name} {value}" for name, value in said if value is not None)
+    return found
 
 
 def _command(entries: list[Entry], manifests: Sequence[Path], out: Path, config: EvaluateConfig) -> str:

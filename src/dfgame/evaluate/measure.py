@@ -41,7 +41,7 @@ def measure_run(
     validation: Scores,
     config: EvaluateConfig,
     whole_videos: bool = False,
-    crop: str = "",
+    crops: Mapping[str, str] | None = None,
     cells: Mapping[Cell, Place] | None = None,
 ) -> Measured:
     """A detector on every method at every compression that its data set has.
@@ -55,7 +55,7 @@ def measure_run(
         validation: what thresholds and likelihood ratios are fitted on; may be empty.
         config: pooling, threshold, bootstrap.
         whole_videos: the scores are of videos, not of frames.
-        crop: how the faces were cut out, in words.
+        crops: data set -> how its faces were cut out, in words.
         cells: what was asked; those of the fakes that were scored if None.
     """
     levels = levels_of(scores, whole_videos)
@@ -70,7 +70,7 @@ def measure_run(
                 raise ValueError("no fake ones were scored")
             of_cell = {
                 level: _measure(
-                    entry, cell, cells[cell], frames, level, fitted[level], honest, config, crop, whole_videos
+                    entry, cell, cells[cell], frames, level, fitted[level], honest, config, crops or {}, whole_videos
                 )
                 for level in levels
             }
@@ -91,7 +91,7 @@ def _measure(
     fit_here: Fitted,
     honest: bool,
     config: EvaluateConfig,
-    crop: str,
+    crops: Mapping[str, str],
     whole_videos: bool,
 ) -> Evidence:
     found = pool(frames, level, entry, config.pooling)
@@ -118,7 +118,7 @@ def _measure(
         dataset=place.dataset,
         pooling="none" if level == "frame" or whole_videos else config.pooling,
         frames="" if whole_videos else "1" if level == "frame" else _frames_words(frames.groups(level)),
-        crop=crop,
+        crop=crops.get(place.dataset, ""),
         people=len(np.unique(found.people)),
         threshold=fit_here.threshold,
         threshold_from=fit_here.threshold_from,

@@ -45,7 +45,7 @@ def card_facts(card: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def group_rows(card: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The videos found, with crops and failed, a row a test set, data set, method, quality and split."""
+    """The videos found, with crops, too small and failed, a row a test set, data set, method, quality and split."""
     for group in card["videos"]:
         names = (
             group["test"] or "",
@@ -54,7 +54,7 @@ def group_rows(card: dict[str, Any]) -> Iterator[tuple[str, ...]]:
             group["compression"],
             group["split"] or "none",
         )
-        yield (*names, *(_number(group[name]) for name in ("found", "with_crops", "failed")))
+        yield (*names, *(_number(group[name]) for name in ("found", "with_crops", "too_small", "failed")))
 
 
 def _number(value: int | None) -> str:
@@ -80,8 +80,10 @@ def _frames(card: dict[str, Any]) -> str:
     for test in card["tests"]:
         tests.setdefault(_frames_of(test), []).append(test["name"])
     said = [f"{', '.join(names)}: {words}" if len(tests) > 1 else words for words, names in tests.items()]
-    sampling = {"first": "its first ones", "uniform": "spread over it"}.get(extraction["sampling"], NOT_KNOWN)
-    return "; ".join([*said, f"extracted: {extraction['frames'] or NOT_KNOWN} of a video, {sampling}"])
+    names = {"first": "its first ones", "uniform": "spread over it"}
+    sampling = names.get(extraction["sampling"]) or _unsaid(extraction, "sampling")
+    frames = extraction["frames"] or _unsaid(extraction, "frames")
+    return "; ".join([*said, f"extracted: {frames} of a video, {sampling}"])
 
 
 def _frames_of(test: dict[str, Any]) -> str:
@@ -96,9 +98,15 @@ def _frames_of(test: dict[str, Any]) -> str:
 
 def _faces(extraction: dict[str, Any]) -> str:
     detector = extraction["detector"] or {}
-    words = " ".join(filter(None, (detector.get("name"), detector.get("version")))) or NOT_KNOWN
-    margin, alignment, size = (extraction[name] or NOT_KNOWN for name in ("margin", "alignment", "size"))
+    words = " ".join(filter(None, (detector.get("name"), detector.get("version")))) or _unsaid(extraction, "detector")
+    names = ("margin", "alignment", "size")
+    margin, alignment, size = (extraction[name] or _unsaid(extraction, name) for name in names)
     return f"detector {words}; margin {margin}; alignment {alignment}; pixels {size}"
+
+
+def _unsaid(extraction: dict[str, Any], name: str) -> str:
+    """Why there is no one value."""
+    return "not the same in all manifests" if name in extraction["differ"] else NOT_KNOWN
 
 
 def _videos(groups: list[dict[str, Any]]) -> str:
@@ -111,9 +119,10 @@ def _videos(groups: list[dict[str, Any]]) -> str:
     failed: dict[str, int] = {}
     for (dataset, method, *_), group in once.items():
         failed[f"{dataset} {method}"] = failed.get(f"{dataset} {method}", 0) + group["failed"]
-    total = sum(failed.values())
+    total, small = sum(failed.values()), sum(group["too_small"] for group in once.values())
     of = "; ".join(f"{name} {number:,}" for name, number in failed.items() if number)
-    said = f"{there + total:,} found, {there:,} with crops, {total:,} failed"
+    crops = f"{there:,} with crops" + (f", {small:,} with too small faces alone" if small else "")
+    said = f"{there + small + total:,} found, {crops}, {total:,} failed"
     return f"{said} ({of}), which have no score" if total else said
 
 

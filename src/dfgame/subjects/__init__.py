@@ -20,6 +20,7 @@ from dfgame.outcomes import Unit
 from dfgame.players import Kind
 from dfgame.records import UserError
 from dfgame.rows import MANIFEST, ROW, AskedRows, Source
+from dfgame.stored import is_readable
 from dfgame.subjects.onnx import load_onnx, onnx_sha256
 from dfgame.subjects.table import first, read_scores
 
@@ -79,21 +80,48 @@ class ScoredHere:
         return self.content(self.file)
 
     def predict(self, rows: pa.Table) -> Predicted:
-        """Score the rows of each manifest."""
-        p_fake, of_source = np.empty(rows.num_rows), np.asarray(rows[MANIFEST])
+        """Score the rows of each manifest; a crop that cannot be read is named and not scored.
+
+        Raises:
+            UserError: none of a manifest's crops can be read, or the detector cannot be used.
+        """
+        p_fake, of_source = np.full(rows.num_rows, np.nan), np.asarray(rows[MANIFEST])
         classes: NDArray[np.float64] | None = None
         for number, source in enumerate(self.sources):
             here = of_source == number
             if not here.any():
                 continue
-            found = self.scorer(self.path, rows.filter(pa.array(here)), source.path.parent, self.config)
+            here, found = self._scored(rows, here, source)
             p_fake[here] = found["p_fake"].to_numpy()
             if CLASSES in found.schema.names:
                 values = np.array(found[CLASSES].to_pylist())
-                classes = np.empty((rows.num_rows, values.shape[1])) if classes is None else classes
+                classes = np.full((rows.num_rows, values.shape[1]), np.nan) if classes is None else classes
                 classes[here] = values
         scored = np.isfinite(p_fake) & (True if classes is None else np.isfinite(classes).all(axis=1))
         return Predicted(p_fake, scored, classes)
+
+    def _scored(self, rows: pa.Table, here: NDArray[np.bool_], source: Source) -> tuple[NDArray[np.bool_], pa.Table]:
+        """Of the rows `here` those that could be scored, and what the scorer made of them."""
+        folder = source.path.parent
+        try:
+            return here, self.scorer(self.path, rows.filter(pa.array(here)), folder, self.config)
+        except UserError:
+            broken = here & unreadable(rows, here, self.sources)
+            if not broken.any() or (broken == here).all():
+                raise
+        names = rows.filter(pa.array(broken))["path"].to_pylist()
+        console.print(f"{folder}: {len(names)} crops cannot be read, and are left out: {first(names)}", soft_wrap=True)
+        left = here & ~broken
+        return left, self.scorer(self.path, rows.filter(pa.array(left)), folder, self.config)
+
+
+def unreadable(rows: pa.Table, chosen: NDArray[np.bool_], sources: Sequence[Source]) -> NDArray[np.bool_]:
+    """Which of the chosen rows have crops that cannot be read; false for the others."""
+    found = np.zeros(rows.num_rows, bool)
+    paths, manifests = rows["path"].to_pylist(), rows[MANIFEST].to_pylist()
+    for place in np.flatnonzero(chosen):
+        found[place] = not is_readable(sources[manifests[place]].path.parent / paths[place])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
