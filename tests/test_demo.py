@@ -9,7 +9,7 @@ from dfgame.config import AdversaryConfig, DemoConfig, SettingError
 from dfgame.datasets.photographs import find_photographs
 from dfgame.demo import extract_settings, forge_settings, packaged_faces, run_demo, train_settings
 from dfgame.forgery.build import build_tree
-from dfgame.records import UserError
+from dfgame.records import Failure, UserError
 
 RECORD_KEYS = {
     "game",
@@ -117,10 +117,26 @@ def test_a_stage_shows_its_command_as_it_is(tmp_path, forging, capsys):
     assert f"{out / 'faceforensics_mini'}" in said
 
 
+def test_a_photograph_that_cannot_be_used_is_named(tmp_path, monkeypatch, capsys):
+    def build_tree(faces, tree, settings):
+        return [Failure("anna/2.jpg", "no face")]
+
+    def extract_faces(tree, crops, settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfgame.demo.build_tree", build_tree)
+    monkeypatch.setattr("dfgame.demo.extract_faces", extract_faces)
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(DemoConfig(out=tmp_path / "demo"))
+    said = capsys.readouterr().err
+    listed = tmp_path / "demo/faceforensics_mini/failures.json"
+    assert f"failed: anna/2.jpg: no face\n1 failed; all are in {listed}" in said
+
+
 @pytest.mark.slow
 def test_the_whole_road_and_a_second_call_that_finds_it_done(tmp_path):
     config = DemoConfig(out=tmp_path / "demo", people=12, rounds=8, image_size=64, games=("none", "generator"))
-    _, seconds = run_demo(config)
+    seconds = run_demo(config).seconds
     assert list(seconds) == ["forge", "extract", "train none", "train generator", "evaluate"]
     records = json.loads((config.out / "results.json").read_text())["results"]
     assert {(r["game"], r["test_method"], r["test_compression"], r["level"]) for r in records} == {
@@ -134,6 +150,6 @@ def test_the_whole_road_and_a_second_call_that_finds_it_done(tmp_path):
     page = (config.out / "report.html").read_text()
     assert "<script" not in page and "data:image/png" in page
     results = (config.out / "results.json").read_bytes()
-    _, again = run_demo(config)
+    again = run_demo(config).seconds
     assert (config.out / "results.json").read_bytes() == results
     assert sum(again.values()) < sum(seconds.values()) / 2

@@ -150,7 +150,11 @@ def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
     assert ordered == sorted(ordered) and len(set(ordered)) > 1
     page = render_page(found)
     assert f"<td>{span(result.llr_low, result.llr_high)}</td>" in page
-    assert result.cllr is not None and result.min_cllr is not None and result.min_cllr <= result.cllr
+    of_fakes = [number for name, number in llrs.items() if "original" not in name]
+    of_real = [number for name, number in llrs.items() if "original" in name]
+    costs = [np.log2(1 + np.exp(-np.array(of_fakes))).mean(), np.log2(1 + np.exp(np.array(of_real))).mean()]
+    assert result.cllr == pytest.approx(sum(costs) / 2), "of the ratios that are told, between their bounds"
+    assert result.min_cllr is not None and result.min_cllr <= result.cllr
 
 
 @pytest.mark.parametrize(

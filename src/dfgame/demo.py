@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from dfgame.config import (
     to_flags,
 )
 from dfgame.evaluate import evaluate_runs
-from dfgame.extract import extract_faces
+from dfgame.extract import FAILURES, extract_faces, report_failures
 from dfgame.files import LOCK, read_json, writable_folder, write_json
 from dfgame.forgery.build import build_tree
 from dfgame.jobs import console
-from dfgame.records import UserError
+from dfgame.records import Failure, UserError
 from dfgame.report.files import write_report
 from dfgame.report.page import Picture
 from dfgame.summary import Evaluation
@@ -44,10 +44,19 @@ MARK = "demo.json"
 _FREE_TO_CHANGE = {"out", "workers"}
 
 
-def run_demo(config: DemoConfig) -> tuple[Evaluation, dict[str, float]]:
-    """Forge, extract, train each player, evaluate; returns the evaluation, and each stage's seconds.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a demo showed: the evaluation, each stage's seconds, and the inputs that could not be used."""
 
-    The seconds are also in OUT/times.json.
+    evaluation: Evaluation
+    seconds: dict[str, float]
+    failures: list[Failure]
+
+
+def run_demo(config: DemoConfig) -> Shown:
+    """Forge, extract, train each player, evaluate.
+
+    The seconds are also in OUT/times.json; inputs that could not be used are listed on stderr.
 
     Leaves OUT/faceforensics_mini, OUT/crops, OUT/runs/GAME, OUT/results.json, OUT/report.html. What an
     interrupted demo finished is kept, and the next call goes on from there.
@@ -65,9 +74,11 @@ def run_demo(config: DemoConfig) -> tuple[Evaluation, dict[str, float]]:
     seconds: dict[str, float] = {}
 
     with _stage("forge", seconds, [faces, tree], forge):
-        build_tree(faces, tree, forge)
+        failures = build_tree(faces, tree, forge)
+        report_failures(failures, tree / FAILURES)
     with _stage("extract", seconds, [tree, crops], extract):
-        extract_faces(tree, crops, extract)
+        lost = extract_faces(tree, crops, extract).failures
+        report_failures(lost, crops / FAILURES)
     runs = [out / "runs" / game for game in trainings]
     for run, train in zip(runs, trainings.values(), strict=True):
         with _stage(f"train {train.game}", seconds, [manifest, run], train):
@@ -77,7 +88,7 @@ def run_demo(config: DemoConfig) -> tuple[Evaluation, dict[str, float]]:
         evaluation = evaluate_runs(runs, manifest, out, evaluate)
         write_report(out, evaluation, _pictures(runs))
     write_json(out / "times.json", seconds)
-    return evaluation, seconds
+    return Shown(evaluation, seconds, [*failures, *lost])
 
 
 def packaged_faces() -> Path:

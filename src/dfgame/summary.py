@@ -43,11 +43,11 @@ class Result:
     `game` is the player, `run` the detector's name in this evaluation, `kind` what it is. Intervals are over people.
     What depends on a threshold is at `threshold`, which comes from `threshold_from`: "validation", "given" or
     "default". `log_loss` (nats) and `ece` take scores at their word; `cllr` is that of likelihood ratios fitted on
-    validation videos, in bits, and `min_cllr` its least over all monotone maps; a single video's ratio (natural
-    logarithm) is to be told between `llr_low` and `llr_high`, or not at all. What is not defined is None;
-    `undefined` says why, measure by measure. `pooling` is how frames made the score, `frames` how many of each there
-    were ("none" and empty where whole videos were scored), `seed` is None of what is no run, `crop` how the faces were
-    cut out.
+    validation videos, between their bounds, in bits, and `min_cllr` its least over all monotone maps; a single video's
+    ratio (natural logarithm) is to be told between `llr_low` and `llr_high`, or not at all. What is not defined is
+    None; `undefined` says why, measure by measure. `pooling` is how frames made the score, `frames` how many of each
+    there were ("none" and empty where whole videos were scored), `seed` is None of what is no run, `crop` how the
+    faces were cut out.
     """
 
     game: str

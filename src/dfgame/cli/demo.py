@@ -26,7 +26,8 @@ def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig())
     from dfgame.report.terminal import terminal_tables
     from dfgame.report.words import findings
 
-    evaluation, seconds = run_demo(settings)
+    shown = run_demo(settings)
+    evaluation, seconds = shown.evaluation, shown.seconds
     for table in terminal_tables(evaluation):
         stdout.print(table)
     for finding in findings(evaluation):
@@ -38,4 +39,4 @@ def demo(*, settings: Annotated[DemoConfig, Parameter(name="*")] = DemoConfig())
     out = settings.out
     print(f"\nOpen {out / 'report.html'} in a browser. The figures are in {out / 'results.json'}.")
     print(f"Curves of the training: tensorboard --logdir {out / 'runs'}")
-    return 0
+    return 1 if shown.failures else 0

@@ -7,7 +7,7 @@ import numpy as np
 
 from dfgame.config import EvaluateConfig
 from dfgame.evaluate.scored import Names, Scores
-from dfgame.metrics import EDGE, THRESHOLD, Floats, Integers, calibrate_llrs, llr_bounds, pooled
+from dfgame.metrics import EDGE, THRESHOLD, Floats, Integers, bounded_llrs, calibrate_llrs, llr_bounds, pooled
 from dfgame.outcomes import Level
 from dfgame.players import Entry
 from dfgame.records import LABELS, Interval
@@ -37,6 +37,13 @@ class Fitted:
     no_llr: str = ""
     bounds: Interval | None = None
     no_bounds: str = ""
+
+    def llrs(self, scores: Floats) -> Floats | None:
+        """The log likelihood ratios as they are reported: brought between the bounds, where there are any."""
+        if self.llr is None:
+            return None
+        found = self.llr(scores)
+        return found if self.bounds is None else bounded_llrs(found, self.bounds)
 
 
 def pool(scores: Scores, level: Level, entry: Entry, how: str) -> Pooled:

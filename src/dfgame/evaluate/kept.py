@@ -18,7 +18,7 @@ from dfgame.evaluate.fitting import Fitted, calibrated, fit, usable
 from dfgame.evaluate.scored import Scores, of_tests, scores_of
 from dfgame.files import atomic_path
 from dfgame.jobs import console
-from dfgame.metrics import bounded_llrs, pooled
+from dfgame.metrics import pooled
 from dfgame.players import Entry
 from dfgame.rows import AskedRows
 from dfgame.subjects import CLASSES, Predicted, Subject
@@ -114,8 +114,7 @@ def _write_videos(path: Path, entry: Entry, asked: AskedRows, scores: Scores, fi
             names, values = pooled(of_test.videos, of_test.scores, how)
             own = [selection.name] if tests else []
             said = calibrated(values, entry)
-            llrs = (
-                bounded_llrs(fitted.llr(said), fitted.bounds).tolist() if fitted.llr and fitted.bounds else repeat("")
-            )
-            rows = zip(names, said.tolist(), llrs, strict=False)
+            llrs = fitted.llrs(said) if fitted.bounds else None
+            told = repeat("") if llrs is None else llrs.tolist()
+            rows = zip(names, said.tolist(), told, strict=False)
             writer.writerows([name, *of_video[name], score, llr, *own] for name, score, llr in rows)

@@ -149,7 +149,7 @@ def _numbers(found: Pooled, fitted: Fitted, honest: bool) -> tuple[dict[str, Any
     if not honest:
         for name in ("log_loss", "ece"):
             measured[name], undefined[name] = None, "the scores are not probabilities"
-    llrs = fitted.llr(found.scores) if fitted.llr else None
+    llrs = fitted.llrs(found.scores)
     if llrs is None:
         undefined["cllr"] = fitted.no_llr
     low, high = fitted.bounds or (None, None)
