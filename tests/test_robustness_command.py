@@ -304,7 +304,9 @@ def test_what_is_written(measured):
     assert not page.all("script") and len(page.all("svg")) == 5
     assert not [tag for tag, values in page.tags if "src" in values or str(values.get("href", "#"))[0] != "#"]
     assert "whole frames transformed" in page.text and found.settings["command"] in page.text
+    (out / "robustness-noise.svg").write_text("of an earlier call")
     assert write_robustness(out, found).read_text() == (out / "robustness.html").read_text()
+    assert not (out / "robustness-noise.svg").exists() and (out / "robustness-crf.svg").exists()
 
 
 def test_the_command_says_it_and_its_own_command_line_gives_the_same(

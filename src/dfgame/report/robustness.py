@@ -47,7 +47,7 @@ def write_robustness(out: Path, robustness: Robustness) -> Path:
     """Write the curves' files to `out`; returns the path of the page.
 
     - robustness.html: one file that opens anywhere, without script or network;
-    - robustness-TRANSFORMATION.svg: a figure each;
+    - robustness-TRANSFORMATION.svg: a figure each, in place of earlier ones;
     - robustness.csv: a row a detector, transformation and strength; none is the untouched video;
     - robustness.json: the same with settings, failures and what was not done. It comes last: once it is there, all is.
     """
@@ -56,6 +56,8 @@ def write_robustness(out: Path, robustness: Robustness) -> Path:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([item.name for item in fields(Measured)])
         writer.writerows(row.values() for row in rows)
+    for earlier in out.glob("robustness-*.svg"):
+        earlier.unlink()
     for name in robustness.transformations:
         write_text(out / f"robustness-{name}.svg", standalone(robustness_figure(robustness, name)))
     page = out / "robustness.html"
