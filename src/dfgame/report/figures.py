@@ -1,6 +1,7 @@
 """The report's figures, as inline SVG whose bytes depend on the numbers alone."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -25,6 +26,8 @@ _EDGES = {"seen": (1.6, "solid"), "other quality": (1.1, "dashed"), "unseen": (0
 """The frame around what was trained on: its width in points, and its line."""
 _LABEL_CHARACTER = 0.082
 _LONG, _LONG_ROW = 12, 20
+_SETTINGS = 40
+"""Characters a line of a player's settings."""
 _MIDDLE = 0.179
 """The luminance on which black and white have the same contrast: the root of 1.05 * 0.05, less 0.05."""
 
@@ -276,7 +279,9 @@ def standalone(svg: str) -> str:
 
 
 def _wrapped(name: str) -> str:
-    """A long name over several lines: NeuralTextures between its words, a player's settings one a line."""
+    """A long name over several lines: NeuralTextures between its words, a player's settings below it."""
     if len(name) < _LONG:
         return name
-    return re.sub(r"(?<=[a-z])(?=[A-Z])| (?=\()|(?<=,) ", "\n", name)
+    name, *settings = name.split(" (", 1)
+    lines = [re.sub(r"(?<=[a-z])(?=[A-Z])", "\n", name)]
+    return "\n".join(lines + [line for words in settings for line in textwrap.wrap(f"({words}", _SETTINGS)])
