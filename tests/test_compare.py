@@ -11,14 +11,14 @@ import pytest
 
 from dfgame import __version__
 from dfgame.cli import main
-from dfgame.compare import ALL_HARDEST, SEEN, UNSEEN, Compared, compare_runs
+from dfgame.compare import ALL_HARDEST, SEEN, UNSEEN, Compared, _Measured, compare_runs
 from dfgame.config import AdversaryConfig, EvaluateConfig, OptimizerConfig, TrainConfig, to_dict
 from dfgame.evaluate import evaluate_runs
 from dfgame.metrics import fewest_of_a_class, paired_interval
 from dfgame.records import UserError
 from dfgame.report.comparison import MOST_EPOCHS, render_comparison, sections
 from dfgame.score import run_info
-from dfgame.summary import Evaluation
+from dfgame.summary import Cell, Evaluation
 from pages import Page
 from synthetic_runs import manifest_rows, write_rows
 
@@ -145,6 +145,13 @@ def test_results_are_the_evaluations(made, compared):
             assert ours.interval == pytest.approx((theirs.low, theirs.high))
         seen = [value.value for cell, value in player.cells.items() if cell.method == player.training.methods[0]]
         assert run.tested[SEEN].auc == pytest.approx(np.mean(seen)) and run.tested[SEEN].cells == 2
+
+
+def test_a_method_of_which_it_is_not_known_whether_it_was_trained_on_is_in_no_mean():
+    cells = [Cell("Deepfakes", "c23"), Cell("FaceSwap", "c23"), Cell("unknown of A", "c40")]
+    seen = dict(zip(cells, (True, False, None), strict=True))
+    found = _Measured(dict.fromkeys(cells, 0.5), seen, {}).subjects()
+    assert found == {SEEN: (cells[0],), UNSEEN: (cells[1],), ALL_HARDEST: (cells[2],)}
 
 
 def test_differences_are_paired_and_only_over_the_same_cells(made, compared):

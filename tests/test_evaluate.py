@@ -22,6 +22,7 @@ from dfgame.evaluate.scored import Scores
 from dfgame.metrics import Roc
 from dfgame.players import Entry, Training, identify
 from dfgame.records import UserError
+from dfgame.report.cross import cross_matrices
 from dfgame.report.files import write_report
 from dfgame.report.terminal import terminal_tables
 from dfgame.summary import (
@@ -253,6 +254,13 @@ def test_results_are_replaced_only_when_told(tmp_path, manifest):
     found = json.loads((out / "results.json").read_text())
     assert {row["game"] for row in found["results"]} == {"none", "generator"}
 
+    def interrupted(run, table, folder, config):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_runs(runs, manifest, out, replace(CONFIG, frames=1, overwrite=True), interrupted, read_run)
+    assert not (out / "results.json").exists(), "once it is there, all is, and of one evaluation"
+
 
 def test_how_it_is_computed_does_not_make_another_evaluation(tmp_path, manifest):
     run, out = write_run(tmp_path / "plain", "none"), tmp_path / "out"
@@ -339,6 +347,45 @@ def test_runs_of_two_manifests_are_two_players(tmp_path):
     infos = [{**read_run(run), "data": {"manifest_sha256": of_run}} for run, of_run in zip(runs, hashes, strict=True)]
     players = [entry.player for entry in identify(runs, infos)]
     assert players == ["none (manifest 00000000)", "none (manifest ffffffff)", "none (manifest ffffffff)"]
+
+
+def test_players_of_several_trainings_are_one_only_with_the_same_settings(tmp_path):
+    """Else what the settings did would stand in one matrix as what the forgeries do."""
+    runs = [
+        write_run(tmp_path / "a", "none", methods=("Deepfakes",)),
+        write_run(tmp_path / "b", "none", methods=("FaceSwap",), image_size=112),
+        write_run(tmp_path / "c", "generator", methods=("FaceSwap",)),
+    ]
+    hashes = ["0" * 64, "f" * 64, "f" * 64]
+    infos = [{**read_run(run), "data": {"manifest_sha256": of_run}} for run, of_run in zip(runs, hashes, strict=True)]
+    players = [entry.player for entry in identify(runs, infos)]
+    assert players == ["none (image-size 256)", "none (image-size 112)", "generator"]
+    infos[1]["config"]["image_size"] = 256
+    assert [entry.player for entry in identify(runs, infos)] == ["none", "none", "generator"]
+
+
+def test_all_methods_of_two_manifests_are_two_trainings(tmp_path):
+    """What one of them never had is unseen by its run alone."""
+    runs = [write_run(tmp_path / name, "none", seed, methods=()) for seed, name in enumerate("abc")]
+    had = [["Deepfakes", "original"], ["FaceSwap", "original"], ["FaceSwap", "original"]]
+    infos = [
+        {
+            **read_run(run),
+            "data": {"manifest_sha256": "0f"[methods == had[1]] * 64, "trained_on": {"methods": methods}},
+        }
+        for run, methods in zip(runs, had, strict=True)
+    ]
+    first, second, third = (entry.training for entry in identify(runs, infos))
+    assert first != second == third and (first.method_words, second.method_words) == ("Deepfakes", "FaceSwap")
+    assert [first.saw("Deepfakes"), first.saw("FaceSwap"), second.saw("Deepfakes")] == [True, False, False]
+    manifest = write_rows(tmp_path / "manifest.parquet", manifest_rows(people=8, frames=2))
+    of_run = dict(zip(runs, infos, strict=True))
+    found = evaluate_runs(runs, manifest, tmp_path / "out", CONFIG, made_up_scorer(), lambda run: of_run[run])
+    unseen = [
+        {cell.method for cell in player.cells if player.training.saw(cell.method) is False} for player in found.players
+    ]
+    assert unseen == [{"FaceSwap", "NeuralTextures"}, {"Deepfakes", "NeuralTextures"}]
+    assert len(cross_matrices(found)) == 2
 
 
 def test_a_setting_that_an_older_run_does_not_know_is_at_its_default(tmp_path):

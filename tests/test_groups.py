@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import cv2
 import jsonschema
 import numpy as np
 import pyarrow as pa
@@ -261,6 +262,10 @@ def test_a_frame_without_a_number_is_not_scored(tmp_path):
     """Of two frames a video, one is not a number: it is no vote for real, and it is counted."""
     rows = small_rows()
     path, run = write_rows(tmp_path / "m.parquet", rows), write_run(tmp_path / "run", "none")
+    for row in rows:
+        crop = tmp_path / row["path"]
+        crop.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(crop), np.zeros((8, 8, 3), np.uint8))
 
     def scorer(run, table, folder, config):
         classes = []

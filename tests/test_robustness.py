@@ -25,10 +25,12 @@ from dfgame.manifest import read_manifest
 from dfgame.media import H264Clip, MediaError, read_frames, scaled, through_h264, write_video
 from dfgame.models import probabilities
 from dfgame.records import Face
+from dfgame.report.robustness import half_words
 from dfgame.robustness.attack import LEAST_SIGMA, LimitedBlur, attack, attacked
 from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, measured
 from dfgame.robustness.job import Cutting, VideoJob, make_worse
 from dfgame.robustness.points import KINDS, NOTHING, Point, points_of
+from dfgame.robustness.source import Source
 from dfgame.robustness.subjects import Subject
 from dfgame.robustness.transform import jpeg, seed_of, shifted, transformed
 
@@ -338,3 +340,30 @@ class TestCurves:
         assert made.half_lost("a", "scale") == 0.25
         assert made.half_lost("a", "brightness") == -9.0
         assert made.half_lost("a", "noise") is None
+
+    @pytest.mark.parametrize(
+        ("auc", "low", "words"),
+        [
+            (0.9, 0.8, "0.25"),
+            (0.9, 0.45, "not told from a coin untouched"),
+            (0.9, None, "not told from a coin untouched"),
+            (0.5, 0.4, "no better than a coin untouched"),
+        ],
+    )
+    def test_half_of_what_a_coin_does_not_have_cannot_be_lost(self, auc, low, words):
+        rows = [("none", None, auc, low), ("scale", 0.5, 0.8, 0.7), ("scale", 0.25, 0.6, 0.5)]
+        shown = tuple(Measured("a", name, strength, value, least, 1.0, 9, 9) for name, strength, value, least in rows)
+        assert half_words(Robustness(shown, {}, subjects=("a",)), "a", "scale") == words
+
+
+def test_of_two_data_sets_with_the_same_paths_the_file_is_the_one_that_was_cut_from(tmp_path):
+    roots = (tmp_path / "a", tmp_path / "b")
+    for root in roots:
+        (root / "c23").mkdir(parents=True)
+        (root / "c23/000.mp4").write_bytes(root.name.encode())
+    source = Source((), roots, tmp_path, None, ())
+    for root in roots:
+        assert source.file("A/c23/000.mp4", "A", sha256(root / "c23/000.mp4")) == root / "c23/000.mp4"
+    assert source.file("A/c23/000.mp4", "A", None) == roots[0] / "c23/000.mp4"
+    assert source.file("A/c23/000.mp4", "A", "0" * 64) == roots[0] / "c23/000.mp4", "which is then found to be another"
+    assert source.file("A/c40/000.mp4", "A", None) == roots[0] / "c40/000.mp4", "which is not there"

@@ -29,6 +29,7 @@ from dfgame.checkpoint import load_detector as load_run
 from dfgame.cli import main
 from dfgame.config import DetectorConfig, ExportConfig, OnnxConfig, RobustnessConfig, TrainConfig
 from dfgame.export import export_box
+from dfgame.files import held_folder
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
 from dfgame.media import read_image
 from dfgame.models import probabilities
@@ -181,9 +182,10 @@ def test_an_onnx_file_fades_as_the_box_that_it_was_made_from_and_is_not_attacked
         scores = json.loads(path.read_text())["scores"]
         of_box, of_file = (scores[found.settings["weights_sha256"][one]] for one in (BOX, name))
         assert [of_file[key] for key in own] == pytest.approx([of_box[key] for key in own], abs=1e-4)
-    assert found.notes == (f"{name}: additive not done, an ONNX file gives no slope to follow",)
+    assert found.notes[-1] == f"{name}: additive not done, an ONNX file gives no slope to follow"
+    assert f"not known what people were learned from: {BOX}, {name}" in found.notes
     page = Page(write_robustness(tmp_path / "out", found).read_text())
-    assert found.notes[0] in page.text and "not done" in page.text and len(page.all("svg")) == 5
+    assert all(note in page.text for note in found.notes) and "not done" in page.text and len(page.all("svg")) == 5
     cells = [str(cell) for column in robustness_table(found).columns[2:] for cell in column.cells]
     assert cells.count("not done") == 2
 
@@ -403,10 +405,32 @@ def test_wrong_detectors_and_folders_are_one_line(manifest, mini_ff, box, tmp_pa
         measure_robustness([box], manifest, [tmp_path / "nowhere"], tmp_path / "out", SETTINGS)
 
 
+def test_a_folder_that_another_process_measures_into_is_refused(manifest, mini_ff, box, tmp_path):
+    with held_folder(tmp_path / "out"), pytest.raises(UserError, match="another process is writing there"):
+        measure_robustness([box], manifest, [mini_ff], tmp_path / "out", SETTINGS)
+
+
+def test_what_flatters_the_level_is_said(manifest, mini_ff, run, tmp_path):
+    """People of the training, another manifest, epochs that are missing."""
+    settings = RobustnessConfig(only=("jpeg",), jpeg=(50,), frames=1, workers=1, replicates=100)
+    assert measure_robustness([run], manifest, [mini_ff], tmp_path / "out", settings).notes == ()
+    shutil.copytree(run, tmp_path / "other")
+    record = json.loads((tmp_path / "other/run.json").read_text())
+    record["settings"]["epochs"], record["data"]["manifest_sha256"] = 3, "f" * 64
+    (tmp_path / "other/run.json").write_text(json.dumps(record))
+    changed = replace(settings, split="train")
+    notes = measure_robustness([tmp_path / "other"], manifest, [mini_ff], tmp_path / "train", changed).notes
+    assert notes == (
+        "--split train: people that training has used; the level of the curves is flattered",
+        "trained on another manifest, whose people may be among these: other",
+        "training has not finished: other (1 of 3 epochs)",
+    )
+
+
 def test_a_box_for_other_crops_is_refused(manifest, mini_ff, tmp_path):
     other = tmp_path / "other.safetensors"
     save_box(other, replace(FACTS, crop=replace(FACTS.crop, margin=2.0)), [trained_a_little(3)])
-    with pytest.raises(UserError, match=r"made for crops of margin 2.0, those to test on have 1.3"):
+    with pytest.raises(UserError, match=r"trained on crops of margin 2.0, those to test on have 1.3"):
         measure_robustness([other], manifest, [mini_ff], tmp_path / "out", SETTINGS)
     allowed = RobustnessConfig(only=("jpeg",), jpeg=(50,), frames=1, workers=1, allow_mismatch=True)
     found = measure_robustness([other], manifest, [mini_ff], tmp_path / "out", allowed)

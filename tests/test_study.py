@@ -246,12 +246,12 @@ def test_the_whole_study(crops, tmp_path, capsys):
     assert len(list((out / "evaluation" / "matrices").glob("*.tex"))) == 3
 
     before = weights(out)
-    assert study.main([*words, "--search", "gradient-late", "gradient-fake", "--search-seeds", "1"], TINY) == 0
+    assert study.main([*words, "--search", "clamped-late", "gradient-fake", "--search-seeds", "1"], TINY) == 0
     told = capsys.readouterr().err
     after = weights(out)
     assert {name: after[name] for name in before} == before
     chosen = json.loads((out / "study.json").read_text())["search"]["chosen"]
-    assert set(after) - set(before) == {"FaceSwap-gradient-late-0", "FaceSwap-gradient-fake-0", f"FaceSwap-{chosen}-1"}
+    assert set(after) - set(before) == {"FaceSwap-clamped-late-0", "FaceSwap-gradient-fake-0", f"FaceSwap-{chosen}-1"}
     again = json.loads((out / "study.json").read_text())
     assert chosen in again["trainings"]["FaceSwap"]["unseen at c23"]
     assert chosen not in again["trainings"]["Deepfakes"]["unseen at c23"]

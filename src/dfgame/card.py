@@ -55,6 +55,21 @@ def mismatches(entries: Sequence[Entry], asked: AskedRows, allow: bool) -> list[
     return said
 
 
+def trained_elsewhere(entries: Sequence[Entry], hashes: Sequence[str]) -> list[str]:
+    """Detectors known to be trained on another manifest, whose people cannot be checked against this one's."""
+    return [entry.name for entry in entries if entry.manifests and not set(hashes) <= set(entry.manifests)]
+
+
+def unfinished(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The runs known to have trained fewer epochs than they were to."""
+    found = []
+    for entry in entries:
+        done, epochs = entry.info.get("epochs_done"), entry.info["config"].get("epochs")
+        if done is not None and epochs is not None and done < epochs:
+            found.append({"run": entry.name, "done": done, "epochs": epochs})
+    return found
+
+
 def _cut(made_by: dict[str, Any]) -> dict[str, Any]:
     """How faces were cut out, as far as it must be the same everywhere; None is not known."""
     settings, detector = made_by.get("settings") or {}, made_by.get("detector") or {}

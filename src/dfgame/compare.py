@@ -89,17 +89,20 @@ def _read(run: Path, tested: dict[str, Tested]) -> ComparedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A run's video-level AUC on each cell, which of these it was trained on, and the evidence, if it is there."""
+    """A run's video-level AUC on each cell, whether it was trained on it, and the evidence, if it is there.
+
+    Of a cell that `seen` has as None that is not known.
+    """
 
     aucs: dict[Cell, float]
-    seen: frozenset[Cell]
+    seen: dict[Cell, bool | None]
     evidence: dict[Cell, Evidence]
 
     def subjects(self) -> dict[str, tuple[Cell, ...]]:
         """The cells of each subject that has any."""
         subjects = {
-            SEEN: tuple(cell for cell in self.aucs if cell in self.seen),
-            UNSEEN: tuple(cell for cell in self.aucs if cell not in self.seen),
+            SEEN: tuple(cell for cell in self.aucs if self.seen[cell]),
+            UNSEEN: tuple(cell for cell in self.aucs if self.seen[cell] is False),
             ALL_HARDEST: tuple(cell for cell in self.aucs if cell.compression == HARDEST),
         }
         return {subject: cells for subject, cells in subjects.items() if cells}
@@ -149,7 +152,7 @@ def _measured(folder: Path, info: dict[str, Any], settings: dict[str, Any], rows
         if (row["game"], row["train_method"], row["train_compression"], row["seed"]) == key and row["level"] == "video"
     }
     entry = replace(named, name=info["run"], player=info["player"])
-    seen = frozenset(cell for cell in aucs if training.saw(cell.method))
+    seen = {cell: training.saw(cell.method) for cell in aucs}
     return _Measured(aucs, seen, _evidence(folder, entry, settings))
 
 

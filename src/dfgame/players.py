@@ -3,12 +3,12 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from dfgame.config import HOUSEKEEPING, TrainConfig, to_dict
-from dfgame.records import UNKNOWN, UserError
+from dfgame.records import ORIGINAL, UNKNOWN, UserError
 
 APART = " of "
 """Between a method and the data set, or the test set, that tells it apart from others of its name."""
@@ -16,6 +16,8 @@ Kind = Literal["run", "box", "onnx", "scores"]
 """What can be evaluated: a run's folder, a calibrated box, an ONNX file, a table of scores of another tool."""
 NOT_THE_RECIPE = {"game", "methods", "compressions", "seed"} | HOUSEKEEPING
 """Training settings that do not make another player: they are its name already, its seed, or housekeeping."""
+OF_DATA = ("manifest", "protocol")
+"""What of a recipe is what it was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Entry:
     """A detector that takes part in an evaluation.
 
     `name` tells it apart from the others and serves as a file name; `player` is the game of a run, followed by the
-    settings that set it apart where another player of the same training plays the same game. Another kind of
+    settings that set it apart where others play the same game: with another recipe, or, if they were trained on the
+    same, from another manifest or by another protocol. Another kind of
     detector is a player by itself, of its own name and without a seed.
     """
 
@@ -87,21 +90,38 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
     Raises:
         UserError: two runs have the same settings and the same seed, or a file is named twice.
     """
-    trainings = [_training_of(info) for info in infos]
+    trainings = _named([_training_of(info) for info in infos])
     recipes = [_recipe_of(info) if _is_run(info) else {} for info in infos]
     rivals: dict[tuple[str, Training], list[dict[str, str]]] = defaultdict(list)
+    everywhere: dict[str, list[dict[str, str]]] = defaultdict(list)
     for info, training, recipe in zip(infos, trainings, recipes, strict=True):
         if _is_run(info):
             rivals[info["game"], training].append(recipe)
+            everywhere[info["game"]].append({key: recipe[key] for key in recipe if key not in OF_DATA})
     entries = []
     names = _distinct([info["name"] for info in infos])
     for path, name, info, training, recipe in zip(paths, names, infos, trainings, recipes, strict=True):
         player = name
         if _is_run(info):
-            player = _player_name(info["game"], recipe, rivals[info["game"], training])
+            differing = _differing(rivals[info["game"], training]) | _differing(everywhere[info["game"]])
+            words = ", ".join(f"{key} {recipe.get(key, 'unset')}" for key in sorted(differing))
+            player = f"{info['game']} ({words})" if words else info["game"]
         entries.append(Entry(path, name, player, training, info["seed"], info))
     _refuse_twins(entries)
     return entries
+
+
+def _named(trainings: list[Training]) -> list[Training]:
+    """Trainings on all that manifests had are on methods by name, where these manifests had different ones."""
+    whole = [training for training in trainings if training.known and not training.methods and training.had]
+    if len({training.had for training in whole}) < 2:
+        return trainings
+    return [
+        replace(training, methods=tuple(method for method in training.had if method != ORIGINAL))
+        if training in whole and training.had
+        else training
+        for training in trainings
+    ]
 
 
 def _is_run(info: dict[str, Any]) -> bool:
@@ -119,8 +139,8 @@ def _recipe_of(info: dict[str, Any]) -> dict[str, str]:
     """What makes a run's player: its settings, those younger than the run at their defaults, manifest and protocol."""
     manifest = info.get("data", {}).get("manifest_sha256")
     protocol = info.get("protocol")
-    of_data = {"manifest": manifest[:8]} if manifest else {}
-    of_data["protocol"] = f"{protocol['name']} {protocol['sha256'][:8]}" if protocol else "none"
+    of_data = {OF_DATA[0]: manifest[:8]} if manifest else {}
+    of_data[OF_DATA[1]] = f"{protocol['name']} {protocol['sha256'][:8]}" if protocol else "none"
     return _recipe(to_dict(TrainConfig(game=info["game"]))) | _recipe(info["config"]) | of_data
 
 
@@ -135,11 +155,9 @@ def _recipe(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _player_name(game: str, recipe: dict[str, str], rivals: list[dict[str, str]]) -> str:
-    keys = sorted(set().union(*rivals))
-    differing = [key for key in keys if len({rival.get(key) for rival in rivals}) > 1]
-    words = ", ".join(f"{key} {recipe.get(key, 'unset')}" for key in differing)
-    return f"{game} ({words})" if words else game
+def _differing(recipes: list[dict[str, str]]) -> set[str]:
+    """The settings in which recipes differ."""
+    return {key for key in set().union(*recipes) if len({recipe.get(key) for recipe in recipes}) > 1}
 
 
 def _distinct(names: list[str]) -> list[str]:

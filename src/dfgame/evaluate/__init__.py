@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from dfgame import __version__
-from dfgame.card import make_card, mismatches
+from dfgame.card import make_card, mismatches, trained_elsewhere, unfinished
 from dfgame.config import EvaluateConfig, to_dict, to_flags
 from dfgame.evaluate.accounting import accounts_of
 from dfgame.evaluate.confusion import confusions_of
@@ -144,12 +144,14 @@ def _say_left_out(cells: Sequence[dict[str, str]]) -> None:
 
 
 def _claim(out: Path, asked: dict[str, Any], overwrite: bool) -> None:
-    """Make OUT; refuse if it holds the results of another question."""
+    """Make OUT; refuse if it holds the results of another question, or remove these where they are to be replaced."""
     writable_folder(out, "--out")
-    if not (out / RESULTS).exists() or overwrite:
+    if not (out / RESULTS).exists():
         return
     before = read_json(out / SETTINGS).get("asked") if (out / SETTINGS).is_file() else None
-    if before != asked:
+    if before != asked and overwrite:
+        (out / RESULTS).unlink()
+    elif before != asked:
         raise UserError(
             f"{out / RESULTS}: exists, and comes from another evaluation",
             "choose another --out, or add --overwrite to replace it",
@@ -187,9 +189,9 @@ def _settings(
             {"run": entry.name, "player": entry.player, "path": str(entry.path), **entry.info} for entry in entries
         ],
         "seeds": len({entry.seed for entry in entries} - {None}),
-        "other_manifest": _trained_elsewhere(entries, rows.hashes),
+        "other_manifest": trained_elsewhere(entries, rows.hashes),
         "unknown_training": [entry.name for entry in entries if not entry.training.known],
-        "unfinished": _unfinished(entries),
+        "unfinished": unfinished(entries),
         "not_done": rows.not_done,
         "undefined": [],
     }
@@ -208,11 +210,6 @@ def _counts(rows: pa.Table) -> dict[str, int]:
     }
 
 
-def _trained_elsewhere(entries: list[Entry], hashes: Sequence[str]) -> list[str]:
-    """Detectors known to be trained on another manifest, whose people cannot be checked against this one's."""
-    return [entry.name for entry in entries if entry.manifests and not set(hashes) <= set(entry.manifests)]
-
-
 def crop_words(asked: AskedRows) -> dict[str, str]:
     """How the faces of each data set were cut out, as it stands beside its numbers; empty where nothing is known."""
     found = {}
@@ -228,13 +225,3 @@ def _command(entries: list[Entry], manifests: Sequence[Path], out: Path, config:
     """The command line that gives these results."""
     words = ["dfgame", "evaluate", *map(str, manifests), *(str(entry.path) for entry in entries), "--out", str(out)]
     return shlex.join([*words, *to_flags(replace(config, overwrite=False))])
-
-
-def _unfinished(entries: list[Entry]) -> list[dict[str, Any]]:
-    """The runs known to have trained fewer epochs than they were to."""
-    found = []
-    for entry in entries:
-        done, epochs = entry.info.get("epochs_done"), entry.info["config"].get("epochs")
-        if done is not None and epochs is not None and done < epochs:
-            found.append({"run": entry.name, "done": done, "epochs": epochs})
-    return found

@@ -72,7 +72,7 @@ def calibrated(scores: Floats, entry: Entry) -> Floats:
 
 
 def fit(validation: Scores, level: Level, entry: Entry, config: EvaluateConfig) -> Fitted:
-    """The threshold and the likelihood ratios of a level, fitted on validation videos of all methods and qualities.
+    """The threshold and the likelihood ratios of a level, fitted on the validation videos of what is asked.
 
     The threshold is the one with the highest balanced accuracy on them, halfway between two neighbouring scores; of
     several equally good ones the middle one. Without validation videos it is 0.5, if that makes sense.

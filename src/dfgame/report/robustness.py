@@ -139,9 +139,11 @@ def _figure_words(robustness: Robustness, transformation: str) -> str:
 
 def half_words(robustness: Robustness, subject: str, transformation: str) -> str:
     """The strength at which half of what the detector is better than a coin is lost, in words."""
-    (untouched,) = (row.auc for row in robustness.rows if row.subject == subject and row.strength is None)
-    if untouched <= CHANCE:
+    (untouched,) = (row for row in robustness.rows if row.subject == subject and row.strength is None)
+    if untouched.auc <= CHANCE:
         return "no better than a coin untouched"
+    if untouched.low is None or untouched.low <= CHANCE:
+        return "not told from a coin untouched"
     if subject not in robustness.measured_by(transformation):
         return NOT_DONE
     lost = robustness.half_lost(subject, transformation)

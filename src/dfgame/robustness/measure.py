@@ -8,7 +8,7 @@ from typing import Any
 
 from dfgame import __version__
 from dfgame.config import EvaluateConfig, RobustnessConfig, to_dict, to_flags
-from dfgame.files import read_json, sha256, versions, writable_folder, write_json
+from dfgame.files import held_folder, read_json, sha256, versions, write_json
 from dfgame.jobs import console
 from dfgame.records import Failure, UserError
 from dfgame.robustness.curves import Measured, Robustness, ScoredVideo, measured
@@ -45,11 +45,18 @@ def measure_robustness(
         config: what to measure.
 
     Raises:
-        UserError: OUT holds another measurement, a transformation was asked for that needs videos or a slope that
-            there is not, no video could be used, or one class is missing.
+        UserError: OUT holds another measurement, or another process writes there; a transformation was asked for that
+            needs videos or a slope that there is not; no video could be used, or one class is missing.
     """
     if not detectors:
         raise UserError("no detector to measure", "name a folder of `dfgame train`, or a file of `dfgame calibrate`")
+    with held_folder(out, "--out"):
+        return _measured(detectors, manifest, data, out, config)
+
+
+def _measured(
+    detectors: Sequence[Path], manifest: Path, data: Sequence[Path], out: Path, config: RobustnessConfig
+) -> Robustness:
     detectors = runs_of(detectors)
     asked = asked_rows(manifest, _selection(config))
     subjects, warnings = subjects_of(detectors, asked, config)
@@ -116,7 +123,6 @@ def _selection(config: RobustnessConfig) -> EvaluateConfig:
 
 
 def _claim(out: Path, identity: dict[str, Any], overwrite: bool) -> None:
-    writable_folder(out, "--out")
     path = out / RESULTS
     if path.is_file() and not overwrite and _asked_before(path) != identity:
         raise UserError(

@@ -5,6 +5,7 @@ OUT/.robustness/crops              crops on their way to the detectors; gone at 
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,8 +45,8 @@ class ScoreStore:
         write_json(self._path(video), {"video": video, "origin": self._origin, "scores": in_order})
 
     def crops_path(self, video: str) -> Path:
-        """Where a video's crops lie until they are scored."""
-        return self._crops / f"{_hash(video)}.npy"
+        """Where a video's crops lie until they are scored: in this process's file, whoever else was left writing."""
+        return self._crops / f"{os.getpid()}-{_hash(video)}.npy"
 
     def clear_crops(self) -> None:
         """Remove the crops that a call which ended early left behind, and make room for new ones."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dfgame.config import RobustnessConfig
+from dfgame.files import sha256
 from dfgame.records import UserError
 from dfgame.robustness.job import Cutting
 from dfgame.robustness.points import KINDS, Point, points_of
@@ -30,11 +31,14 @@ class Source:
         """`videos` or `crops`."""
         return "videos" if self.roots else "crops"
 
-    def file(self, video: str, dataset: str) -> Path | None:
-        """A video's file, in the first of the roots that has it; where none has, its place in the first root."""
+    def file(self, video: str, dataset: str, content: str | None) -> Path | None:
+        """A video's file in the roots, of several the one whose SHA-256 is `content`; else its first place."""
         path = video.removeprefix(f"{dataset}/")
         places = [root / path for root in self.roots]
-        return next((place for place in places if place.is_file()), places[0] if places else None)
+        there = [place for place in places if place.is_file()]
+        if len(there) > 1 and content is not None:
+            there = [place for place in there if sha256(place) == content]
+        return next(iter([*there, *places]), None)
 
 
 def source_of(made_by: dict[str, Any], manifest: Path, data: Sequence[Path], config: RobustnessConfig) -> Source:

@@ -16,15 +16,16 @@ from torch import Tensor
 from dfgame.batches import fitted, to_unit
 from dfgame.boxed import Ensemble
 from dfgame.boxed import load_detector as open_box
-from dfgame.card import ALLOW, mismatches
+from dfgame.card import mismatches, trained_elsewhere, unfinished
 from dfgame.checkpoint import load_detector, weights_path
 from dfgame.config import OnnxConfig, RobustnessConfig, changed_settings, to_dict
 from dfgame.devices import pick_device
 from dfgame.files import sha256
-from dfgame.players import identify
+from dfgame.players import Entry, identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows
 from dfgame.score import run_info
+from dfgame.subjects import info_of
 from dfgame.subjects.onnx import OnnxDetector, load_onnx, onnx_sha256
 
 BOX, ONNX = ".safetensors", ".onnx"
@@ -82,7 +83,7 @@ class BlackBox:
 def subjects_of(
     paths: Sequence[Path], asked: AskedRows, config: RobustnessConfig
 ) -> tuple[list[Subject | BlackBox], list[str]]:
-    """The detectors of runs, of boxes of `dfgame calibrate` and of ONNX files; and warnings about them.
+    """The detectors of runs, of boxes of `dfgame calibrate` and of ONNX files; and what is to be known of them.
 
     Raises:
         UserError: one is missing or is none of these, is there twice, or was made for crops that were cut out in
@@ -97,20 +98,18 @@ def subjects_of(
             )
     if not runs and config.checkpoint != RobustnessConfig().checkpoint:
         raise UserError("--checkpoint: changes nothing here, it needs a run", "leave it out")
-    entries = {entry.path: entry for entry in identify(runs, [run_info(run) for run in runs])} if runs else {}
-    warnings = mismatches(list(entries.values()), asked, config.allow_mismatch)
     found: list[Subject | BlackBox] = []
+    infos: list[dict[str, Any]] = []
     for path in paths:
-        if path in entries:
-            subject = _of_run(path, entries[path].name, config)
-        else:
-            subject, warned = (_of_box if path.suffix.lower() == BOX else _of_onnx)(path, asked, config)
-            warnings += warned
+        opens = _of_run if path in runs else _of_box if path.suffix.lower() == BOX else _of_onnx
+        subject, info = opens(path, config)
         if any(subject.sha256 == other.sha256 for other in found):
             raise UserError(f"{path}: its weights are there twice", "name each detector once")
-        if any(subject.name == other.name for other in found):
-            subject = replace(subject, name=f"{subject.name} ({subject.sha256[:8]})")
         found.append(subject)
+        infos.append(info)
+    entries = identify(paths, infos)
+    warnings = [*mismatches(entries, asked, config.allow_mismatch), *_cautions(entries, asked, config)]
+    found = [replace(subject, name=entry.name) for subject, entry in zip(found, entries, strict=True)]
     used = any(isinstance(subject, BlackBox) and not subject.detector.facts for subject in found)
     unused = [name for name in changed_settings(config) if name.startswith("onnx.")]
     if unused and not used:
@@ -118,33 +117,34 @@ def subjects_of(
     return found, warnings
 
 
-def _of_run(path: Path, name: str, config: RobustnessConfig) -> Subject:
-    device = pick_device(config.device)
+def _cautions(entries: Sequence[Entry], asked: AskedRows, config: RobustnessConfig) -> list[str]:
+    """What must be known before the levels of the curves are believed."""
+    said = []
+    if config.split != "test":
+        said.append(f"--split {config.split}: people that training has used; the level of the curves is flattered")
+    if names := trained_elsewhere(entries, asked.hashes):
+        said.append(f"trained on another manifest, whose people may be among these: {', '.join(names)}")
+    if names := [entry.name for entry in entries if not entry.manifests]:
+        said.append(f"not known what people were learned from: {', '.join(names)}")
+    left = [f"{one['run']} ({one['done']} of {one['epochs']} epochs)" for one in unfinished(entries)]
+    return [*said, f"training has not finished: {', '.join(left)}"] if left else said
+
+
+def _of_run(path: Path, config: RobustnessConfig) -> tuple[Subject, dict[str, Any]]:
+    device, info = pick_device(config.device), run_info(path)
     detector, settings = load_detector(path, config.checkpoint, device)
     content = sha256(weights_path(path, config.checkpoint))
-    return Subject(name, content, settings.image_size, Ensemble([detector]).to(device))
+    return Subject(info["name"], content, settings.image_size, Ensemble([detector]).to(device)), info
 
 
-def _of_box(path: Path, asked: AskedRows, config: RobustnessConfig) -> tuple[Subject, list[str]]:
+def _of_box(path: Path, config: RobustnessConfig) -> tuple[Subject, dict[str, Any]]:
     box = open_box(path, config.device)
-    said = _cut_otherwise(path, to_dict(box.facts.crop), asked, config)
-    return Subject(box.facts.name, box.sha256, box.facts.image_size, box.ensemble), said
+    facts = box.facts
+    info = info_of("box", path, {"made": facts.made, "crop": to_dict(facts.crop)}, facts.version)
+    return Subject(facts.name, box.sha256, facts.image_size, box.ensemble), info | {"name": facts.name}
 
 
-def _of_onnx(path: Path, asked: AskedRows, config: RobustnessConfig) -> tuple[BlackBox, list[str]]:
+def _of_onnx(path: Path, config: RobustnessConfig) -> tuple[BlackBox, dict[str, Any]]:
     detector = load_onnx(path, config.onnx, config.device)
-    said = _cut_otherwise(path, detector.facts["crop"], asked, config) if detector.facts else []
-    return BlackBox(path.stem, onnx_sha256(path), detector, config.onnx), said
-
-
-def _cut_otherwise(path: Path, crop: dict[str, Any], asked: AskedRows, config: RobustnessConfig) -> list[str]:
-    """Warnings about crops that were cut out otherwise than those that a detector is made for."""
-    here = asked.made_by.get("settings") or {}
-    said = [
-        f"{path}: made for crops of {name} {crop[name]}, those to test on have {here[name]}"
-        for name in ("margin", "alignment")
-        if here.get(name) is not None and here[name] != crop[name]
-    ]
-    if said and not config.allow_mismatch:
-        raise UserError(said[0], f"test detectors on what they were made for, {ALLOW}")
-    return said
+    info = info_of("onnx", path, detector.facts or {"made": {}}, (detector.facts or {}).get("version", ""))
+    return BlackBox(path.stem, onnx_sha256(path), detector, config.onnx), info

@@ -89,7 +89,7 @@ def _jobs(task: Task) -> Iterator[VideoJob]:
             missing.add(NOTHING)  # what the adversaries set out from
         yield VideoJob(
             video=video,
-            file=task.source.file(video, rows[0]["dataset"]),
+            file=task.source.file(video, rows[0]["dataset"], rows[0]["sha256"]),
             content=rows[0]["sha256"],
             frames=tuple(row["frame"] for row in rows),
             faces=tuple(map(_face, rows)),

@@ -210,7 +210,7 @@ def _box(path: Path, asked: AskedRows, config: EvaluateConfig) -> Subject:
 
     facts = load_detector(path, config.device).facts
     said = {"made": facts.made, "crop": to_dict(facts.crop), "calibration": to_dict(facts.calibration)}
-    return ScoredHere(path, _info("box", path, said, facts.version), path, asked.sources, config, score_box)
+    return ScoredHere(path, info_of("box", path, said, facts.version), path, asked.sources, config, score_box)
 
 
 def _onnx(path: Path, asked: AskedRows, config: EvaluateConfig) -> Subject:
@@ -223,14 +223,14 @@ def _onnx(path: Path, asked: AskedRows, config: EvaluateConfig) -> Subject:
 
     facts = detector.facts
     said = facts or {"made": {}, "preprocessing": to_dict(config.onnx) | {"size": detector.side}}
-    info = _info("onnx", path, said, (facts or {}).get("version", ""))
+    info = info_of("onnx", path, said, (facts or {}).get("version", ""))
     uses = OF_CROPS if facts else ("onnx", *OF_CROPS)
     return ScoredHere(path, info, path, asked.sources, config, score, content=onnx_sha256, uses=uses)
 
 
 def _table(path: Path, asked: AskedRows) -> Subject:
     table = read_scores(path, asked.everything)
-    info = _info("scores", path, {"made": {}, "scores_of": f"{table.unit}s"}, "")
+    info = info_of("scores", path, {"made": {}, "scores_of": f"{table.unit}s"}, "")
     key = ROW if table.unit == "crop" else "video"
     pairs = zip(asked.everything[key].to_pylist(), table.scores.tolist(), strict=True)
     scores = {name: score for name, score in pairs if not isnan(score)}
@@ -239,7 +239,7 @@ def _table(path: Path, asked: AskedRows) -> Subject:
     return ScoredElsewhere(path, info, table.unit, scores, len(table.unknown))
 
 
-def _info(kind: Kind, path: Path, said: dict[str, Any], version: str) -> dict[str, Any]:
+def info_of(kind: Kind, path: Path, said: dict[str, Any], version: str) -> dict[str, Any]:
     """What is known of a detector that is not a run, in the form of `score.run_info`; methods are None if unknown."""
     runs: Sequence[dict[str, Any]] = said["made"].get("runs", ())
     methods, compressions = (
