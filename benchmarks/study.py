@@ -46,12 +46,13 @@ from dfgame.jobs import available_cores, console
 from dfgame.manifest import read_manifest
 from dfgame.metrics import auc_interval
 from dfgame.records import METHODS, UserError
-from dfgame.report.cross import cross_matrices
+from dfgame.report.cross import Matrix, cross_matrices
 from dfgame.report.files import write_report
 from dfgame.summary import Evaluation
 
 TEST_FRAMES = 2
-ROBUSTNESS = ("--compressions", "c23", "--checkpoint", "last")
+ROBUSTNESS = ("--compressions", "c23", "--checkpoint", "last", "--overwrite")
+ROBUSTNESS_FILE = "robustness.json"
 FORGE = ForgeConfig(frames=8, split=(0.6, 0.1, 0.3), compressions=("c23", "c40"))
 EXTRACT = ExtractConfig(frames=4, compressions=("c23", "c40"), masks=False)
 PREPARING = 8.3
@@ -102,12 +103,18 @@ def main(words: Sequence[str] | None = None, shared: TrainConfig = PLAIN) -> int
         evaluation = _evaluated(runs, wanted, out / "evaluation", "test")
         write_report(out / "evaluation", evaluation)
     found = _facts(asked, runs, evaluation) | {"search": search} | analyse(_groups(wanted, evaluation))
-    found["robustness"] = _robustness(asked, runs, players) if asked.robust_people else []
-    write_json(out / "study.json", found | {"took": read_json(out / "took.json")})
-    everywhere = _renamed(wanted, evaluation, players)
-    write_text(out / "study.md", study_page(read_json(out / "study.json"), cross_matrices(everywhere)))
+    matrices = cross_matrices(_renamed(wanted, evaluation, players))
+    _write(out, found | {"robustness": None}, matrices)
+    if asked.robust_people:
+        _write(out, found | {"robustness": _robustness(asked, runs, players)}, matrices)
     console.print(f"{out / 'study.md'}: what was found", soft_wrap=True)
     return 0
+
+
+def _write(out: Path, found: dict[str, Any], matrices: Sequence[Matrix]) -> None:
+    """OUT/study.json and OUT/study.md: before the curves, too, so that what goes wrong there loses nothing."""
+    write_json(out / "study.json", found | {"took": read_json(out / "took.json")})
+    write_text(out / "study.md", study_page(read_json(out / "study.json"), matrices))
 
 
 def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
@@ -132,6 +139,8 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--seeds and --search-seeds must be at least 1, --seconds above 0")
     if asked.search and asked.search_seeds > asked.seeds:
         parser.error("--search-seeds: must be at most --seeds")
+    if asked.data and not (asked.crops and asked.data.is_dir()):
+        parser.error(f"--data {asked.data}: a folder, of the videos that --crops were cut out of")
     return asked
 
 
@@ -216,8 +225,11 @@ def _search(runs: Runs, searched: Sequence[Named], method: str) -> dict[str, Any
     return {"method": method, "seeds": len({run.seed for run in searched}), "unseen": found, "chosen": chosen}
 
 
-def _robustness(asked: argparse.Namespace, runs: Runs, players: Sequence[str]) -> list[dict[str, Any]]:
-    """The robustness curves of the first seed of each player trained on the first method, and who each is of."""
+def _robustness(asked: argparse.Namespace, runs: Runs, players: Sequence[str]) -> dict[str, Any]:
+    """The curves of the first seed of each player trained on the first method, each row with its player.
+
+    Then what they were measured of (`done_to`), how many videos could not be used, and what was not done.
+    """
     out, tree = runs.out / "robustness", runs.out / "faceforensics_mini"
     of_run = {runs.path(run).name: run.player for run in (Named(asked.methods[0], player, 0) for player in players)}
     data = asked.data or (None if asked.crops else tree)
@@ -225,14 +237,20 @@ def _robustness(asked: argparse.Namespace, runs: Runs, players: Sequence[str]) -
     words += [runs.out / "runs" / name for name in of_run]
     words += ["--out", out, "--people", asked.robust_people, "--frames", 1, *ROBUSTNESS]
     words += ["--data", data] if data else []
+    (out / ROBUSTNESS_FILE).unlink(missing_ok=True)
     with _stage(runs.out, "robustness"):
         code = subprocess.run([str(word) for word in words], check=False).returncode
-    if code not in (0, 1):
+    if code not in (0, 1) or not (out / ROBUSTNESS_FILE).is_file():
         raise UserError(
             f"the robustness curves could not be measured (exit code {code})", "what is wrong stands above"
         )
-    rows = read_json(out / "robustness.json")["rows"]
-    return [row | {"player": of_run[row["subject"]]} for row in rows]
+    said = read_json(out / ROBUSTNESS_FILE)
+    return {
+        "rows": [row | {"player": of_run[row["subject"]]} for row in said["rows"]],
+        "done_to": said["settings"]["asked"]["origin"]["done_to"],
+        "failed": len(said["failures"]),
+        "not_done": said["not_done"],
+    }
 
 
 def _renamed(wanted: Sequence[Named], evaluation: Evaluation, players: Sequence[str]) -> Evaluation:

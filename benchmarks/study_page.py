@@ -168,11 +168,11 @@ def _search(search: dict[str, Any]) -> str:
 
 def _robustness(found: dict[str, Any]) -> str:
     """The curves as a table: a row a strength, a column a player."""
-    rows = {}
-    for entry in found["robustness"]:
+    curves, rows = found["robustness"], {}
+    for entry in curves["rows"]:
         rows.setdefault((entry["transformation"], entry["strength"]), {})[entry["player"]] = entry
-    players = list(dict.fromkeys(entry["player"] for entry in found["robustness"]))
-    fewest = min(min(entry["n_real"], entry["n_fake"]) for entry in found["robustness"])
+    players = list(dict.fromkeys(entry["player"] for entry in curves["rows"]))
+    fewest = min(min(entry["n_real"], entry["n_fake"]) for entry in curves["rows"])
     lines = [_row(["what is done", "strength", *players]), _row(["---"] * (2 + len(players)))]
     for (what, strength), entries in rows.items():
         cells = [_curve_cell(entries[player]) if player in entries else NOTHING for player in players]
@@ -180,8 +180,11 @@ def _robustness(found: dict[str, Any]) -> str:
     words = (
         f"The first seed of each player trained on {found['methods'][0]}, on test people at c23, at least "
         f"{counted(fewest, 'video')} of a class; one seed each, so that it holds for these networks, not yet for the "
-        "players. Figures: robustness/robustness.html."
+        f"players. What was made worse were the {'videos' if curves['done_to'] == 'videos' else 'stored crops'}. "
+        "Figures: robustness/robustness.html."
     )
+    failed = [f"{counted(curves['failed'], 'video')} could not be used."] if curves["failed"] else []
+    words = " ".join([words, *failed, *(f"{_capital(reason)}." for reason in curves["not_done"])])
     return f"{words}\n\n" + "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """The study's runs: what each player is, how many rounds of it fit into the time, and their training."""
 
 import contextlib
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,16 +128,23 @@ def train_all(jobs: Sequence[RunJob], workers: int) -> list[float]:
 
 
 def _train(job: RunJob) -> float:
-    return train_run(job.manifest, job.run, replace(job.config, resume=job.run.exists()))["images_per_second"]
+    record = train_run(job.manifest, job.run, replace(job.config, resume=job.run.exists()))
+    return record.get("images_per_second", 0.0)  # none where a run was killed between its last round and its last word
 
 
 def timed_rounds(
     manifest: Path, out: Path, players: Sequence[str], seconds: float, shared: TrainConfig
 ) -> dict[str, int]:
-    """How many rounds of each player fit into the time; they are timed once, one player after the other."""
+    """How many rounds of each player fit into the time; they are timed once, one player after the other.
+
+    A timing that was interrupted begins anew: what is left of one would be timed with its start.
+    """
     rounds = EPOCHS * TIMED_ROUNDS
     timed = [replace(config_of(shared, player, TIMED_ON, rounds, 0), val_images=2) for player in players]
     jobs = [RunJob(manifest, out / "timed" / name, config) for name, config in zip(players, timed, strict=True)]
+    for job in jobs:
+        if not _ended(job.run):
+            shutil.rmtree(job.run, ignore_errors=True)
     fit = [seconds * speed / shared.batch_size for speed in train_all(jobs, workers=1)]
     return {name: max(round(rounds) // EPOCHS, 1) * EPOCHS for name, rounds in zip(players, fit, strict=True)}
 

@@ -12,7 +12,7 @@ import pytest
 import study
 from study_analysis import Mean, analyse, compared, main_subjects, mean_of, pooled, seed_interval, supported
 from study_page import _robustness, clock, sentences, study_page
-from study_runs import PLAIN, PLAYERS, Named, Runs, config_of
+from study_runs import PLAIN, PLAYERS, Named, RunJob, Runs, config_of, timed_rounds, train_all
 
 from dfgame.config import DetectorConfig
 from dfgame.files import write_json
@@ -162,6 +162,8 @@ def test_every_player_can_be_trained_and_differs_from_plain():
         ["out", "--seeds", "0"],
         ["out", "--search", "gradient", "--search-seeds", "9"],
         ["out", "--faces", "a", "--crops", "b"],
+        ["out", "--crops", "b", "--data", "nowhere"],
+        ["out", "--data", "."],
         [],
     ],
 )
@@ -196,23 +198,52 @@ def test_robustness_is_measured_of_the_first_seed_of_each_player(tmp_path, monke
             for player in ("none", "gradient")
             for what, strength, auc in points
         ]
-        write_json(out / "robustness.json", {"rows": rows})
-        return subprocess.CompletedProcess(words, len(called) - 1)
+        origin = {"asked": {"origin": {"done_to": "crops"}}}
+        lost = [{"path": "a.mp4", "reason": "no such file"}]
+        if len(called) < 3:
+            told = {"rows": rows, "settings": origin, "failures": lost, "not_done": ["crf: not done"]}
+            write_json(out / "robustness.json", told)
+        return subprocess.CompletedProcess(words, (0, 1, 1, 2)[len(called) - 1])
 
     monkeypatch.setattr("subprocess.run", run)
+    (tmp_path / "tree").mkdir()
+    monkeypatch.chdir(tmp_path)
     asked = study._parsed([str(tmp_path), "--crops", "m.parquet", "--data", "tree", "--methods", "FaceSwap"])
     runs = Runs(tmp_path, Path("m.parquet"), PLAIN, {})
-    rows = study._robustness(asked, runs, ["none", "gradient"])
+    curves = study._robustness(asked, runs, ["none", "gradient"])
     words = called[0]
     named = [str(tmp_path / "runs" / f"FaceSwap-{player}-0") for player in ("none", "gradient")]
     assert words[1:7] == ["-m", "dfgame", "robustness", "m.parquet", *named]
     assert words[words.index("--data") + 1] == "tree" and words[words.index("--people") + 1] == "30"
-    assert [row["player"] for row in rows] == ["none", "none", "gradient", "gradient"]
-    assert study._robustness(asked, runs, ["none", "gradient"]) == rows, "1: something could not be used"
-    with pytest.raises(UserError, match="exit code 2"):
-        study._robustness(asked, runs, ["none", "gradient"])
-    table = _robustness({"robustness": rows, "methods": ["FaceSwap"]})
+    assert [row["player"] for row in curves["rows"]] == ["none", "none", "gradient", "gradient"]
+    assert study._robustness(asked, runs, ["none", "gradient"]) == curves, "1: something could not be used"
+    for code in (1, 2):  # a crash, and wrong use: the curves of an earlier call are not taken for new ones
+        with pytest.raises(UserError, match=f"exit code {code}"):
+            study._robustness(asked, runs, ["none", "gradient"])
+    table = _robustness({"robustness": curves, "methods": ["FaceSwap"]})
+    assert "made worse were the stored crops" in table and "1 video could not be used. Crf: not done." in table
     assert "| crf | 43 | 0.600 | 0.600 0.500–0.950 |" in table and "| nothing | – | 0.900 |" in table
+
+
+def test_a_timing_that_was_interrupted_begins_anew(tmp_path, monkeypatch):
+    for name, record in (("none", {"images_per_second": 5.0}), ("gradient", {"history": []})):
+        (tmp_path / "timed" / name).mkdir(parents=True)
+        write_json(tmp_path / "timed" / name / "run.json", record)
+    resumed = []
+
+    def train_run(manifest, run, config):
+        resumed.append((run.name, config.resume))
+        return {"images_per_second": 8.0} if run.name == "gradient" else {"images_per_second": 5.0}
+
+    monkeypatch.setattr("study_runs.train_run", train_run)
+    monkeypatch.setattr("study_runs.run_jobs", lambda work, jobs, workers, name: ((job, work(job)) for job in jobs))
+    players = ["none", "gradient"]
+    rounds = timed_rounds(tmp_path / "m.parquet", tmp_path, players, 1000.0, PLAIN)
+    assert resumed == [("none", True), ("gradient", False)]
+    assert rounds["gradient"] > rounds["none"]
+    monkeypatch.setattr("study_runs.train_run", lambda *job: {"history": []})
+    job = RunJob(tmp_path / "m.parquet", tmp_path / "run", PLAIN)
+    assert train_all([job], workers=1) == [0.0], "killed between its last round and its last word"
 
 
 def weights(out: Path) -> dict[str, float]:
