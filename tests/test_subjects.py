@@ -154,7 +154,7 @@ def test_the_threshold_is_fixed_on_the_validation_split(tmp_path):
     of_real = [number for name, number in llrs.items() if "original" in name]
     costs = [np.log2(1 + np.exp(-np.array(of_fakes))).mean(), np.log2(1 + np.exp(np.array(of_real))).mean()]
     assert result.cllr == pytest.approx(sum(costs) / 2), "of the ratios that are told, between their bounds"
-    assert result.min_cllr is not None and result.min_cllr <= result.cllr
+    assert result.cllr is not None and result.min_cllr is not None and result.min_cllr <= result.cllr
 
 
 @pytest.mark.parametrize(
