@@ -21,14 +21,14 @@ detector: .venv/installed
 	@test -n "$(PHOTOGRAPHS)" -a -n "$(VALIDATION)" || \
 		{ echo "usage: make detector PHOTOGRAPHS=folder VALIDATION=folder [OUT=folder] [SEEDS='0 1 2']" >&2; exit 2; }
 	$(BIN)/dfgame forge "$(VALIDATION)" "$(OUT)/validation" --size 480 --frames 16 --split 0 0.5 0.5 || [ $$? -eq 1 ]
-	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 4 --no-masks || [ $$? -eq 1 ]
-	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --layout photographs --name photographs --frames 4 --no-masks || [ $$? -eq 1 ]
+	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 16 --no-masks || [ $$? -eq 1 ]
+	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --layout photographs --name photographs --no-masks || [ $$? -eq 1 ]
 	for seed in $(SEEDS); do $(BIN)/dfgame train "$(OUT)/crops/manifest.parquet" "$(OUT)/runs/detector-$$seed" \
 		--config recipes/detector.toml --seed $$seed --resume || exit 1; done
 	$(BIN)/dfgame evaluate "$(OUT)/crops/manifest.parquet" $(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") \
 		--protocol recipes/photographs.toml --checkpoint last --out "$(OUT)/evaluation"
 	$(BIN)/dfgame calibrate "$(OUT)/crops/manifest.parquet" "$(OUT)/detector.safetensors" \
-		$(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") --checkpoint last --datasets "mini FaceForensics++"
+		$(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") --checkpoint last --datasets "mini FaceForensics++" --overwrite
 
 # The study: every player, on each forgery, with several seeds. FACES: photographs of people; without it, the ORL faces.
 SECONDS ?= 300

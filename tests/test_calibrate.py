@@ -23,12 +23,14 @@ from dfgame.calibrate.maps import (
     stricter,
 )
 from dfgame.calibrate.views import View
+from dfgame.card import cautions
 from dfgame.checkpoint import load_detector as load_run
 from dfgame.cli import main
 from dfgame.config import (
     AugmentConfig,
     CalibrateConfig,
     DetectorConfig,
+    EvaluateConfig,
     ExtractConfig,
     OptimizerConfig,
     TrainConfig,
@@ -37,7 +39,10 @@ from dfgame.config import (
 from dfgame.faces.detect import detector_facts
 from dfgame.manifest import read_manifest, write_manifest
 from dfgame.models import probabilities
+from dfgame.players import identify
 from dfgame.records import UserError
+from dfgame.rows import asked_rows
+from dfgame.score import run_info
 from dfgame.train import train_run
 
 FROM_ONE_HALF = Choice(Calibration(slope=1.0, intercept=0.0), Thresholds(fake=0.5, real=0.5))
@@ -194,6 +199,9 @@ def test_the_command_from_end_to_end(known_crops, runs, tmp_path, capsys):
     assert facts.calibration.slope > 0 and 0 <= facts.thresholds.real <= facts.thresholds.fake <= 1
     assert [run["seed"] for run in facts.made["runs"]] == [0, 1]
     assert facts.made["after"]["log_loss"] > 0
+    assert facts.made["warnings"] == ["the checkpoint best was chosen on these people; see --checkpoint last"]
+    assert f"warning: {facts.made['warnings'][0]}" in shown.err
+    assert facts.made["calibrated_on"]["frames_of_a_video"] == [3, 3] and facts.made["sources_kept_apart"]
     share = facts.made["compressed_real"]["fake"]
     assert f"compressed real videos, of held-out people: {share:.1%} called fake" in shown.out
     with safe_open(out, "pt") as file:
@@ -283,7 +291,25 @@ def test_people_of_extracted_crops(manifest, runs, tmp_path, monkeypatch):
     found = calibrate_runs([runs / "0"], manifest, tmp_path / "a.safetensors", CalibrateConfig())
     made = found.facts.made
     assert (made["real_videos"], made["fake_videos"], made["groups_of_people"]) == (4, 8, 2)
+    assert made["sources_kept_apart"] is False
     assert found.facts.crop.size == 64 and found.after.ece < found.before.ece
+
+
+def test_people_whom_the_runs_learned_from_are_told(known_crops, runs, tmp_path):
+    """By the split, or by the protocol that a run was trained by."""
+    config = CalibrateConfig(split="all", checkpoint="last", device="cpu")
+    made = calibrate_runs([runs / "0"], known_crops, tmp_path / "a.safetensors", config).facts.made
+    assert made["warnings"] == ["--split all: people that training has used; what is measured on them is flattered"]
+    protocol = tmp_path / "mine.toml"
+    protocol.write_text(
+        'title = "Learned from val"\nsource = "made up"\n[train]\nsplit = "val"\n[val]\nsplit = "train"\n'
+        '[[test]]\nname = "one"\nsplit = "test"\n'
+    )
+    train_run(known_crops, tmp_path / "run", replace(SMALL, epochs=1, protocol=str(protocol)))
+    config = CalibrateConfig(checkpoint="last", device="cpu")
+    asked = asked_rows(known_crops, EvaluateConfig(split="val"))
+    said = cautions(identify([tmp_path / "run"], [run_info(tmp_path / "run")]), asked, config.split, config.checkpoint)
+    assert said == ["run: learned from 30 of these videos, by its protocol mine"]
 
 
 def test_a_box_is_calibrated_anew(known_crops, runs, tmp_path):

@@ -498,6 +498,11 @@ def test_lines_of_json_go_on_where_a_killed_call_was(folder, box, tmp_path, caps
         code, shown = call(capsys, "inspect", folder / "c.png", *words, *asked)
         assert code == 2 and f"1 files have verdicts there already, and would be missing from {asked[0]}" in shown.err
     (tmp_path / "other.txt").write_text("a letter\n")
+    mine = tmp_path / "metadata.json"
+    mine.write_text('{"abc.mp4": {"label": "FAKE"}}')  # one line without an end, as json.dump writes it
+    code, shown = call(capsys, "inspect", folder / "c.png", *words[:2], "--jsonl", mine)
+    assert code == 2 and "not a file of `dfgame inspect --jsonl`" in shown.err
+    assert mine.read_text() == '{"abc.mp4": {"label": "FAKE"}}'
     code, shown = call(capsys, "inspect", folder / "c.png", *words[:2], "--jsonl", tmp_path / "other.txt")
     assert code == 2 and (tmp_path / "other.txt").read_text() == "a letter\n"
 

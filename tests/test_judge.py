@@ -107,6 +107,33 @@ def test_faces_that_the_detector_cannot_tell_are_left_open(conditions, words):
     assert said.p_fake == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize(
+    ("scores", "details", "verdict", "p_fake", "words"),
+    [
+        ((0.2, 0.24), (-1.0, -9.0), "real", 0.2, ["face 2: it is more blurred or compressed"]),
+        ((0.2, 0.1), (-1.0, -9.0), "real", 0.2, ["face 2: it is more blurred or compressed"]),
+        ((0.2, 0.9), (-1.0, -9.0), "real", 0.2, ["face 2: it is more blurred or compressed"]),
+        ((0.9, 0.95), (-1.0, -9.0), "fake", 0.9, ["face 2: it is more blurred or compressed"]),
+        ((0.2, 0.5), (-1.0, -1.0), "inconclusive", 0.5, ["face 2: its score 0.500 lies between"]),
+        ((0.2, 0.15), (-1.0, -0.3), "inconclusive", 0.15, ["face 2: its score 0.150 is one that too many fakes"]),
+        ((0.2, 0.9), (-9.0, -9.0), "inconclusive", 0.9, ["face 2: it is more blurred", "face 1: it is more blurred"]),
+    ],
+)
+def test_a_face_that_cannot_be_judged_decides_nothing_beside_others(scores, details, verdict, p_fake, words):
+    """Whatever its score, which means nothing; a score that leaves another face open leaves the file open."""
+    kinds = [condition((40.0, 80.0), (-2.0, -0.5), (0.8, 0.9)), condition((40.0, 80.0), (-0.5, None), (0.8, 0.9))]
+    detector = with_conditions(kinds[0], replace(kinds[1], limits=Thresholds(fake=0.9, real=0.1)))
+    faces = {
+        number: [ScoredFace(frame, frame / 2, Face(BOX, (), 0.9), detail, score) for frame in range(5)]
+        for number, (score, detail) in enumerate(zip(scores, details, strict=True))
+    }
+    said = judged(Path("any"), Sample("0" * 64, "video", None, 5, (0, 1), None), faces, detector, {})
+    assert (said.verdict, said.p_fake) == (verdict, pytest.approx(p_fake))
+    assert len(said.reasons) == len(words)
+    for reason, begun in zip(said.reasons, words, strict=True):
+        assert reason.startswith(begun)
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=3, unique=True))
 def test_different_numbers_are_written_differently_and_truly(values):
     shown = apart(*values)

@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import cv2
 import numpy as np
@@ -45,7 +45,7 @@ from dfgame.players import identify
 from dfgame.protocol import read_protocol
 from dfgame.records import Face, UserError
 from dfgame.score import run_info
-from dfgame.stored import read_stored
+from dfgame.stored import read_stored, resized
 from dfgame.train import train_run
 
 SIDE = 160
@@ -264,6 +264,27 @@ def test_a_batch_holds_pairs_of_a_real_crop_and_its_forgery(manifest: Path, tmp_
     differences = (batch.images[:4] - batch.images[4:]).abs().flatten(1).mean(1)
     assert (differences > 0.001).all() and (differences < 0.2).all()
     assert torch.equal(batches[0].images, batch.images)
+
+
+def test_a_pair_goes_through_the_same_footage_and_augmentation(manifest: Path) -> None:
+    """Else what a crop has been through would tell real from fake: of a forger that changes nothing both are one."""
+    table, folder = read_manifest(manifest), manifest.parent
+    real = table.filter(pa.array([label == "real" for label in table["label"].to_pylist()]))
+    batches = RoundBatches(
+        real,
+        folder,
+        batch_size=12,
+        image_size=64,
+        augmentation=Augmentation(AugmentConfig(jpeg=0.5, noise=0.5, geometry=0.5)),
+        seed=0,
+        forger=cast(Forger, lambda crop, seed: read_stored(folder / crop)),
+        footage=Footage(FootageConfig(chance=1)),
+    )
+    images = batches[0].images
+    assert torch.equal(images[:6], images[6:])
+    stored = [read_stored(folder / crop) for crop, _, _ in batches.draw(0)[:6]]
+    plain = torch.stack([torch.from_numpy(resized(image, 64)).permute(2, 0, 1) / 255 for image in stored])
+    assert (images[:6] - plain).abs().flatten(1).amax(1).min() > 0.02, "all of them have been through something"
 
 
 def test_crops_of_unknown_margin_are_refused(crops: Path, tmp_path: Path) -> None:

@@ -70,6 +70,27 @@ def unfinished(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return found
 
 
+def cautions(entries: Sequence[Entry], asked: AskedRows, split: str, checkpoint: str) -> list[str]:
+    """What must be known before what is measured is believed: whether these people are new to the detectors."""
+    said = []
+    if split in ("train", "all"):
+        said.append(f"--split {split}: people that training has used; what is measured on them is flattered")
+    if split == "val" and checkpoint == BEST and any(entry.kind == "run" for entry in entries):
+        said.append("the checkpoint best was chosen on these people; see --checkpoint last")
+    for entry in entries:
+        own = entry.info.get("protocol")
+        if own and set(asked.hashes) & set(entry.manifests):
+            known = videos_of(rows(asked.table, Selection(**own["train"]))).num_rows
+            if known:
+                said.append(f"{entry.name}: learned from {known} of these videos, by its protocol {own['name']}")
+    if names := trained_elsewhere(entries, asked.hashes):
+        said.append(f"trained on another manifest, whose people may be among these: {', '.join(names)}")
+    if names := [entry.name for entry in entries if not entry.manifests]:
+        said.append(f"not known what people were learned from: {', '.join(names)}")
+    left = [f"{one['run']} ({one['done']} of {one['epochs']} epochs)" for one in unfinished(entries)]
+    return [*said, f"training has not finished: {', '.join(left)}"] if left else said
+
+
 def _cut(made_by: dict[str, Any]) -> dict[str, Any]:
     """How faces were cut out, as far as it must be the same everywhere; None is not known."""
     settings, detector = made_by.get("settings") or {}, made_by.get("detector") or {}

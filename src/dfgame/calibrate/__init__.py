@@ -4,6 +4,7 @@
 says how often they are wrong on which faces.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -79,7 +80,10 @@ def calibrate_runs(sources: Sequence[Path], manifest: Path, out: Path, config: C
         crop=rule,
         calibration=choice.calibration,
         thresholds=choice.thresholds,
-        made=members.made | _made(asked, manifest, config) | _found(plain, before, after, by_fold),
+        made=members.made
+        | {"sources_kept_apart": _sources_apart(asked.table, truth)}
+        | _made(asked, manifest, config)
+        | _found(plain, before, after, by_fold),
         conditions=conditions(everything, choice, by_fold),
     )
     save_box(out, facts, members.detectors)
@@ -142,6 +146,15 @@ def _truth(table: pa.Table, manifest: Path) -> dict[str, tuple[int, int, int, bo
     return dict(zip(rows, known, strict=True))
 
 
+def _sources_apart(table: pa.Table, truth: dict[str, tuple[int, int, int, bool]]) -> bool:
+    """Whether nobody is in two folds, as target or as source."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for row in table.select(_OF_VIDEO).to_pylist():
+        for name in {row["identity"], row["source"]} - {None}:
+            found[f"{row['dataset']}/{name}"].add(truth[row["video"]][2])
+    return all(len(numbers) == 1 for numbers in found.values())
+
+
 def _by_video(view: View, truth: dict[str, tuple[int, int, int, bool]]) -> ScoredVideos:
     """The mean score of each video's crops, their median width and detail, and what is known of it."""
     names, raw = pooled(view.videos, view.raw, "mean")
@@ -154,6 +167,7 @@ def _by_video(view: View, truth: dict[str, tuple[int, int, int, bool]]) -> Score
 def _made(asked: AskedRows, manifest: Path, config: CalibrateConfig) -> dict[str, Any]:
     """On what the box was calibrated; no path of this machine."""
     names = ("dataset", "method", "compression")
+    counts = Counter(asked.table["video"].to_pylist()).values()
     return {
         "dfgame": __version__,
         "versions": versions(RECORDED_VERSIONS),
@@ -161,6 +175,7 @@ def _made(asked: AskedRows, manifest: Path, config: CalibrateConfig) -> dict[str
             "manifest_sha256": sha256(manifest),
             "split": config.split,
             "frames": config.frames,
+            "frames_of_a_video": [min(counts), max(counts)],
             "people": people(asked.table),
             **{f"{name}s": sorted(set(asked.table[name].to_pylist())) for name in names},
         },

@@ -9,7 +9,7 @@ import torch
 
 from dfgame.boxed import architecture, boxed_weights, unboxed
 from dfgame.boxed import load_detector as open_box
-from dfgame.card import mismatches
+from dfgame.card import cautions, mismatches
 from dfgame.checkpoint import load_detector, weights_path
 from dfgame.config import CalibrateConfig, DetectorConfig, to_dict
 from dfgame.devices import pick_device
@@ -44,11 +44,12 @@ def members_of(
     """
     runs = [source for source in sources if not _is_box(source)]
     entries = identify(runs, [run_info(run) for run in runs]) if runs else []
-    for warning in _refuse_other_crops(entries, asked):
+    warnings = [*_refuse_other_crops(entries, asked), *cautions(entries, asked, config.split, config.checkpoint)]
+    for warning in warnings:
         console.print(f"warning: {warning}", soft_wrap=True)
     detectors: list[Detector] = []
     kinds: list[tuple[DetectorConfig, int]] = []
-    made: dict[str, Any] = {"runs": [_run_facts(entry, config.checkpoint) for entry in entries]}
+    made: dict[str, Any] = {"runs": [_run_facts(entry, config.checkpoint) for entry in entries], "warnings": warnings}
     for source in sources:
         if _is_box(source):
             box = open_box(source, config.device)

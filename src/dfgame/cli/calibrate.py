@@ -69,6 +69,10 @@ def calibrate(
     videos = f"{made['real_videos']} real and {made['fake_videos']} fake videos"
     people = f"{made['calibrated_on']['people']} people in {made['groups_of_people']} groups kept apart"
     stdout.print(f"{videos} of {people}; AUC {made['auc']:.3f}", soft_wrap=True)
+    if not made["sources_kept_apart"]:
+        stdout.print(
+            "held out are targets alone: these fakes link all people, so that their sources are on both sides"
+        )
     for label in ("real", "fake"):
         seen = made[f"compressed_{label}"]
         shares = f"{seen['fake']:.1%} called fake, {seen['real']:.1%} called real"

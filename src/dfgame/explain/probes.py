@@ -120,8 +120,10 @@ def _by_the_adversary(
     found = []
     for crop, score in zip(crops, raw, strict=True):
         with torch.inference_mode(False):
-            image, answer = images_of(detector, [crop]), int(detector.calibrated(score) >= 0.5)
-            played = adversary.perturb(image, torch.tensor([answer]), cast("Detector", TwoSided(detector)))
+            device = next(detector.ensemble.parameters()).device
+            image = images_of(detector, [crop]).to(device)
+            answer = torch.tensor([int(detector.calibrated(score) >= 0.5)], device=device)
+            played = adversary.perturb(image, answer, cast("Detector", TwoSided(detector)))
         strength = float(sigma(played.maps).max()) * len(crop) / detector.facts.image_size
         found.append((strength, float(detector.probabilities(played.images))))
     return found

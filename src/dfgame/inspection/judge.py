@@ -43,8 +43,11 @@ def judged(
 ) -> FileVerdict:
     """The verdict on a file.
 
-    It is fake if one of its faces is; else that of its most suspicious face among those seen long enough. Where none
-    is, as in a video of short shots, nothing can be concluded, and `p_fake` is that of all frames of the main tracks.
+    It is fake if one of its faces is; else inconclusive if the score of one leaves it open; else real, if a face is.
+    Of several such faces the most suspicious one decides. Only faces seen long enough count; those that the detector
+    cannot judge are named among the reasons and decide nothing, unless there are no others. Where no face is seen long
+    enough, as in a video of short shots, nothing can be concluded, and `p_fake` is that of all frames of the main
+    tracks.
 
     Args:
         file: what was inspected.
@@ -76,8 +79,7 @@ def judged(
 def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: BoxedDetector) -> TrackScore:
     raw = [one.raw for one in faces]
     p_fake = detector.calibrated(float(np.mean(raw)))
-    width = float(np.median([face_width(one.face) for one in faces]))
-    detail = float(np.median([one.detail for one in faces]))
+    width, detail = _seen(faces)
     condition = detector.condition(width, detail)
     limits = detector.limits(condition)
     against = [
@@ -101,6 +103,11 @@ def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: B
         fake_from=limits.fake,
         real_up_to=limits.real,
     )
+
+
+def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float]:
+    """How wide a face is in its frames, in pixels, and how much detail it has: the medians."""
+    return float(np.median([face_width(one.face) for one in faces])), float(np.median([one.detail for one in faces]))
 
 
 def _frame(one: ScoredFace, detector: BoxedDetector) -> FaceScore:
@@ -129,9 +136,13 @@ def _of_file(
     long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.frames), sample.looked_at)]
     if long or len(scores) == 1:
         long = long or scores
-        chosen = [one for one in long if one.verdict == "fake"] or long
+        judgeable = [one for one in long if not out_of_reach(*_seen(tracks[one.id]), detector)]
+        by_verdict = [[one for one in judgeable if one.verdict == verdict] for verdict in ("fake", "inconclusive")]
+        chosen = next(filter(None, [*by_verdict, judgeable]), long)
         decides = max(chosen, key=lambda one: one.p_fake)
-        return decides.verdict, decides.p_fake, decides.interval, _named(decides, scores)
+        left = [one for one in long if one is not decides and one not in judgeable]
+        open_ones = [f"{face_name(one)}: {reason}" for one in left for reason in one.reasons if reason != SINGLE]
+        return decides.verdict, decides.p_fake, decides.interval, (*_named(decides, scores), *open_ones)
     raw = [one.raw for number in sample.main for one in tracks[number]]
     sentence = (
         f"no face is seen in enough of the {sample.looked_at} frames that were looked at, and whether shots show the "

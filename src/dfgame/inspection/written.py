@@ -47,6 +47,10 @@ def json_array(said: Iterable[Said]) -> str:
     return _printable(json.dumps([verdict_json(one) for one in said], indent=2, ensure_ascii=False, allow_nan=False))
 
 
+_BEGINNING = b'{"file": '
+"""How each line begins: what begins otherwise is not what a call that was killed left of its last one."""
+
+
 def json_line(said: Said) -> str:
     """A verdict as one line of JSON."""
     return _printable(json.dumps(verdict_json(said), ensure_ascii=False, allow_nan=False))
@@ -112,7 +116,8 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     except (ValueError, TypeError):
         raise UserError(f"{path}: not a file of `dfgame inspect --jsonl`", "name another file") from None
     if len(whole) < len(content):
-        if not found and not content.startswith(b"{"):
+        begun = content[len(whole) :]
+        if not begun.startswith(_BEGINNING[: len(begun)]):
             raise UserError(f"{path}: not a file of `dfgame inspect --jsonl`", "name another file")
         os.truncate(path, len(whole))
     return found

@@ -46,9 +46,11 @@ def _calibration_limits(detector: Mapping[str, Any]) -> list[str]:
         return []
     people = counted(on["people"], "person", "people")
     videos = f"{counted(made['real_videos'], 'real video')} and {counted(made['fake_videos'], 'forged video')}"
+    fewest, most = on.get("frames_of_a_video", (0, 0))
+    frames = f", {fewest if fewest == most else f'{fewest} to {most}'} frames each" if most else ""
     return [
-        f"Its percentages were matched to what came true in {videos} of {people} ({listed(on['datasets'])}). On media "
-        "unlike those they are rougher than they look."
+        f"Its percentages were matched to what came true in {videos} of {people}{frames} ({listed(on['datasets'])}). "
+        "On media unlike those they are rougher than they look."
     ]
 
 

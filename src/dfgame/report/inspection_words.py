@@ -39,9 +39,7 @@ _SHARES = (
     (0.9, "9 in 10"),
     (0.95, "19 in 20"),
 )
-WHOLE_VIDEOS = (
-    "that was measured on whole videos, as a rule of up to 24 frames; of few frames the detector errs more often"
-)
+WHOLE_VIDEOS = "that was measured on whole videos; of few frames the detector errs more often"
 _SHORT = 10.0
 """Seconds before which times are told in hundredths."""
 _EXTREME = 0.025

@@ -16,12 +16,12 @@ from torch import Tensor
 from dfgame.batches import fitted, to_unit
 from dfgame.boxed import Ensemble
 from dfgame.boxed import load_detector as open_box
-from dfgame.card import mismatches, trained_elsewhere, unfinished
+from dfgame.card import cautions, mismatches
 from dfgame.checkpoint import load_detector, weights_path
 from dfgame.config import OnnxConfig, RobustnessConfig, changed_settings, to_dict
 from dfgame.devices import pick_device
 from dfgame.files import sha256
-from dfgame.players import Entry, identify
+from dfgame.players import identify
 from dfgame.records import UserError
 from dfgame.rows import AskedRows
 from dfgame.score import run_info
@@ -108,26 +108,14 @@ def subjects_of(
         found.append(subject)
         infos.append(info)
     entries = identify(paths, infos)
-    warnings = [*mismatches(entries, asked, config.allow_mismatch), *_cautions(entries, asked, config)]
+    warnings = [*mismatches(entries, asked, config.allow_mismatch)]
+    warnings += cautions(entries, asked, config.split, config.checkpoint)
     found = [replace(subject, name=entry.name) for subject, entry in zip(found, entries, strict=True)]
     used = any(isinstance(subject, BlackBox) and not subject.detector.facts for subject in found)
     unused = [name for name in changed_settings(config) if name.startswith("onnx.")]
     if unused and not used:
         raise UserError(f"--{unused[0]}: changes nothing here, it needs an ONNX file of another maker", "leave it out")
     return found, warnings
-
-
-def _cautions(entries: Sequence[Entry], asked: AskedRows, config: RobustnessConfig) -> list[str]:
-    """What must be known before the levels of the curves are believed."""
-    said = []
-    if config.split != "test":
-        said.append(f"--split {config.split}: people that training has used; the level of the curves is flattered")
-    if names := trained_elsewhere(entries, asked.hashes):
-        said.append(f"trained on another manifest, whose people may be among these: {', '.join(names)}")
-    if names := [entry.name for entry in entries if not entry.manifests]:
-        said.append(f"not known what people were learned from: {', '.join(names)}")
-    left = [f"{one['run']} ({one['done']} of {one['epochs']} epochs)" for one in unfinished(entries)]
-    return [*said, f"training has not finished: {', '.join(left)}"] if left else said
 
 
 def _of_run(path: Path, config: RobustnessConfig) -> tuple[Subject, dict[str, Any]]:
