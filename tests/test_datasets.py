@@ -257,6 +257,15 @@ class TestSplits:
         if not any(video.split for video in official):
             assert all(video.split for video in built)
 
+    @pytest.mark.parametrize("length", range(2, 12))
+    def test_a_chain_of_people_who_meet_stays_together(self, length):
+        """From the last one to the first, so that each link leads to the next."""
+        names = [f"{number:02d}" for number in range(length + 1)]
+        pairs = [*zip(names[1:], names, strict=False)][::-1]
+        videos = [Video(f"{a}.mp4", "fake", "x", "c23", a, b, None, dataset="one") for a, b in pairs]
+        for order in (videos, videos[::-1], [*videos, *videos]):
+            assert len({video.split for video in by_identity(order)}) == 1
+
     def test_people_who_meet_go_where_one_of_them_is(self):
         def video(name: str, identity: str, source: str, split: Split | None = None) -> Video:
             return Video(name, "fake", "x", "c23", identity, source, split, dataset="one")

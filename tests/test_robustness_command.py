@@ -421,7 +421,7 @@ def test_what_flatters_the_level_is_said(manifest, mini_ff, run, tmp_path):
     changed = replace(settings, split="train")
     notes = measure_robustness([tmp_path / "other"], manifest, [mini_ff], tmp_path / "train", changed).notes
     assert notes == (
-        "--split train: people that training has used; the level of the curves is flattered",
+        "--split train: people that training has used; what is measured on them is flattered",
         "trained on another manifest, whose people may be among these: other",
         "training has not finished: other (1 of 3 epochs)",
     )

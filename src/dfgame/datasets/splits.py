@@ -93,8 +93,9 @@ def by_identity(videos: Sequence[Video]) -> list[Video]:
     group: dict[Person, Person] = {}
 
     def head(person: Person) -> Person:
-        while group.setdefault(person, person) != person:
-            person = group[person] = group[group[person]]
+        while (above := group.setdefault(person, person)) != person:
+            group[person] = group[above]
+            person = above
         return person
 
     for video in videos:
