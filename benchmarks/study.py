@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from study_analysis import PLAIN as PLAIN_PLAYER
 from study_analysis import Groups, analyse, mean_of
 from study_page import clock, study_page
@@ -48,6 +49,7 @@ from dfgame.metrics import auc_interval
 from dfgame.records import METHODS, UserError
 from dfgame.report.cross import Matrix, cross_matrices
 from dfgame.report.files import write_report
+from dfgame.rows import people
 from dfgame.summary import Evaluation
 
 TEST_FRAMES = 2
@@ -90,7 +92,7 @@ def main(words: Sequence[str] | None = None, shared: TrainConfig = PLAIN) -> int
     runs = Runs(out, manifest, shared, rounds)
     _tell_rest(runs, [*wanted, *searched], asked.seconds)
     if asked.robust_people:
-        frames = asked.robust_people * (1 + len(METHODS)) * len(players)
+        frames = min(asked.robust_people, _test_people(manifest)) * (1 + len(METHODS)) * len(players)
         console.print(f"curves of {len(players)} runs: about {clock(CURVES * frames)}")
     with _stage(out, "training"):
         runs.train(wanted)
@@ -187,6 +189,12 @@ def _tell_rest(runs: Runs, wanted: Sequence[Named], seconds: float) -> None:
     console.print("of these are not there yet:")
     _tell_training(len(missing), seconds)
     console.print(f"testing them on {crops:,} crops: about {clock(testing)}")
+
+
+def _test_people(manifest: Path) -> int:
+    """How many people there are to test on."""
+    table = read_manifest(manifest)
+    return people(table.filter(pc.field("split") == "test"))
 
 
 def _evaluated(runs: Runs, wanted: Sequence[Named], out: Path, split: Any) -> Evaluation:

@@ -74,7 +74,8 @@ def _sides(players: dict[str, dict[str, Any]]) -> str:
     for name in _others(players):
         entry = players[name]
         (neither if not entry["ahead_supported"] else ahead if entry["ahead_of_none"] > 0 else behind).append(name)
-    sides = (ahead, "ahead of plain training"), (behind, "behind plain training"), (neither, "not to be told from it")
+    open_ones = f"not to be told from {'it' if ahead or behind else 'plain training'}"
+    sides = (ahead, "ahead of plain training"), (behind, "behind plain training"), (neither, open_ones)
     return ", ".join(f"{listed(names)} {side}" for names, side in sides if names)
 
 

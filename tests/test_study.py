@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import study
 from study_analysis import Mean, analyse, compared, main_subjects, mean_of, pooled, seed_interval, supported
-from study_page import _robustness, clock, sentences, study_page
+from study_page import _robustness, _sides, clock, sentences, study_page
 from study_runs import PLAIN, PLAYERS, Named, RunJob, Runs, config_of, timed_rounds, train_all
 
 from dfgame.config import DetectorConfig
@@ -244,6 +244,12 @@ def test_a_timing_that_was_interrupted_begins_anew(tmp_path, monkeypatch):
     monkeypatch.setattr("study_runs.train_run", lambda *job: {"history": []})
     job = RunJob(tmp_path / "m.parquet", tmp_path / "run", PLAIN)
     assert train_all([job], workers=1) == [0.0], "killed between its last round and its last word"
+
+
+def test_people_to_test_on_and_players_of_whom_nothing_is_known(crops):
+    assert study._test_people(crops) == 3
+    entry = {"ahead_supported": False, "ahead_of_none": 0.01}
+    assert _sides({"none": {}, "gradient": entry}) == "gradient not to be told from plain training"
 
 
 def weights(out: Path) -> dict[str, float]:
