@@ -317,7 +317,7 @@ def test_the_command_says_it_and_its_own_command_line_gives_the_same(
     out = tmp_path / "out"
     assert said(["robustness", manifest, run, box, "--data", mini_ff, "--out", out, *FLAGS]) == 0
     shown = capsys.readouterr().out
-    assert "H.264" in shown and "loses half of what it is better than a coin" in shown
+    assert "H.264" in shown and "plain: no" in shown, "it cannot be told from a coin, and loses half of nothing"
     assert files_of(out) == files_of(measured[0])
 
 

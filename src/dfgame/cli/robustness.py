@@ -60,8 +60,11 @@ def robustness(
     page = write_robustness(out, found)
     stdout.print(robustness_table(found))
     for subject in found.subjects:
-        lost = ", ".join(f"{name} {half_words(found, subject, name)}" for name in found.transformations)
-        stdout.print(f"{subject} loses half of what it is better than a coin: {lost}", soft_wrap=True)
+        halves = {name: half_words(found, subject, name) for name in found.transformations}
+        lost = ", ".join(f"{name} {words}" for name, words in halves.items())
+        said = f"{subject} loses half of what it is better than a coin: {lost}"
+        alike = next(iter(halves.values()))
+        stdout.print(f"{subject}: {alike}" if alike.endswith("untouched") else said, soft_wrap=True)
     for failure in found.failures[:20]:
         console.print(f"failed: {failure.path}: {failure.reason}", soft_wrap=True)
     if found.failures:
