@@ -113,13 +113,10 @@ def identify(paths: Sequence[Path], infos: Sequence[dict[str, Any]]) -> list[Ent
 
 def _named(trainings: list[Training]) -> list[Training]:
     """Trainings on all that manifests had are on methods by name, where these manifests had different ones."""
-    whole = [training for training in trainings if training.known and not training.methods and training.had]
-    if len({training.had for training in whole}) < 2:
+    if len({training.had for training in trainings if training.had and not training.methods}) < 2:
         return trainings
     return [
-        replace(training, methods=tuple(method for method in training.had if method != ORIGINAL))
-        if training in whole and training.had
-        else training
+        replace(training, methods=training.methods or tuple(method for method in training.had if method != ORIGINAL))
         for training in trainings
     ]
 

@@ -108,7 +108,7 @@ def subjects_of(
         found.append(subject)
         infos.append(info)
     entries = identify(paths, infos)
-    warnings = [*mismatches(entries, asked, config.allow_mismatch)]
+    warnings = mismatches(entries, asked, config.allow_mismatch)
     warnings += cautions(entries, asked, config.split, config.checkpoint)
     found = [replace(subject, name=entry.name) for subject, entry in zip(found, entries, strict=True)]
     used = any(isinstance(subject, BlackBox) and not subject.detector.facts for subject in found)
