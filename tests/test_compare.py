@@ -147,6 +147,15 @@ def test_results_are_the_evaluations(made, compared):
         assert run.tested[SEEN].auc == pytest.approx(np.mean(seen)) and run.tested[SEEN].cells == 2
 
 
+def test_results_are_found_by_the_run_whatever_its_training_is_called(made, compared):
+    """Beside a training on all of another manifest, one on all of its own goes by the methods' names."""
+    runs, out, evaluation = made
+    rows = [row_of(result) | {"train_method": "by another name"} for result in evaluation.results]
+    (out / "results.json").write_text(json.dumps({"results": rows}))
+    assert [run.tested for run in compare_runs(runs, out).runs] == [run.tested for run in compared.runs]
+    assert all(run.tested for run in compared.runs)
+
+
 def test_a_method_of_which_it_is_not_known_whether_it_was_trained_on_is_in_no_mean():
     cells = [Cell("Deepfakes", "c23"), Cell("FaceSwap", "c23"), Cell("unknown of A", "c40")]
     seen = dict(zip(cells, (True, False, None), strict=True))

@@ -144,15 +144,13 @@ def _tested(folder: Path, runs: Sequence[Path]) -> list[dict[str, Tested]]:
 
 def _measured(folder: Path, info: dict[str, Any], settings: dict[str, Any], rows: list[dict[str, Any]]) -> _Measured:
     [named] = identify([Path(info["path"])], [info])
-    training, seed = named.training, named.seed
-    key = (info["player"], training.method_words, training.compression_words, seed)
     aucs = {
         Cell(row["test_method"], row["test_compression"]): row["auc"]
         for row in rows
-        if (row["game"], row["train_method"], row["train_compression"], row["seed"]) == key and row["level"] == "video"
+        if row["run"] == info["run"] and row["level"] == "video"
     }
     entry = replace(named, name=info["run"], player=info["player"])
-    seen = {cell: training.saw(cell.method) for cell in aucs}
+    seen = {cell: named.training.saw(cell.method) for cell in aucs}
     return _Measured(aucs, seen, _evidence(folder, entry, settings))
 
 
