@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import inspect
+import math
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +98,7 @@ IDLE = [
     ("blur.window", {"game": "none", "blur": BlurConfig(window=5)}),
     ("blur.window", {"adversary": AdversaryConfig(perturbation="kernel"), "blur": BlurConfig(window=5)}),
     ("blur.budget", {"blur": BlurConfig(budget=50.0)}),
+    ("blur.constraint", {"game": "random-blur", "blur": BlurConfig(constraint="free")}),
     ("blur.sigmoid", {"game": "gradient", "blur": BlurConfig(constraint="free", sigmoid=True)}),
     ("blur.channels", {"game": "random-blur", "blur": BlurConfig(channels=3)}),
     ("optimizer.weighted", {"optimizer": OptimizerConfig(weighted=True)}),
@@ -164,6 +167,12 @@ def test_every_verbs_configuration_survives_the_command_line(verb, config, place
         (lambda: DetectorConfig(dropout=1.0), "--detector.dropout"),
         (lambda: BlurConfig(window=4), "--blur.window"),
         (lambda: BlurConfig(sigmoid=True), "--blur.sigmoid"),
+        (lambda: BlurConfig(channels=cast(Any, 2)), "--blur.channels"),
+        (lambda: BlurConfig(budget=math.inf), "--blur.budget"),
+        (lambda: KernelConfig(channels=cast(Any, 2)), "--kernel.channels"),
+        (lambda: OptimizerConfig(lr=math.inf), "--optimizer.lr"),
+        (lambda: AdversaryConfig(step=math.inf), "--adversary.step"),
+        (lambda: AdversaryConfig(lr=math.nan), "--adversary.lr"),
         (lambda: TrainConfig(game="gradient", blur=BlurConfig(constraint="learn-norm")), "--blur.constraint"),
         (lambda: TrainConfig(game="gradient", adversary=AdversaryConfig(perturbation="residual")), "--adversary.pert"),
         (lambda: TrainConfig(batch_size=8, accumulate=3), "--accumulate"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dfgame.config import AdversaryConfig, DetectorConfig, TrainConfig
-from dfgame.memory import free_bytes, parts_that_fit, round_bytes
+from dfgame.memory import cgroup_room, free_bytes, parts_that_fit, round_bytes
 from dfgame.models import Detector
 
 
@@ -49,6 +49,17 @@ def test_more_images_larger_images_and_an_adversary_take_more():
 def test_the_parts_are_the_fewest_that_fit():
     needed = round_bytes(config())
     assert [parts_that_fit(config(), int(needed * room)) for room in (2, 1, 0.5, 0.01)] == [1, 2, 4, 4]
+
+
+def test_a_container_has_what_its_limit_leaves(tmp_path):
+    assert cgroup_room(tmp_path) > 2**60
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert cgroup_room(tmp_path) > 2**60
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert cgroup_room(tmp_path) == 300
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 150\nactive_file 50\n")
+    assert cgroup_room(tmp_path) == 450
 
 
 def test_there_is_memory():

@@ -314,11 +314,12 @@ def test_a_folded_copy_says_the_same_and_leaves_its_original_alone(backbone, kno
     assert torch.autograd.grad(again.sum(), images)[0].abs().sum() > 0
 
 
-def test_all_batch_norms_of_an_efficientnet_are_folded_away():
+@pytest.mark.parametrize("mixed", [False, True])
+def test_all_batch_norms_of_an_efficientnet_are_folded_away(mixed):
     detector = Detector(DetectorConfig(pretrained=False)).eval()
     called = []
     norms: list[Any] = [module for module in detector.modules() if isinstance(module, nn.BatchNorm2d)]
-    with detector.folded_norms():
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed), detector.folded_norms():
         for norm in norms:
             norm.register_forward_pre_hook(lambda norm, _: called.append(norm.forward.func.__name__))
         detector(torch.rand((1, 3, 64, 64)))

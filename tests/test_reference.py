@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor
 import dfgame.train
 from dfgame.cli.reference import evaluation, training
 from dfgame.cli.reference.evaluation import evaluate
-from dfgame.cli.reference.options import EVALUATION, OURS, SHARED, TRAINING, tables
+from dfgame.cli.reference.options import EVALUATION, OURS, SHARED, TRAINING, own_words, tables
 from dfgame.cli.reference.training import train
 from dfgame.config import AugmentConfig, SettingError
 from dfgame.manifest import SCHEMA, read_manifest, write_manifest
@@ -397,12 +398,29 @@ def _words(options: dict[str, str]) -> list[str]:
         ("gen", ["--all", "--no_clamp"], "--no_clamp: changes nothing here"),
         ("gen", ["--aug_blur", "--check_blur"], "--check_blur: changes nothing here, it needs no --aug_blur"),
         ("gen", ["--all", "--gen_train_type", "flow"], "--all: changes nothing here"),
+        ("gen", ["--aug_blur", "--gen_train_type", "flow"], "--gen_train_type: changes nothing here"),
+        ("gen", ["--aug_blur", "--no_clamp"], "--no_clamp: changes nothing here"),
+        ("gen", ["--kernel_channels", "2"], "--kernel_channels: must be 1 or 3"),
         ("gen", ["--gen_train_type", "pert", "--radius", "5"], "--radius: changes nothing here"),
     ],
 )
 def test_what_cannot_work_is_refused_in_the_commands_own_words(script, words, says):
     with pytest.raises((SettingError, UserError), match=re.escape(says)):
         train(script, words)
+
+
+def test_several_processes_are_refused(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"plays in one process") as error:
+        train("gen", [])
+    assert "-m dfgame train" in error.value.remedy and not any(tmp_path.iterdir())
+
+
+def test_flags_of_settings_are_the_commands_own_in_a_remedy_too():
+    with pytest.raises(UserError) as error, own_words((*TRAINING, *OURS, *SHARED)):
+        raise UserError("no weights", "use --detector.no-pretrained, or another --optimizer.lr; see --help")
+    assert error.value.remedy == "use no --pretrain, or another --lr; see --help"
 
 
 def test_what_is_so_anyway_is_told_to_change_nothing(played, crops, capsys):
@@ -746,6 +764,16 @@ def test_each_call_of_eval_keeps_its_results_and_says_what_they_are_of(tested, e
     }
     assert found["eval_best_ff_FaceSwap_c40"]["compressions"] == ["c40"]
     assert found["eval_best_ff_FaceSwap_mean_segment_length-1"]["segment_length"] == 1
+
+
+def test_the_test_of_another_folder_does_not_take_the_results_place(tested, experiments, crops, tmp_path):
+    tested()
+    shutil.copytree(crops.parent, tmp_path / "other")
+    for _ in range(2):
+        for root in (crops.parent, tmp_path / "other"):
+            assert evaluate(["--exp_name", "two", "--workers", "0", "--data_root", str(root)]) == 0
+    found = [json.loads(path.read_text())["manifest"] for path in experiments.glob("*/eval_best_ff_FaceSwap*.json")]
+    assert sorted(found) == sorted(map(str, (crops, tmp_path / "other" / crops.name)))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from conftest import moving
 from dfgame.inspection.pipeline import inspect
 from dfgame.media import write_video
 from dfgame.records import verdict_json
+from dfgame.serve import uploads
 from dfgame.serve.store import Store
 from dfgame.serve.uploads import clean_name
 from dfgame.serve.worker import Worker
@@ -111,6 +112,30 @@ def test_a_body_of_unknown_length_is_taken(running, media):
     answer = running.client.post("/api/jobs", content=chunks("b", content), headers=FORM)
     assert answer.status_code == 202 and answer.json()["size"] == len(content)
     running.wait(answer.json()["id"], "done")
+
+
+def test_a_file_that_comes_too_slowly_is_given_up(running, monkeypatch):
+    monkeypatch.setattr(uploads, "_PATIENCE", 0.3)
+    monkeypatch.setattr(uploads, "_SLOWEST", 1_000_000)
+
+    def trickled():
+        for byte in b"".join(chunks("b", bytes(200))):
+            time.sleep(0.05)
+            yield bytes([byte])
+
+    with contextlib.suppress(httpx.WriteError):  # the server may hang up before all was sent
+        answer = running.client.post("/api/jobs", content=trickled(), headers=FORM)
+        assert answer.status_code == 408 and "more slowly than 1000 kB a second" in answer.json()["error"]
+    assert files_of(running) == []
+
+
+def test_a_file_of_which_no_note_can_be_made_is_not_kept(running, media, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(running.service.store, "add", full)
+    assert running.send(media["picture"]).status_code == 500
+    assert files_of(running) == []
 
 
 def test_too_long_a_video_is_refused(running, tmp_path):

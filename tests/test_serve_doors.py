@@ -1,19 +1,23 @@
 """Who is let in, and from where; and the API against its own documents."""
 
+import contextlib
 import html
 import importlib
 import json
 import subprocess
 import sys
+import time
 from threading import Thread
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+import dfgame
 from dfgame.cli import main
 from dfgame.config import ServeConfig, SettingError
 from dfgame.records import UserError
+from dfgame.serve import pages
 from dfgame.serve.run import check_host, with_key
 from dfgame.serve.service import Service
 from dfgame.serve.store import Store
@@ -66,6 +70,7 @@ def test_the_command_refuses_in_two_lines(capsys, monkeypatch):
 def test_a_missing_package_names_the_extra(capsys, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("dfgame.serve")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(dfgame, "serve", None)  # the one imported now is not the one that others know
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(SystemExit) as end:
         main(["serve"])
@@ -95,11 +100,25 @@ def test_a_browser_enters_with_a_cookie_that_is_not_the_key(keyed):
         assert browser.get("/api/jobs").status_code == 200
 
 
+def test_a_key_that_does_not_come_is_not_waited_for(keyed, monkeypatch):
+    monkeypatch.setattr(pages, "_PATIENCE", 0.2)
+
+    def trickled():
+        for byte in b"key=" + b"a" * 100:
+            time.sleep(0.05)
+            yield bytes([byte])
+
+    with contextlib.suppress(httpx.WriteError):  # the server may hang up before all was sent
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert keyed.client.post("/enter", content=trickled(), headers=headers).status_code == 408
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:1"}, 403),
         ({"Origin": "http://127.0.0.1:1"}, 403),

@@ -248,7 +248,7 @@ def test_refusals(manifest, tmp_path):
     train_run(manifest, run, TrainConfig(game="none", **SMALL))
     with pytest.raises(UserError, match="holds a run already"):
         train_run(manifest, run, TrainConfig(game="none", **SMALL))
-    with pytest.raises(UserError, match=r"other settings \(--seed"):
+    with pytest.raises(UserError, match=r"other settings \(--seed: 1, was 0\)"):
         train_run(manifest, run, TrainConfig(game="none", **SMALL, seed=1, resume=True))
     with pytest.raises(UserError, match="no such file"):
         train_run(tmp_path / "none.parquet", tmp_path / "other", settings("generator"))
@@ -355,6 +355,24 @@ def test_settings_of_another_version_and_damaged_weights_are_one_line(manifest, 
     (run / "run.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match="not a run of this version"):
         load_detector(run, "best", torch.device("cpu"))
+
+
+def test_a_detector_that_diverges_in_an_epochs_last_step_ends_the_run_and_leaves_what_was_saved(
+    manifest, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    train_run(manifest, run, settings("none", epochs=1))
+    kept = {path.name: path.read_bytes() for path in run.iterdir() if path.suffix in (".pt", ".safetensors")}
+    monkeypatch.setattr(dfgame.train, "score_crops", lambda _detector, paths, *_: np.full(len(paths), np.nan))
+    with pytest.raises(UserError, match="scores of the val split are no longer numbers"):
+        train_run(manifest, run, settings("none", epochs=2, resume=True))
+    assert {name: (run / name).read_bytes() for name in kept} == kept
+
+
+def test_a_batch_of_which_one_image_is_attacked_has_its_picture(manifest, tmp_path):
+    adversary = AdversaryConfig(share=0.1, attacks="fake")
+    train_run(manifest, tmp_path, settings("gradient", epochs=1, adversary=adversary))
+    assert len(list((tmp_path / "pictures").iterdir())) == 1
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_what_was_saved(manifest, tmp_path, monkeypatch):
@@ -587,13 +605,14 @@ def test_a_run_goes_on_without_the_weights_it_began_with_and_says_what_else_chan
         file.unlink()
     record = json.loads((run / "run.json").read_text())
     assert record["data"]["processes"] == 1
-    record["versions"]["torch"], record["data"]["processes"] = "0.0", 2
+    record["versions"]["torch"] = "0.0"
+    record["data"] |= {"processes": 2, "device": "cuda"}
     (run / "run.json").write_text(json.dumps(record))
     resumed = train_run(manifest, run, replace(begun, epochs=2, resume=True))
     assert resumed["history"] == whole["history"]
-    changed = {"epochs_done": 1, "torch": whole["versions"]["torch"], "processes": 1}
+    changed = {"epochs_done": 1, "torch": whole["versions"]["torch"], "processes": 1, "device": "cpu"}
     assert resumed["went_on_with"] == [changed] and "went_on_with" not in whole
-    assert "(was 0.0), processes 1 (was 2)" in capsys.readouterr().err
+    assert "(was 0.0), processes 1 (was 2), device cpu (was cuda)" in capsys.readouterr().err
     again = train_run(manifest, run, replace(begun, epochs=3, resume=True))
     assert again["went_on_with"] == [changed]
 
@@ -601,7 +620,7 @@ def test_a_run_goes_on_without_the_weights_it_began_with_and_says_what_else_chan
 def test_a_cosine_over_more_epochs_is_another_run(manifest, tmp_path):
     cosine = OptimizerConfig(schedule="cosine")
     train_run(manifest, tmp_path / "run", settings("none", epochs=1, optimizer=cosine))
-    with pytest.raises(UserError, match=r"other settings \(--epochs\)"):
+    with pytest.raises(UserError, match=r"other settings \(--epochs: 2, was 1\)"):
         train_run(manifest, tmp_path / "run", settings("none", epochs=2, optimizer=cosine, resume=True))
 
 

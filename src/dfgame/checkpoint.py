@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dfgame import __version__
-from dfgame.config import HOUSEKEEPING, DetectorConfig, TrainConfig, to_dict, train_config_from_dict
+from dfgame.config import HOUSEKEEPING, DetectorConfig, TrainConfig, flat, to_dict, train_config_from_dict
 from dfgame.files import atomic_path, sha256, versions
 from dfgame.models import Detector
 from dfgame.models.detector import PACKAGED_BACKBONE, input_statistics
@@ -60,12 +60,12 @@ def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol 
     if not config.resume:
         raise UserError(f"{run}: holds a run already", f"go on with --resume, or {ANOTHER_RUN}")
     record = read_record(run)
-    now, before = to_dict(config), record["settings"]
+    now, before = flat(config), flat(train_config_from_dict(record["settings"]))
     changed = [key for key in now if key not in HOUSEKEEPING and before[key] != now[key]]
     if now["epochs"] > before["epochs"] and config.optimizer.schedule != "cosine":
         changed.remove("epochs")
     if changed:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+        flags = ", ".join(f"--{name.replace('_', '-')}: {now[name]}, was {before[name]}" for name in changed)
         raise UserError(
             f"{run}: was begun with other settings ({flags})", f"give the same ones to go on, or {ANOTHER_RUN}"
         )
@@ -77,23 +77,24 @@ def open_run(run: Path, manifest: Path, config: TrainConfig, protocol: Protocol 
         raise UserError(
             f"{run}: was begun with another text of {config.protocol}", f"go on with the same one, or {ANOTHER_RUN}"
         )
-    return record | {"settings": now}
+    return record | {"settings": to_dict(config)}
 
 
-def record_what_plays(record: dict[str, Any], first_round: int, processes: int) -> str:
-    """Note in a run's record the versions and the number of processes that play it from a round on.
+def record_what_plays(record: dict[str, Any], first_round: int, processes: int, device: str) -> str:
+    """Note in the record of a run the versions, the number of processes and the device that play it from a round on.
 
     Where a run goes on with others than before, `went_on_with` says which from when; returned are these in words,
     "" where none changed.
     """
-    now = {"version": __version__, **versions(RECORDED_VERSIONS), "processes": processes}
+    now = {"version": __version__, **versions(RECORDED_VERSIONS), "processes": processes, "device": device}
     if not first_round:
         record |= {"version": __version__, "versions": versions(RECORDED_VERSIONS)}
-        record["data"]["processes"] = processes
+        record["data"] |= {"processes": processes, "device": device}
         record.pop("went_on_with", None)
         return ""
     before = {"version": record["version"], **record["versions"]}
     before["processes"] = record["data"].get("processes", 1)
+    before["device"] = record["data"].get("device", device)
     for later in record.get("went_on_with", ()):
         before |= later
     changed = {name: value for name, value in now.items() if before.get(name) != value}

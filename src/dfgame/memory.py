@@ -83,7 +83,7 @@ def free_bytes(device: torch.device) -> int:
     """Memory that is free on this device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return min(psutil.virtual_memory().available, _cgroup_limit())
+    return min(psutil.virtual_memory().available, cgroup_room(Path("/sys/fs/cgroup")))
 
 
 def parts_that_fit(config: TrainConfig, room: int) -> int:
@@ -110,8 +110,19 @@ def _kept(network: nn.Module, images: Tensor) -> float:
     return sum(storages.values()) / _IMAGES
 
 
-def _cgroup_limit() -> int:
-    """What a container may take; a very large number where nothing is said."""
-    path = Path("/sys/fs/cgroup/memory.max")
-    text = path.read_text().strip() if path.is_file() else "max"
-    return int(text) if text.isdigit() else 2**62
+def cgroup_room(folder: Path) -> int:
+    """What a container may still take, by its control group's folder; a very large number where nothing is said.
+
+    Of what it has taken, the pages of files that nobody has used lately can be had back.
+    """
+    limit, taken = (_number(folder / name) for name in ("memory.max", "memory.current"))
+    if limit is None or taken is None:
+        return 2**62
+    statistics = (folder / "memory.stat").read_text().split() if (folder / "memory.stat").is_file() else []
+    of_files = dict(zip(statistics[::2], statistics[1::2], strict=False)).get("inactive_file", "0")
+    return max(limit - taken + int(of_files), 0)
+
+
+def _number(path: Path) -> int | None:
+    text = path.read_text().strip() if path.is_file() else ""
+    return int(text) if text.isdigit() else None

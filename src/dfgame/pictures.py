@@ -22,13 +22,14 @@ def adversarial_grid(
 
     Args:
         clean: (B, 3, H, W) in [0, 1]; half of the columns are its first images, half its last ones: in a
-            batch of the game, real and fake ones.
+            batch of the game, real and fake ones. Of a single image there is one column.
         perturbed: what the adversary made of them.
         perturbation: by what kind of move.
         most: columns at most.
     """
     half = min(most, len(clean)) // 2
-    chosen = torch.tensor([*range(half), *range(len(clean) - half, len(clean))])
+    first = len(clean) - half if half else 0
+    chosen = torch.tensor([*range(half), *range(first, len(clean))])
     clean, images, maps = (t.detach().float().cpu()[chosen] for t in (clean, *perturbed))
     difference = 0.5 + DIFFERENCE_GAIN * (images - clean)
     rows = [*(_row(t) for t in (clean, images, difference)), _strength_row(perturbation.strength(maps))]

@@ -169,7 +169,7 @@ class Training:
             if self._processes.is_main:
                 write_json(self.run / RUN_FILE, self.record)
             return
-        changed = record_what_plays(self.record, self._first_round, self._processes.count)
+        changed = record_what_plays(self.record, self._first_round, self._processes.count, self._processes.device.type)
         if changed:
             self._say(f"goes on with {changed}: not the run bit for bit that it would have been")
         if self._processes.is_main:
@@ -201,10 +201,7 @@ class Training:
         if self._average is not None:
             follow(self._average, self.detector, min(self.config.average, (1 + number) / (10 + number)))
         if not all(math.isfinite(value) for value in played.scalars.values()):
-            raise UserError(
-                f"{self.run}: the loss is no longer a number in round {number:,}",
-                "try a lower --optimizer.lr; what was saved before is untouched",
-            )
+            raise self._diverged(f"the loss is no longer a number in round {number:,}")
         is_logged, ends_epoch = (
             number % self.config.log_interval == 0,
             (number + 1) % self.config.rounds_per_epoch == 0,
@@ -222,6 +219,9 @@ class Training:
                 self._end_epoch((number + 1) // self.config.rounds_per_epoch, played)
         elif (number + 1) % self.config.state_interval == 0:
             self._save_state(number + 1)
+
+    def _diverged(self, how: str) -> UserError:
+        return UserError(f"{self.run}: {how}", "try a lower --optimizer.lr; what was saved before is untouched")
 
     def _round(self, number: int, batch: Batch) -> Round:
         torch.manual_seed(_round_seed(self.config.seed, number, self._processes.index))
@@ -294,6 +294,8 @@ class Training:
         paths = [self._folder / path for path in self._processes.shares(self._val.column("path").to_pylist())]
         own = score_crops(self._result, paths, config.image_size, config.batch_size, config.workers)
         scores = np.array(self._processes.gather(own.tolist()))
+        if not np.isfinite(scores).all():
+            raise self._diverged("its scores of the val split are no longer numbers")
         if config.val_level == "video":
             of_video = dict(zip(names, labels, strict=True))
             videos, scores = video_means(names, scores)

@@ -42,6 +42,11 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
         "an adversary that blurs: a --game other than none, and --adversary.perturbation blur",
     ),
     ("blur.budget", lambda c: c.blur.constraint in ("norm", "learn-norm"), "--blur.constraint norm or learn-norm"),
+    (
+        "blur.constraint",
+        lambda c: c.game != "random-blur" or c.blur.constraint != "free",
+        "a player that learns: random blur is from nothing to the same sigma under clamp and free",
+    ),
     ("blur.sigmoid", *_DRAWS),
     ("blur.channels", *_MOVES),
     ("kernel", lambda c: c.adversary.perturbation == "kernel", "--adversary.perturbation kernel"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from dfgame.config.values import Perturbation, at_least, require
@@ -51,7 +52,8 @@ class BlurConfig:
 
     def __post_init__(self) -> None:
         require(self.window >= 3 and self.window % 2 == 1, "blur.window", "odd and at least 3")
-        require(self.budget > 0, "blur.budget", "above 0")
+        require(0 < self.budget < inf, "blur.budget", "a number above 0")
+        require(self.channels in (1, 3), "blur.channels", "1 or 3")
         constant = self.sigmoid and self.constraint in ("auto", "clamp")
         require(not constant, "blur.sigmoid", "used with another --blur.constraint: under clamp s would be 1")
 
@@ -67,6 +69,7 @@ class KernelConfig:
 
     def __post_init__(self) -> None:
         require(self.window >= 3 and self.window % 2 == 1, "kernel.window", "odd and at least 3")
+        require(self.channels in (1, 3), "kernel.channels", "1 or 3")
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,8 @@ class AdversaryConfig:
         at_least("adversary.moves", self.moves, 1)
         at_least("adversary.filters", self.filters, 1)
         at_least("adversary.blocks", self.blocks, 0)
-        require(self.step > 0, "adversary.step", "above 0")
-        require(self.lr > 0, "adversary.lr", "above 0")
+        require(0 < self.step < inf, "adversary.step", "a number above 0")
+        require(0 < self.lr < inf, "adversary.lr", "a number above 0")
 
 
 @dataclass(frozen=True)
@@ -204,9 +207,9 @@ class OptimizerConfig:
     """Weight the five classes in the loss by the inverse of their share of the batches."""
 
     def __post_init__(self) -> None:
-        require(self.lr > 0, "optimizer.lr", "above 0")
+        require(0 < self.lr < inf, "optimizer.lr", "a number above 0")
         require(0 <= self.momentum < 1, "optimizer.momentum", "at least 0 and below 1")
-        require(self.weight_decay >= 0, "optimizer.weight-decay", "at least 0")
+        require(0 <= self.weight_decay < inf, "optimizer.weight-decay", "a number of at least 0")
         require(0 < self.decay_factor <= 1, "optimizer.decay-factor", "above 0 and at most 1")
         at_least("optimizer.decay-epochs", self.decay_epochs, 1)
         at_least("optimizer.warmup", self.warmup, 0)

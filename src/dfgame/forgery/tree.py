@@ -64,9 +64,9 @@ def claim(
             )
         if changed:
             _clear(out)
+    write_json(out / PEOPLE, description)
     for split in SPLITS:
         write_json(out / "splits" / f"{split}.json", pairs[split])
-    write_json(out / PEOPLE, description)
 
 
 def remove_leftovers(out: Path) -> None:

@@ -30,6 +30,11 @@ def foldable(network: nn.Module, probe: Float[Tensor, "B 3 H W"]) -> list[Pair]:
     Whether nobody else takes a convolution's outputs cannot be watched. So the folded network is tried on other
     weights and statistics; where it then says anything else, there are no pairs.
     """
+    with torch.autocast(probe.device.type, enabled=False):  # in bfloat16 nothing would be the same
+        return _foldable(network, probe)
+
+
+def _foldable(network: nn.Module, probe: Tensor) -> list[Pair]:
     training = network.training
     pairs = _seen(network.eval(), probe)
     names = {module: name for name, module in network.named_modules()}

@@ -1,5 +1,6 @@
 """The pages for people: they work without script, which only makes them quicker."""
 
+import asyncio
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -21,6 +22,8 @@ from dfgame.serve.uploads import FIELD
 LISTED = 20
 """Past results on a page."""
 _LONGEST_KEY_FORM = 4_096
+_PATIENCE = 10.0
+"""Seconds in which a key must come."""
 _TITLES = {401: "A key is needed", 404: "Not here", 413: "Too large", 503: "Too much to do"}
 _YEAR = 365 * 24 * 3_600
 
@@ -145,10 +148,14 @@ def reporting(job: Job) -> bool:
 
 async def _key_of(request: Request) -> str:
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LONGEST_KEY_FORM:
-            raise RequestError(413, "No key is as long as that.")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _LONGEST_KEY_FORM:
+                    raise RequestError(413, "No key is as long as that.")
+    except TimeoutError:
+        raise RequestError(408, f"The key did not come within {_PATIENCE:.0f} seconds.") from None
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0]
 
 

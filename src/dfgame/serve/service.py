@@ -81,10 +81,14 @@ class Service:
                 name = await receive(headers, body, coming, self.most_bytes)
                 suffix = await self._checked(coming)
                 size = coming.stat().st_size
-                coming.rename(coming.with_suffix(suffix))
+                kept = coming.rename(coming.with_suffix(suffix))
             finally:
                 coming.unlink(missing_ok=True)
-            self.store.add(id, name, size)
+            try:
+                self.store.add(id, name, size)
+            except BaseException:
+                kept.unlink()
+                raise
         self.queued()
         return self.job(id)
 

@@ -5,6 +5,7 @@ Nothing of it is held in memory but the chunk at hand. Its name is text for peop
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO
@@ -25,6 +26,8 @@ _OVERHEAD = 64 * 1024
 """Bytes that a form may have beside the file."""
 _PATIENCE = 60.0
 """Seconds in which something more must come."""
+_SLOWEST = 10_000
+"""Bytes a second, over the whole of a file: who sends more slowly would hold a place in the queue for ever."""
 
 
 async def receive(headers: Mapping[str, str], body: AsyncIterator[bytes], to: Path, most: int) -> str:
@@ -61,8 +64,10 @@ async def receive(headers: Mapping[str, str], body: AsyncIterator[bytes], to: Pa
 
 
 async def _take(form: "_Form", body: AsyncIterator[bytes], most: int) -> None:
-    chunks, total = aiter(body), 0
+    chunks, total, began = aiter(body), 0, time.monotonic()
     while True:
+        if time.monotonic() - began > _PATIENCE + total / _SLOWEST:
+            raise RequestError(408, f"The file comes more slowly than {_SLOWEST / 1000:.0f} kB a second.")
         try:
             chunk = await asyncio.wait_for(anext(chunks), _PATIENCE)
         except StopAsyncIteration:

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from dfgame.cli.reference.options import EVALUATION, SHARED, own_words, parse
 from dfgame.cli.reference.training import backbone_of, checkpoint_of, run_folder, usual_workers
 from dfgame.config import AugmentConfig, TrainConfig
 from dfgame.config.values import at_least
-from dfgame.files import atomic_path, write_json, write_text
+from dfgame.files import atomic_path, read_json, write_json, write_text
 from dfgame.jobs import console
 from dfgame.manifest import check_choice, evenly, read_manifest, select
 from dfgame.metrics import measures, roc, video_means
@@ -93,12 +94,19 @@ def evaluate(words: Sequence[str]) -> int:
         "asked": {"compressions": compressions, "methods": methods, "datasets": datasets, **_asked(given)},
     }
     results |= _five_class(truth, found) if five else _two_class(truth, found)
-    name = "_".join(["eval", given.epoch or "best", _place(dataset), fake_type, *_apart(given)])
+    name = _free(run, "_".join(["eval", given.epoch or "best", _place(dataset), fake_type, *_apart(given)]), manifest)
     write_json(run / f"{name}.json", results)
     _write_roc(run / f"{name}_roc.csv", truth, found)
     for key, value in results.items():
         print(f"{key}: {value:.4f}" if isinstance(value, float) else f"{key}: {value}")
     return 0
+
+
+def _free(run: Path, name: str, manifest: Path) -> str:
+    """The name, with a mark of the manifest's place where it is taken by the results of another."""
+    if not (run / f"{name}.json").is_file() or read_json(run / f"{name}.json").get("manifest") == str(manifest):
+        return name
+    return f"{name}_{hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:8]}"
 
 
 def _place(dataset: str) -> str:

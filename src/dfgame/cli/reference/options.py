@@ -180,17 +180,26 @@ def parse(program: str, options: Sequence[Option], words: Sequence[str]) -> argp
     return parser.parse_args(words)
 
 
+def options_by_place(options: Sequence[Option]) -> dict[str, str]:
+    """The option that becomes each setting."""
+    return {option.place: option.name for option in options}
+
+
 @contextmanager
 def own_words(options: Sequence[Option]) -> Iterator[None]:
-    """Inside, a message that begins with the flag of a setting begins with the option that became that setting."""
-    names = {option.place: option.name for option in options}
+    """Inside, the flags of settings in a message are the options that became these settings."""
+    names = options_by_place(options)
+
+    def named(message: str) -> str:
+        without = re.sub(r"--([\w.]+\.)no-([\w-]+)", r"no --\1\2", message)
+        return re.sub(
+            r"--([a-z][\w.-]*\w)", lambda flag: f"--{names.get(flag[1].replace('-', '_'), flag[1])}", without
+        )
+
     try:
         yield
     except UserError as error:
-        problem = re.sub(
-            r"^--([\w.-]+)", lambda flag: f"--{names.get(flag[1].replace('-', '_'), flag[1])}", error.problem
-        )
-        raise UserError(problem, error.remedy) from None
+        raise UserError(named(error.problem), named(error.remedy)) from None
 
 
 def table(options: Sequence[Option]) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -11,9 +12,8 @@ from typing import Any, Literal
 
 from dfgame.checkpoint import ADVERSARY_FILE, weights_path
 from dfgame.cli.reference.data import compressions_of, data_root, find_data, methods_of, of_ff, training_lists
-from dfgame.cli.reference.options import OURS, SHARED, TRAINING, own_words, parse
+from dfgame.cli.reference.options import OURS, SHARED, TRAINING, options_by_place, own_words, parse
 from dfgame.config import (
-    AdditiveConfig,
     AdversaryConfig,
     AugmentConfig,
     BlurConfig,
@@ -27,11 +27,10 @@ from dfgame.config import (
     SettingError,
     TrainConfig,
 )
-from dfgame.files import read_json
 from dfgame.jobs import available_cores, console
 from dfgame.manifest import read_manifest
 from dfgame.records import UserError
-from dfgame.runs import RUN_FILE
+from dfgame.runs import RUN_FILE, read_record
 
 Script = Literal["gen", "grad"]
 GAMES: dict[Script, Game] = {"gen": "generator", "grad": "gradient"}
@@ -66,7 +65,7 @@ def _parts(config: TrainConfig, run: Path) -> int:
     from dfgame.score import pick_device
 
     if (run / RUN_FILE).is_file():
-        return read_json(run / RUN_FILE)["settings"]["accumulate"]
+        return read_record(run)["settings"]["accumulate"]
     untrained_detector(config.detector)
     room = free_bytes(pick_device(config.device))
     parts = parts_that_fit(config, room)
@@ -91,6 +90,11 @@ def train(script: Script, words: Sequence[str]) -> int:
 
     given = parse(f"detect_{script}.py", (*TRAINING, *OURS, *SHARED), words)
     config = translated(given, script)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            f"detect_{script}.py: plays in one process, and was started in several",
+            "for several use `torchrun ... -m dfgame train`",
+        )
     run = run_folder(given.exp_name or "debug", script)
     options = (*TRAINING, *OURS, *SHARED)
     if given.accumulate is None:
@@ -116,7 +120,7 @@ def translated(given: argparse.Namespace, script: Script) -> TrainConfig:
     Raises:
         SettingError: an option that cannot be used or changes nothing, by its published name.
     """
-    own_words = {option.place: option.name for option in (*TRAINING, *OURS, *SHARED)}
+    options = options_by_place((*TRAINING, *OURS, *SHARED))
     try:
         return _translated(given, script)
     except SettingError as error:
@@ -124,7 +128,7 @@ def translated(given: argparse.Namespace, script: Script) -> TrainConfig:
         for ours, theirs in IN_THEIR_WORDS.items():
             message = message.replace(ours, theirs)
         flag = message.partition(":")[0].removeprefix("--").split()[0]
-        name = _guilty(given, own_words.get(flag.replace("-", "_"), flag))
+        name = _guilty(given, options.get(flag.replace("-", "_"), flag))
         raise SettingError(f"--{name}:{message.partition(':')[2]}") from None
 
 
@@ -137,6 +141,8 @@ def _guilty(given: argparse.Namespace, name: str) -> str:
         "kernel.channels": "kernel_channels",
         "flow.budget": "norm_value",
         "adversary.loss": "gen_train_type",
+        "all": "gen_train_type",
+        "blur.constraint": "no_clamp",
     }
     return next((rival for rival in rivals if getattr(given, rival, None)), aliases.get(name, name))
 
@@ -166,7 +172,6 @@ def _translated(given: argparse.Namespace, script: Script) -> TrainConfig:
         kernel=KernelConfig(**_named(given, window="radius", channels="kernel_channels") if move == "kernel" else {}),
         flow=FlowConfig(**_named(given, tanh="tanh"), **_named(given, budget="norm_value") if move == "flow" else {}),
         residual=ResidualConfig(bound=CLAMPED_RESIDUAL if given.clamp_res else 0.0, **_named(given, replace="no_res")),
-        additive=AdditiveConfig(),
         augment=AugmentConfig(
             again="full" if given.aug_before_full else "light" if given.aug_before else "none",
             **_named(given, after="aug_after"),
@@ -245,7 +250,7 @@ def _earlier_generators(given: argparse.Namespace) -> str:
         return str(Path(given.pretrain_g) / ADVERSARY_FILE)
     own = run_folder(given.exp_name or "debug", "gen")
     if given.resume and (own / RUN_FILE).is_file():
-        return read_json(own / RUN_FILE)["settings"]["adversary"]["weights"]
+        return read_record(own)["settings"]["adversary"]["weights"]
     found = [path for path in Path().glob(f"ckts_exp_gen_*/{ADVERSARY_FILE}") if path.parent != own]
     if not found:
         raise UserError("--pretrain_g: no earlier run here has generators", "name one: --pretrain_g ckts_exp_gen_NAME")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dfgame.dice import seeded
-from dfgame.forgery.align import alignment, match_colour
+from dfgame.forgery.align import alignment, cut, match_colour
 from dfgame.forgery.live.still import WHOLE, Still, blended, one_of, resampled, soft_mask
 from dfgame.forgery.training import fit, to_faces, to_tensor, warped
 
@@ -73,10 +73,7 @@ class Rerender:
 
 def aligned(still: Still) -> NDArray[np.float32]:
     """The face as the network sees it, (96, 96, 3), 0 to 255."""
-    matrix = alignment(still.points, SIZE)
-    flags = cv2.INTER_AREA if np.hypot(*matrix[0, :2]) < 1 else cv2.INTER_CUBIC
-    face = cv2.warpAffine(still.image, matrix, (SIZE, SIZE), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    return face.astype(np.float32)
+    return cut(still.image, alignment(still.points, SIZE), SIZE)
 
 
 def train_rerenderer(faces: NDArray[np.float32], seed: int) -> Rerenderer:
