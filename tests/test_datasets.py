@@ -160,7 +160,17 @@ class TestFolder:
         for video in data.videos:
             of_each.setdefault(video.identity, set()).add(video.split)
         assert all(len(splits) == 1 for splits in of_each.values())
-        assert "built by identity" in said(data)
+        assert "built by identity" in said(data) and "has no" not in said(data)
+
+    def test_splits_that_lack_a_class_are_told(self, tmp_path):
+        people = range(20)
+        rows = [f"real/{number}.mp4,real,{number}," for number in people]
+        rows += [f"fake/{number}.mp4,fake,{number},{(number + 1) % len(people)}" for number in people]
+        root = tree(tmp_path, *(row.split(",")[0] for row in rows))
+        (root / "data.csv").write_text("\n".join(["path,label,identity,source", *rows]))
+        data = find_data(root / "data.csv", build_splits=True)
+        assert len({video.split for video in data.videos}) == 1
+        assert said(data).count("people who meet in a video stay together") == 2
 
 
 class TestWrongFolders:

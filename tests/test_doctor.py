@@ -397,8 +397,15 @@ def test_frames_that_an_edit_list_hides_are_not_lost(deep, mini_ff, tmp_path):
     path = tmp_path / "trimmed.mp4"
     remuxed(mini_ff / REAL.format("c23", "000"), path, hidden=3)
     seen = probe(ProbeJob("trimmed", path, deep=deep))
-    assert not seen.damage
-    assert seen.frames == (CLIP_FRAMES - 3 if deep else CLIP_FRAMES)
+    assert not seen.damage and seen.frames == CLIP_FRAMES - 3
+
+
+def test_a_picture_that_moves_is_a_video_and_a_video_one_whatever_its_name(mini_ff, tmp_path):
+    pictures = [Image.fromarray(frame) for frame in moving(1, frames=3)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40)
+    shutil.copy(mini_ff / REAL.format("c23", "000"), tmp_path / "b.jpg")
+    seen = [probe(ProbeJob(name, tmp_path / name)) for name in ("a.gif", "b.jpg")]
+    assert [(one.damage, one.medium, one.frames) for one in seen] == [("", "video", 3), ("", "video", CLIP_FRAMES)]
 
 
 @pytest.mark.parametrize("deep", [False, True])

@@ -267,6 +267,52 @@ class TestAgain:
         assert extract_faces(*done, SETTINGS).new_frames == 0
         assert files_of(done[1]) == before
 
+    def test_crops_that_were_lost_are_cut_out_again(self, done: tuple[Path, Path]):
+        before = files_of(done[1])
+        crops = sorted(done[1].rglob("*.png"))
+        for lost in (crops[:1], crops):
+            for path in lost:
+                path.unlink()
+            assert extract_faces(*done, SETTINGS).new_frames > 0
+            assert files_of(done[1]) == before
+
+    def test_videos_of_one_name_that_come_one_after_the_other_do_not_share_crops(self, tmp_path):
+        root, out = tmp_path / "in", tmp_path / "out"
+        for person, number in (("anna", 1), ("bert", 2)):
+            real(root, f"{person}/1.mp4", moving(number, frames=3))
+        for away in ("bert", "anna"):
+            (root / "real" / away).rename(tmp_path / away)
+            extract_faces(root, out, SETTINGS)
+            (tmp_path / away).rename(root / "real" / away)
+        (root / "real" / "bert").rename(tmp_path / "bert")
+        alone = extract_faces(root, out, SETTINGS)
+        expected = extract_faces(root, tmp_path / "alone", SETTINGS)
+        assert alone.new_frames == 3 and alone.table.equals(expected.table)
+        (tmp_path / "bert").rename(root / "real" / "bert")
+        both = extract_faces(root, out, SETTINGS).table
+        assert len(set(both["path"].to_pylist())) == 6
+        pictures = {(out / path).read_bytes() for path in both["path"].to_pylist()}
+        assert pictures == {path.read_bytes() for path in (out).rglob("*.png")} and len(pictures) == 6
+
+    def test_a_call_that_was_killed_between_its_two_files_goes_on(self, done: tuple[Path, Path]):
+        (done[1] / ".extract" / "data-0.json").unlink()
+        report = extract_faces(*done, SETTINGS)
+        assert report.new_frames == 0 and report.table.num_rows == CLIP_FRAMES
+
+    def test_a_name_that_is_no_text_is_passed_over_and_the_rest_is_done(self, tmp_path):
+        root = tmp_path / "in"
+        path = real(root, "a.mp4", moving(1, frames=2))
+        shutil.copy(path, Path(str(path.parent), b"caf\xe9.mp4".decode("utf-8", "surrogateescape")))
+        report = extract_faces(root, tmp_path / "out", SETTINGS)
+        assert report.table.num_rows == 2
+        assert any("1 videos were passed over, since their names are not UTF-8" in note for note in report.notes)
+
+    def test_a_folder_inside_the_photographs_is_refused(self, tmp_path):
+        root = tmp_path / "in"
+        real(root, "a.mp4", moving(1, frames=2))
+        with pytest.raises(UserError, match="would be read with it"):
+            extract_faces(root, root / "real", SETTINGS)
+
     def test_a_folder_that_is_being_written_is_left_alone(self, done: tuple[Path, Path]):
         with held_folder(done[1]), pytest.raises(UserError, match="another process is writing there"):
             extract_faces(*done, SETTINGS)

@@ -240,6 +240,25 @@ class TestQualities:
         videos = extract_faces(raw, tmp_path / "out", config).table["video"].to_pylist()
         assert len(set(videos)) == 2 and len(videos) == 2 * CLIP_FRAMES
 
+    def test_those_that_are_made_are_wanted_beside_those_that_are_read(self, raw, tmp_path):
+        config = ExtractConfig(qualities=("c30",), compressions=("raw",))
+        videos = [Video(REAL.format(quality), "real", "original", quality, "000") for quality in ("raw", "c23")]
+        assert [job.video.compression for job in make_jobs(raw, tmp_path, videos, config)] == ["c30", "raw"]
+
+    @pytest.mark.parametrize("full", [False, True])
+    def test_colours_stay_what_they_are_written_down_as(self, tmp_path, full):
+        path = tmp_path / "hd.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream.codec_context.colorspace, stream.codec_context.color_range = 1, 2 if full else 1
+            image = av.VideoFrame.from_ndarray(np.full((64, 64, 3), (226, 66, 16), np.uint8))
+            container.mux(stream.encode(image.reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1 + full)))
+            container.mux(stream.encode())
+        transcode(path, tmp_path / "again.mp4", 10)
+        for file in (path, tmp_path / "again.mp4"):
+            assert np.abs(next(read_frames(file)).image[32, 32].astype(int) - (226, 66, 16)).max() <= 3
+
     def test_without_a_raw_video_there_is_nothing_to_make_them_from(self, mini_ff, tmp_path):
         with pytest.raises(UserError, match="no raw video"):
             extract_faces(mini_ff, tmp_path / "out", ExtractConfig(qualities=("c30",)))

@@ -1,7 +1,9 @@
 """Detection, tracking and cropping against hand-worked geometry."""
 
 import importlib.util
+import weakref
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +16,8 @@ from dfgame.faces.crop import TEMPLATE, align_face, crop_face, crop_square, cutt
 from dfgame.faces.detect import YuFace, default_detector
 from dfgame.faces.motion import detours, moved, travel
 from dfgame.faces.track import LONGEST_GAP, Sighting, Track, Tracker, interpolate, iou, main_tracks
-from dfgame.faces.video import find_faces, is_cut
-from dfgame.media import write_video
+from dfgame.faces.video import find_faces, follow_faces, is_cut
+from dfgame.media import Frame, read_frames, write_video
 from dfgame.records import Face, UserError
 
 
@@ -289,6 +291,51 @@ def test_a_cut_between_two_people_in_one_place(tmp_path):
     result = find_faces(path, range(12), lambda _: [face_at(60, 60, 120, 120)], cutter("none", 1.3, 32), tmp_path)
     assert [(track.first, track.last) for track in result.tracks] == [(0, 5), (6, 11)]
     assert [len(shot) for shot in result.main()] == [6, 6]
+
+
+def test_another_shape_of_the_picture_is_a_cut():
+    grey = np.random.default_rng(0).integers(0, 255, (180, 320, 1), np.uint8).repeat(3, 2)
+    taller = np.asarray(cv2.resize(grey, (320, 240)), np.uint8)
+    frames = [Frame(number, number / 25, grey if number < 3 else taller) for number in range(6)]
+    followed = follow_faces(frames, lambda _: [face_at(60, 60, 80, 80)], lambda *_: None)
+    assert [(track.first, track.last) for track in followed.tracks] == [(0, 2), (3, 5)]
+
+
+@pytest.mark.parametrize(("apart", "most"), [(60.0, 2), (0.04, 8)])
+def test_pictures_from_which_no_face_will_be_wanted_are_let_go(apart, most):
+    held: list[weakref.ref[Any]] = []
+    alive = []
+
+    def frames():
+        for number in range(20):
+            image = np.full((64, 64, 3), 100 + number, np.uint8)
+            held.append(weakref.ref(image))
+            yield Frame(number, number * apart, image)
+            del image
+            alive.append(sum(one() is not None for one in held))
+
+    follow_faces(frames(), lambda _: [face_at(10, 10)], lambda *_: None)
+    assert max(alive) <= most
+
+
+def test_a_mask_of_another_size_is_laid_over_its_frames(tmp_path):
+    write_video(tmp_path / "a.mp4", moving(1, 2), fps=25, crf=18)
+    mask = np.zeros((*next(read_frames(tmp_path / "a.mp4")).image.shape[:2], 3), np.uint8)
+    mask[60:180, 60:180] = 255
+    write_video(tmp_path / "whole.mp4", [mask] * 2, fps=25, crf=0)
+    write_video(tmp_path / "half.mp4", [np.ascontiguousarray(mask[::2, ::2])] * 2, fps=25, crf=0)
+    found = {}
+    for name in ("whole", "half"):
+        (tmp_path / name).mkdir()
+        faces = find_faces(
+            *(tmp_path / "a.mp4", range(2), lambda _: [face_at(40, 40, 120, 120)], cutter("none", 1.3, 32)),
+            tmp_path / name,
+            mask=tmp_path / f"{name}.mp4",
+        )
+        [shot] = faces.main()
+        found[name] = faces.altered[0], cv2.imread(str(shot[0].mask)).astype(int)
+    assert found["half"][0] == pytest.approx(found["whole"][0], abs=0.02) and found["whole"][0] > 0.4
+    assert np.abs(found["half"][1] - found["whole"][1]).mean() < 4
 
 
 class TestDetectingSeldom:

@@ -21,6 +21,7 @@ from dfgame.faces.detect import default_detector
 from dfgame.files import held_folder
 from dfgame.forgery import align
 from dfgame.forgery.build import build_tree
+from dfgame.forgery.cameras import Camera, camera_of, filmed
 from dfgame.forgery.clip import render
 from dfgame.forgery.expression import reposed
 from dfgame.forgery.face2face import Face2Face
@@ -140,6 +141,48 @@ def test_another_seed_gives_other_pixels(faces, tree, tmp_path):
     build_tree(faces, tmp_path, settings)
     name = "original_sequences/youtube/raw/videos/000.mp4"
     assert (tmp_path / name).read_bytes() != (tree / name).read_bytes()
+
+
+def test_everybody_has_a_camera_of_their_own_and_a_fake_that_of_its_target(faces, tree, tmp_path):
+    settings = replace(SETTINGS, cameras="many", methods=("FaceSwap",), compressions=("raw",))
+    tree_of_many = tmp_path / "many"
+    build_tree(faces, tree_of_many, settings)
+    real = {p.stem: pictures(p).astype(int) for p in tree_of_many.glob("original_sequences/youtube/raw/videos/*.mp4")}
+    before = {name: pictures(tree / "original_sequences/youtube/raw/videos" / f"{name}.mp4") for name in real}
+    assert all((abs(real[name] - before[name]) > 8).mean() > 0.01 for name in real)
+    [*fakes] = tree_of_many.glob("manipulated_sequences/FaceSwap/raw/videos/*.mp4")
+    for fake in fakes:
+        mask = pictures(fake.parents[2] / "masks" / "videos" / fake.name)[..., 0]
+        difference = abs(pictures(fake).astype(int) - real[fake.stem.split("_")[0]]).max(axis=3)
+        assert difference[mask == 0].max() <= 3 < difference[mask > 0].max()
+    build_tree(faces, tmp_path / "again", settings)
+    assert files_of(tmp_path / "again") == files_of(tree_of_many)
+
+
+def test_cameras_differ_between_people_and_not_between_calls(clips):
+    people = [Person(f"{number:03d}", "", ()) for number in range(40)]
+    cameras = [camera_of(person, 0) for person in people]
+    for differs in ("blur", "sharpening", "noise", "upload"):
+        assert len({getattr(camera, differs) for camera in cameras}) > 8
+    assert 8 < sum(camera.curves is not None for camera in cameras) < 32
+    assert any(camera.curves is None and not camera.blur and not camera.sharpening for camera in cameras)
+    assert not any(camera.blur and camera.sharpening for camera in cameras)
+    plain = Camera(None, 0.0, 0.0, 0.0, None)
+    assert np.array_equal(filmed(clips[0], plain, (0,)).frames, clips[0].frames)
+    assert np.array_equal(filmed(clips[0], cameras[0], (0,)).frames, filmed(clips[0], cameras[0], (0,)).frames)
+    soft = filmed(clips[0], replace(plain, blur=1.5), (0,)).frames
+    hard = filmed(clips[0], replace(plain, sharpening=1.0), (0,)).frames
+    spread = [np.abs(np.diff(frames.astype(int), axis=2)).mean() for frames in (soft, clips[0].frames, hard)]
+    assert spread == sorted(spread) and spread[0] < 0.8 * spread[1] < spread[1] < 0.8 * spread[2]
+
+
+def test_a_tree_of_before_there_were_cameras_goes_on(tree, faces, tmp_path):
+    shutil.copytree(tree, tmp_path / "tree")
+    path = tmp_path / "tree" / "people.json"
+    record = json.loads(path.read_text())
+    del record["settings"]["cameras"]
+    path.write_text(json.dumps(record))
+    assert build_tree(faces, tmp_path / "tree", SETTINGS) == []
 
 
 def test_a_call_goes_on_and_does_only_what_is_missing(tree, faces, tmp_path):

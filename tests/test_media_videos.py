@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 import dfgame.media.videos as videos
-from dfgame.media import Frame, MediaError, count_frames, frame_times, kind_of, read_frames, read_image, write_video
+from conftest import CLIP_FRAMES, moving, remuxed
+from dfgame.media import (
+    Frame,
+    MediaError,
+    count_frames,
+    frame_times,
+    kind_of,
+    media_facts,
+    read_frames,
+    read_image,
+    transcode,
+    write_video,
+)
 
 WIDTH, HEIGHT = 96, 64
 
@@ -160,6 +172,15 @@ def test_interlaced_frames_lose_their_combs(tmp_path, name, codec, options):
     assert np.mean([combs(frame.image) for frame in found]) < before / 4
 
 
+@pytest.mark.parametrize(("name", "codec", "options"), INTERLACED)
+def test_interlaced_frames_lose_their_combs_when_they_are_encoded_again(tmp_path, name, codec, options):
+    path = interlaced(tmp_path / name, 12, codec, **options)
+    transcode(path, tmp_path / "again.mp4", 5)
+    before, after = (list(read_frames(file)) for file in (path, tmp_path / "again.mp4"))
+    assert len(before) == len(after) == 12
+    assert max(combs(frame.image) for frame in after) < 1.3 * max(combs(frame.image) for frame in before)
+
+
 def test_interlaced_frames_are_the_same_however_they_are_read(tmp_path):
     path = interlaced(tmp_path / "long.mp4", LONG, "libx264", **INTERLACED[0][2])
     everything = list(read_frames(path))
@@ -182,6 +203,31 @@ def test_ten_bits_are_read_as_eight(tmp_path, codec, pixels):
     path = encode(tmp_path / "deep.mkv", 5, codec, pix_fmt=pixels, crf="5")
     for frame in read_frames(path):
         assert np.abs(frame.image.astype(int) - image(frame.index)).mean() < 4
+
+
+@pytest.mark.parametrize(("aspect", "sides"), [("64/45", (137, 64)), ("1/2", (96, 128)), ("9/1", (96, 64))])
+def test_pixels_that_are_not_square_are_made_so(tmp_path, aspect, sides):
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image(0))))
+        container.mux(stream.encode())
+    facts, shown = media_facts(path), next(read_frames(path)).image
+    assert (facts.width, facts.height) == sides == shown.shape[1::-1]
+    transcode(path, tmp_path / "again.mp4", 20)
+    again = next(read_frames(tmp_path / "again.mp4")).image
+    assert (
+        again.shape[1::-1] == (sides[0] // 2 * 2, sides[1])
+        and media_facts(tmp_path / "again.mp4").width == again.shape[1]
+    )
+
+
+def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path):
+    write_video(tmp_path / "a.mp4", moving(1), fps=25, crf=23)
+    remuxed(tmp_path / "a.mp4", tmp_path / "b.mp4", hidden=3)
+    assert count_frames(tmp_path / "b.mp4") == len(list(read_frames(tmp_path / "b.mp4"))) == CLIP_FRAMES - 3
 
 
 def test_content_decides_not_the_name(tmp_path):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from dfgame.config import FootageConfig
+from dfgame.forgery.cameras import exposure
 from dfgame.media import RgbImage, through_h264
 
 PRESETS = ("superfast", "veryfast", "faster", "medium")
@@ -67,12 +68,7 @@ def _lit(image: RgbImage, rng: np.random.Generator) -> RgbImage:
     """Another exposure, brightness curve and white balance, in a third of the clips."""
     if rng.random() >= 1 / 3:
         return image
-    levels = np.linspace(0, 1, 256)
-    gamma, gain, black = np.exp(rng.normal(0, 0.35)), rng.uniform(0.55, 1.2), rng.uniform(0, 0.1)
-    balance = np.exp(rng.normal(0, 0.05, 3))
-    curves = black + (1 - black) * gain * balance * levels[:, None] ** gamma
-    table = np.clip(np.rint(255 * curves), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+    return np.asarray(cv2.LUT(image, exposure(rng)), np.uint8)
 
 
 def _in_focus(image: RgbImage, rng: np.random.Generator) -> RgbImage:

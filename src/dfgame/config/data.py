@@ -19,6 +19,9 @@ class ForgeConfig:
     """Longer side of a clip in pixels; photographs are brought to it."""
     fps: int = 25
     """Frames a second."""
+    cameras: Literal["one", "many"] = "one"
+    """many: everybody is filmed by a camera of their own, with its light, focus, noise and upload, before the forger
+    has the clip; one: all clips are as sharp and bright as their photographs."""
     methods: tuple[Method, ...] = METHODS
     """Families of forgery to make."""
     compressions: tuple[Compression, ...] = ("raw", "c23", "c40")

@@ -1,11 +1,12 @@
 """What is particular to each published layout: a folder on disk -> labelled videos."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from dfgame.datasets import celebdf, deepfakebench, dfdc, faceforensics, folder, frames, lists, photographs, table
 from dfgame.datasets.layout import DataSet, Layout, Place
 from dfgame.datasets.splits import by_identity
-from dfgame.records import UserError
+from dfgame.records import SPLITS, UserError, Video
 
 LAYOUTS: tuple[Layout, ...] = (table, lists, deepfakebench, faceforensics, celebdf, dfdc, frames, folder, photographs)
 """Tried in this order, the particular before the general."""
@@ -45,12 +46,34 @@ def find_data(
     if splits is not None and chosen not in _TAKE_SPLITS:
         raise UserError(f"--splits {splits}: the layout {chosen.NAME} takes none from elsewhere", "leave out --splits")
     place = Place(root, splits)
-    videos = sorted(chosen.find(place), key=lambda video: video.path)
+    videos = _named(chosen.find(place), place)
     if not videos:
         raise UserError(f"{root}: looks like {chosen.NAME}, but holds no video", f"expected {chosen.EXPECTED}")
     if build_splits and any(video.split is None for video in videos):
-        place.notes.append("splits were built by identity for the videos that had none (72, 14 and 14%)")
+        place.notes.append("splits were built by identity for the videos that had none (of people 72, 14 and 14%)")
         videos = by_identity(videos)
+        for split in SPLITS:
+            labels = {video.label for video in videos if video.split == split}
+            if len(labels) < 2:
+                lacks = "real" if "fake" in labels else "fake" if labels else "real or fake"
+                place.notes.append(f"the split {split} has no {lacks} video: people who meet in a video stay together")
         if left := sum(video.split is None for video in videos):
             place.notes.append(f"{left:,} videos have no split still: they show people of two splits")
     return DataSet(chosen.NAME, root, place.base, videos, place.notes, place.missing, place.turned, chosen.OFFICIAL)
+
+
+def _named(found: Iterable[Video], place: Place) -> list[Video]:
+    """The videos sorted by path, without those whose path is no text: no table and no JSON file could name them."""
+    videos, odd = [], []
+    for video in found:
+        (videos if _is_text(video.path) else odd).append(video)
+    place.note_each((ascii(video.path) for video in odd), "videos were passed over, since their names are not UTF-8")
+    return sorted(videos, key=lambda video: video.path)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

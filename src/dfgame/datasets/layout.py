@@ -1,6 +1,7 @@
 """What a layout says of a folder, and what every layout needs to say it."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,6 +111,11 @@ class DataSet:
     def names(self) -> tuple[str, ...]:
         """The data sets in it, that with the most videos first."""
         return tuple(name for name, _ in Counter(video.dataset for video in self.videos).most_common())
+
+
+def natural(text: str) -> list[tuple[int, int | str]]:
+    """A key that sorts s2 before s10."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
 def files_below(folder: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> list[Path]:

@@ -4,11 +4,10 @@ A subfolder is a person; without subfolders a file's name up to the first "_" is
 forged while training.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dfgame.datasets.layout import Official, Place
+from dfgame.datasets.layout import Official, Place, natural
 from dfgame.media import PICTURE_SUFFIXES
 from dfgame.records import ORIGINAL, UNKNOWN, UserError, Video
 
@@ -54,8 +53,3 @@ def find_photographs(folder: Path) -> dict[str, list[Path]]:
         known = ", ".join(sorted(PICTURE_SUFFIXES))
         raise UserError(f"{folder}: no pictures there", f"give a folder with photographs of faces ({known})")
     return people
-
-
-def natural(text: str) -> list[tuple[int, int | str]]:
-    """A key that sorts s2 before s10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]

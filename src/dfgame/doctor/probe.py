@@ -15,7 +15,8 @@ from av.error import FFmpegError
 from dfgame.doctor.likeness import frame_hash
 from dfgame.doctor.x264 import constant_rate_factor
 from dfgame.media import PICTURE_SUFFIXES, MediaError, read_image
-from dfgame.media.containers import opened
+from dfgame.media.containers import aspect_of, declared_frames, displayed, opened
+from dfgame.media.pictures import Form, count_animation, form_of
 
 MOMENTS = (0.0, 0.5, 1.0)
 """Where in a clip its frames are hashed; in a video, at the last key frame before."""
@@ -81,20 +82,27 @@ def probe(job: ProbeJob) -> Probe:
         size = job.file.stat().st_size
     except OSError as error:
         return Probe(job.path, damage="undecodable", reason=error.strerror or "cannot be read")
-    picture = job.file.suffix.lower() in PICTURE_SUFFIXES
-    seen = Probe(job.path, size, medium="picture" if picture else "video")
+    seen = Probe(job.path, size, medium="picture" if job.file.suffix.lower() in PICTURE_SUFFIXES else "video")
     if size == 0:
         return replace(seen, damage="empty", reason="0 bytes")
-    return _picture(seen, job) if picture else _video(seen, job)
+    try:
+        form = form_of(job.file)
+    except MediaError as error:
+        return replace(seen, damage="undecodable", reason=error.reason)
+    if form is None:
+        return _video(seen, job)
+    return _picture(replace(seen, medium="picture" if form == "still" else "video"), job, form)
 
 
-def _picture(seen: Probe, job: ProbeJob) -> Probe:
+def _picture(seen: Probe, job: ProbeJob, form: Form) -> Probe:
+    """A picture, or one that moves, which is a video."""
     try:
         image = read_image(job.file)
+        frames = 1 if form == "still" else count_animation(job.file)
     except MediaError as error:
-        return replace(seen, damage="undecodable", reason=_without_path(error))
+        return replace(seen, damage="undecodable", reason=error.reason)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return replace(seen, frames=1, width=image.shape[1], height=image.shape[0], hashes=_hashes([grey]))
+    return replace(seen, frames=frames, width=image.shape[1], height=image.shape[0], hashes=_hashes([grey]))
 
 
 def _folder(job: ProbeJob) -> Probe:
@@ -114,7 +122,7 @@ def _folder(job: ProbeJob) -> Probe:
         try:
             image = read_image(there[name])
         except MediaError as error:
-            bad[name] = ("undecodable", _without_path(error))
+            bad[name] = ("undecodable", error.reason)
             continue
         sizes.append((image.shape[1], image.shape[0]))
         if name in chosen:
@@ -129,7 +137,7 @@ def _video(seen: Probe, job: ProbeJob) -> Probe:
             return _stream(seen, job, container, stream)
     except (MediaError, FFmpegError, OSError) as error:
         cut = _boxes_end_early(job.file, seen.length)
-        reason = _without_path(error) if isinstance(error, MediaError) else str(error.strerror)
+        reason = error.reason if isinstance(error, MediaError) else str(error.strerror)
         reason = "its index is missing or behind the file's end" if cut else reason
         return replace(seen, damage="truncated" if cut else "undecodable", reason=reason)
 
@@ -137,13 +145,15 @@ def _video(seen: Probe, job: ProbeJob) -> Probe:
 def _stream(seen: Probe, job: ProbeJob, container: InputContainer, stream: av.VideoStream) -> Probe:
     context = stream.codec_context
     context.thread_count = 1
+    width, height = displayed(context.width, context.height, aspect_of(stream))
     index = [(entry.pos, entry.size) for entry in getattr(stream, "index_entries", None) or ()]
     packet = next((packet for packet in container.demux(stream) if packet.size), None)
     seen = replace(
         seen,
-        frames=stream.frames or None,
-        width=context.width,
-        height=context.height,
+        medium="video",
+        frames=declared_frames(container, stream) or None,
+        width=width,
+        height=height,
         rate=float(stream.average_rate) if stream.average_rate else None,
         codec=context.name,
         pixels=context.pix_fmt or "",
@@ -221,12 +231,11 @@ def _beginning(stream: av.VideoStream) -> int:
 
 
 def _decoded(seen: Probe, container: InputContainer, stream: av.VideoStream) -> Probe:
-    """Every frame decoded, and counted; those that an edit list hides were never meant to be shown."""
+    """Every frame decoded, and counted."""
     container.seek(_beginning(stream), stream=stream)
-    frames = damaged = hidden = 0
+    frames = damaged = 0
     try:
         for packet in container.demux(stream):
-            hidden += packet.is_discard
             decoded = packet.decode()
             frames += len(decoded)
             damaged += sum(bool(frame.is_corrupt) for frame in decoded)
@@ -234,7 +243,7 @@ def _decoded(seen: Probe, container: InputContainer, stream: av.VideoStream) -> 
         return replace(seen, damage="undecodable", reason=f"breaks off after {frames:,} frames ({error.strerror})")
     if damaged:
         return replace(seen, damage="undecodable", reason=f"{damaged:,} of {frames:,} frames are damaged")
-    declared = (seen.frames or 0) - hidden
+    declared = seen.frames or 0
     if frames < declared:
         return replace(seen, damage="truncated", reason=f"{frames:,} of {declared:,} frames can be decoded")
     return replace(seen, frames=frames)
@@ -264,7 +273,3 @@ def _boxes_end_early(file: Path, size: int) -> bool:
 
 def _hashes(greys: Any) -> tuple[bytes, ...]:
     return tuple(code for grey in greys if (code := frame_hash(np.ascontiguousarray(grey, np.uint8))) is not None)
-
-
-def _without_path(error: MediaError) -> str:
-    return str(error).rpartition(": ")[2]

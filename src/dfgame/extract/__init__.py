@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from dfgame import __version__
 from dfgame.config import ExtractConfig
-from dfgame.datasets import DataSet, find_data
+from dfgame.datasets import DataSet, find_data, folder, photographs
 from dfgame.extract.job import ExtractJob, extract_video, make_jobs
 from dfgame.extract.records import (
     MAIN,
@@ -58,6 +58,8 @@ FAILURES = "failures.json"
 TRACKS = "tracks.parquet"
 """With `--tracks all`, the faces beside the one a video is about: a table like the manifest, for other uses than
 training, since in a fake they are as a rule real."""
+_TAKES_ALL = (folder.NAME, photographs.NAME)
+"""Layouts that take every picture below their root for one of theirs."""
 _OF_FAILURE = ("dataset", "label", "method", "compression", "split")
 
 
@@ -103,6 +105,8 @@ def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport
             console.print(said, soft_wrap=True)
     if not all(job.file.is_dir() for job in jobs):
         default_detector(config.min_score)
+    if data.layout in _TAKES_ALL and out.resolve().is_relative_to(data.root.resolve()):
+        raise UserError(f"{out}: is inside {data.root}, and would be read with it", "choose a folder beside it")
     try:
         with held_folder(out):
             return _extract(data, out, config)
@@ -130,7 +134,7 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
     started = time.monotonic()
     failures: dict[str, str] = {}
     new_frames = 0
-    waiting = [job for job in jobs if not is_done(job.record, job.file, job.root, job.video)]
+    waiting = [job for job in jobs if not _is_done(job)]
     with closing(run_jobs(extract_video, waiting, config.workers, "extract")) as outcomes:
         for job, result in outcomes:
             if isinstance(result, Exception):
@@ -175,6 +179,10 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
     )
 
 
+def _is_done(job: ExtractJob) -> bool:
+    return is_done(job.record, job.file, job.root, job.video, None if job.file.is_dir() else job.out / job.crops)
+
+
 @dataclass(slots=True)
 class _Found:
     """What the records of a data set's videos say together: the videos without crops, and counts of others."""
@@ -198,7 +206,7 @@ def _rows_of(jobs: Sequence[ExtractJob], failures: dict[str, str]) -> tuple[pa.T
             failures[job.video.path] = f"only in part, {rows.num_rows} crops: {facts['problem']}"
         adopted = job.file.is_dir()
         found.several_faces += facts["faces"] > 1
-        found.fewer_frames += facts["looked_at"] < job.config.frames
+        found.fewer_frames += facts["looked_at"] < job.config.frames and not facts["problem"]
         main = [adopted or track < facts["main"] for track in rows["track"].to_pylist()]
         tables.append(with_video(rows, job.video, facts["sha256"]).append_column(MAIN, pa.array(main, pa.bool_())))
     return pa.concat_tables(tables), found

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dfgame.config import ExtractConfig
+from dfgame.datasets.layout import natural
 from dfgame.extract.records import facts_beside, facts_of_file, write_record
 from dfgame.media import PICTURE_SUFFIXES, MediaError
 from dfgame.records import Video
@@ -28,9 +29,9 @@ def adopt(root: Path, video: Video, config: ExtractConfig, record: Path) -> int:
         MediaError: there is no readable picture in it.
     """
     folder = root / video.path
-    names = [root / name for name in video.crops] or sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-    )
+    there = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    shown = (path for path in there if not path.name.startswith("."))
+    names = [root / name for name in video.crops] or sorted(shown, key=lambda path: natural(path.name))
     count = min(len(names), config.frames)
     last = len(names) - 1 if config.sampling == "uniform" else count - 1
     pictures = [names[place] for place in np.linspace(0, last, count).round().astype(int)]
@@ -75,7 +76,7 @@ def _size(picture: Path) -> tuple[int, int]:
             return image.size
     except FileNotFoundError:
         raise MediaError(f"{picture}: no such file") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         problem = "empty" if picture.stat().st_size == 0 else f"not a picture ({type(error).__name__})"
         raise MediaError(f"{picture}: {problem}") from None
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from dfgame.config import ExtractConfig
 from dfgame.extract.adopt import adopt
-from dfgame.extract.records import facts_beside, facts_of_file, reason, record_path, short_hash, write_record
+from dfgame.extract.records import ends_of, facts_beside, facts_of_file, reason, record_path, short_hash, write_record
 from dfgame.faces.crop import cutter
 from dfgame.faces.detect import FaceDetector, default_detector
 from dfgame.faces.sample import spread
-from dfgame.faces.video import FoundFace, VideoFaces, altered_by_track, find_faces
+from dfgame.faces.video import FoundFace, VideoFaces, altered_by_track, find_faces, fitted
 from dfgame.media import Frame, MediaError, count_frames, read_frames, transcode
 from dfgame.records import UserError, Video
 
@@ -97,7 +97,8 @@ def _qualities(video: Video, qualities: Sequence[str]) -> Iterator[Video]:
 
 
 def _is_wanted(video: Video, config: ExtractConfig) -> bool:
-    return (not config.compressions or video.compression in config.compressions) and (
+    asked = {*config.compressions, *config.qualities}
+    return (not config.compressions or video.compression in asked) and (
         not config.methods or video.method in config.methods
     )
 
@@ -125,6 +126,7 @@ def extract_video(job: ExtractJob) -> int:
         tracks = [*shots, *others]
         rows = [_row(job, number, found) for number, shot in enumerate(tracks) for found in shot]
         _put_in_place(job, [found for shot in tracks for found in shot], rows, work)
+        facts["ends"] = ends_of([job.out / row["path"] for row in rows])
         facts |= {"faces": faces.most_at_once(), "looked_at": faces.frames, "main": len(shots)}
         facts["problem"] = reason(faces.problem, path) if faces.problem else None
         write_record(job.record, rows, facts)
@@ -173,7 +175,11 @@ def _pointed_at(job: ExtractJob, path: Path, faces: VideoFaces) -> dict[int, flo
     mask, original = (job.root / name if name else None for name in (job.video.mask, job.video.original))
     try:
         if mask is not None and mask.is_file():
-            return altered_by_track(faces, lambda numbers: read_frames(mask, numbers))
+            shape = next(read_frames(path)).image.shape
+            return altered_by_track(
+                faces,
+                lambda numbers: (replace(one, image=fitted(one.image, shape)) for one in read_frames(mask, numbers)),
+            )
         if original is not None and original.is_file():
             return altered_by_track(faces, lambda numbers: _differences(path, original, numbers))
     except MediaError:

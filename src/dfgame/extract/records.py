@@ -9,7 +9,7 @@ OUT/.extract/data-0.json         and its failures
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -61,7 +61,7 @@ def read_record(path: Path) -> tuple[pa.Table, dict[str, Any]] | None:
     """A finished video's rows and facts; None where there is no record, or half of one after a power cut."""
     try:
         table = pq.ParquetFile(path).read()
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (FileNotFoundError, pa.ArrowInvalid, OSError):
         return None
     return table.replace_schema_metadata(None), json.loads(table.schema.metadata[METADATA_KEY])
 
@@ -73,18 +73,34 @@ def facts_beside(root: Path, video: Video) -> dict[str, Any]:
     return {"mask": mask, "original": original, "pictures": pictures}
 
 
-def is_done(record: Path, file: Path, root: Path, video: Video) -> bool:
-    """Whether the file, and what its crops depend on beside it, are as they were when it was read to its end.
+def is_done(record: Path, file: Path, root: Path, video: Video, crops: Path | None) -> bool:
+    """Whether the file, what its crops depend on beside it, and the crops are as when it was read to its end.
 
-    An original says which of several faces was altered; of one face it says nothing.
+    An original says which of several faces was altered; of one face it says nothing. `crops` is the folder that its
+    crops are to be in; None of pictures that stay where they are.
     """
     found = read_record(record)
     if found is None or found[1]["problem"] or not file.exists():
+        return False
+    names = [PurePosixPath(path) for path in found[0]["path"].to_pylist()]
+    if crops is not None and not _are_there(names, crops, found[1].get("ends")):
         return False
     before, now = found[1].get("beside"), facts_beside(root, video)
     if before and found[1]["faces"] < 2:
         now["original"] = before["original"]
     return [found[1]["size"], found[1]["changed"]] == _stamp(file) and before == now
+
+
+def ends_of(files: Sequence[Path]) -> list[int]:
+    """The lengths of the first and the last crop, by which they are told from those of a video of the same name."""
+    return [files[place].stat().st_size for place in (0, -1)]
+
+
+def _are_there(names: Sequence[PurePosixPath], crops: Path, ends: list[int] | None) -> bool:
+    if not crops.is_dir() or not {name.name for name in names} <= {path.name for path in crops.iterdir()}:
+        return False
+    ours = all(crops.as_posix().endswith(f"/{name.parent}") for name in names)
+    return ours and ends in (None, ends_of([crops / name.name for name in names]))
 
 
 def _stamp(path: Path) -> list[int] | None:
@@ -167,6 +183,6 @@ def write_source(out: Path, number: int, table: pa.Table, told: dict[str, Any]) 
 def read_source(out: Path, number: int) -> tuple[pa.Table, dict[str, Any]] | None:
     """A data set's rows, and what is to be told of it; None where it was never finished."""
     path = out / RECORDS / f"data-{number}.parquet"
-    if not path.is_file():
+    if not (path.is_file() and path.with_suffix(".json").is_file()):
         return None
     return pq.ParquetFile(path).read(), read_json(path.with_suffix(".json"))

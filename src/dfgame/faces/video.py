@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dfgame.faces.crop import Cutter
 from dfgame.faces.detect import FaceDetector
 from dfgame.faces.motion import Grey, Point, detours, moved, small_grey, travel
-from dfgame.faces.track import LONGEST_GAP, Track, Tracker, area, main_tracks
+from dfgame.faces.track import LONGEST_GAP, LONGEST_GUESS, Track, Tracker, area, main_tracks
 from dfgame.media import Frame, MediaError, RgbImage, read_frames
 from dfgame.records import Face
 
@@ -27,6 +27,7 @@ LONGEST_LEAP = 0.4
 FRAMES_TO_COMPARE = 12
 """Frames of a video from which it is told who of several people was altered."""
 _THUMBNAIL = (32, 32)
+_NOTHING = np.empty((0, 0, 3), np.uint8)
 _FAST_PNG = (
     cv2.IMWRITE_PNG_STRATEGY,
     cv2.IMWRITE_PNG_STRATEGY_RLE,
@@ -223,6 +224,7 @@ class _Files:
         file, mask_file = self._to / f"{name}.png", None
         write_png(file, self._cut_out(frame.image, face))
         if mask is not None:
+            mask = fitted(mask, frame.image.shape)
             mask_file = self._to / f"{name}.mask.png"
             write_png(mask_file, self._cut_out(mask, face))
             self._shares.setdefault(track, []).append(_brightness(mask, face))
@@ -243,13 +245,15 @@ class _Search:
         self._recent: deque[_Held] = deque(maxlen=longest_gap + 2)
         self._waiting: list[_Held] = []
         self._thumbnail: NDArray[np.uint8] | None = None
+        self._shape: tuple[int, ...] = ()
         self._detected_at = -LONGEST_LEAP
         self.result = Followed()
 
     def look(self, held: _Held) -> None:
         """Take the next frame."""
         before, self._thumbnail = self._thumbnail, _thumbnail(held.grey)
-        cut = before is not None and is_cut(before, self._thumbnail)
+        cut = before is not None and (self._shape != held.frame.image.shape or is_cut(before, self._thumbnail))
+        self._shape = held.frame.image.shape
         if cut:
             self.finish()
         leap = held.frame.time - self._detected_at
@@ -271,6 +275,7 @@ class _Search:
             self._tracker.add([], passed_over.frame.time)
         self._waiting.clear()
         self._recent.append(held)
+        self._forget(held.frame.time)
         self._detected_at = held.frame.time
         found = self._detect(held.frame.image)
         largest = sorted(found, key=lambda face: -area(face.box))[: self._most]
@@ -288,6 +293,12 @@ class _Search:
                 seen = self._recent[sighting.position - self._tracker.position - 1]
                 self._sink(track, seen.frame, sighting.face, seen.mask)
 
+    def _forget(self, now: float) -> None:
+        """Of frames from which no face will be wanted any more, keep what motion is measured in only."""
+        for number, held in enumerate(self._recent):
+            if now - held.frame.time > LONGEST_GUESS and held.frame.image.size:
+                self._recent[number] = replace(held, frame=replace(held.frame, image=_NOTHING), mask=None)
+
     def _ways(self) -> dict[int, tuple[Face, list[Point]]]:
         """Of each track that may go on: the face where it was last, and its way from there to the newest frame."""
         ways = {}
@@ -297,6 +308,14 @@ class _Search:
                 pictures = [held.grey for held in list(self._recent)[-steps - 1 :]]
                 ways[track] = face, travel(pictures, self._recent[-1].scale, face)
         return ways
+
+
+def fitted(mask: RgbImage, shape: Sequence[int]) -> RgbImage:
+    """A mask of another size than its video's frames, which are of this shape, brought to theirs."""
+    height, width = shape[:2]
+    if mask.shape[:2] == (height, width):
+        return mask
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def _brightness(image: RgbImage, face: Face) -> float:

@@ -17,6 +17,7 @@ from torch import nn
 from dfgame.config import ForgeConfig
 from dfgame.files import atomic_path, held_folder, write_json
 from dfgame.forgery import tree
+from dfgame.forgery.cameras import camera_of, filmed
 from dfgame.forgery.clip import Clip, render
 from dfgame.forgery.deepfakes import Autoencoder, Deepfakes, train_shared
 from dfgame.forgery.face2face import Face2Face
@@ -161,7 +162,10 @@ def _forge_target(job: _Target) -> None:
 
 
 def _rendered(person: Person, config: ForgeConfig) -> Clip:
-    return render(person, config.size, config.frames, config.seed)
+    clip = render(person, config.size, config.frames, config.seed)
+    if config.cameras == "one":
+        return clip
+    return filmed(clip, camera_of(person, config.seed), (config.seed, int(person.id)))
 
 
 def _encode(frames: NDArray[np.uint8], files: dict[str, Path], config: ForgeConfig) -> None:

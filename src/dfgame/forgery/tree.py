@@ -112,7 +112,7 @@ def _changes(before: Any, now: dict[str, Any]) -> list[str]:
     """What differs between two descriptions, in words; where the photographs lie does not matter."""
     if not isinstance(before, dict) or not isinstance(before.get("settings"), dict):
         return [f"{PEOPLE} is damaged"]
-    old, new = before["settings"], now["settings"]
+    old, new = to_dict(ForgeConfig()) | before["settings"], now["settings"]
     changed = [f"{name} was {old.get(name)}" for name in new if old.get(name) != new[name]]
     if before.get("version") != now["version"]:
         changed.append(f"version was {before.get('version')}")

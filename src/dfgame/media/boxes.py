@@ -15,6 +15,8 @@ from dfgame.media.guard import failure
 
 MOST_SAMPLES = 8_000_000
 """Samples of all tracks together, however often edit lists show them: 8,000,000 frames are 37 hours at 60 a second."""
+MOST_BOXES = 500_000
+"""More take seconds to look through; a day in pieces of two seconds has about as many."""
 _NESTS = frozenset(
     b"moov trak mdia minf stbl moof traf mvex edts dinf udta tref wave sinf schi gmhd meta".split(),
 )
@@ -37,7 +39,9 @@ def check_tables(file: BinaryIO, path: Path) -> None:
     """
     size = os.fstat(file.fileno()).st_size
     samples, edits = 0, 1
-    for box in _boxes(file, 0, size, 0):
+    for number, box in enumerate(_boxes(file, 0, size, 0)):
+        if number == MOST_BOXES:
+            raise failure(path, f"cannot be read (it is made of more than {MOST_BOXES:,} boxes)")
         if box.kind == b"cmov":
             raise failure(path, "cannot be read (its header is compressed)")
         if box.kind in (b"stsz", b"stz2"):

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import av
 from av.error import FFmpegError
@@ -13,10 +14,11 @@ from dfgame.media.guard import MediaError
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame as the decoder gave it, and its number in the video from 0."""
+    """A frame as the decoder gave it, its number in the video from 0, and how wide its pixels are for their height."""
 
     number: int
     frame: av.VideoFrame
+    aspect: Fraction = Fraction(1)
 
 
 def without_combs(frames: Iterator[Decoded], wanted: Collection[int] | None) -> Iterator[Decoded]:
@@ -56,7 +58,7 @@ def _filtered(before: Decoded | None, held: Decoded, after: Decoded | None) -> D
             graph.vpush(given)
         for _ in first:
             graph.vpull()
-        return Decoded(held.number, graph.vpull())
+        return replace(held, frame=graph.vpull())
     return held
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ FORMATS = (
 """FFmpeg's demuxers that are used: those that read one file. None of playlists, lists of files, streams, devices."""
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "max_pixels": str(MOST_FRAME_PIXELS)}
 _SECONDS_TO_OPEN = 30.0
+_WIDEST = 4
 
 
 class _Bytes:
@@ -47,6 +49,25 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
             raise failure(path, f"not a video and not a picture ({reason_of(error)})") from None
         with container:
             yield container, _video_stream(container, path)
+
+
+def declared_frames(container: InputContainer, stream: av.VideoStream) -> int:
+    """How many frames a container says it shows, without those that an edit list hides; 0 if it says nothing."""
+    if not stream.frames or "mov" not in container.format.name:
+        return stream.frames
+    shown = sum(not entry.is_discard for entry in stream.index_entries)
+    return min(stream.frames, shown) or stream.frames
+
+
+def aspect_of(stream: av.VideoStream) -> Fraction:
+    """How wide its pixels are, as a multiple of their height: 1 where nothing, or nothing sensible, is said."""
+    said = stream.sample_aspect_ratio
+    return said if said and 1 / _WIDEST <= said <= _WIDEST else Fraction(1)
+
+
+def displayed(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """The sides at which a frame has square pixels: the one that is too short is made longer."""
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
 def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:

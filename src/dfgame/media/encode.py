@@ -6,17 +6,18 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from dfgame.files import atomic_path
+from dfgame.media.combs import without_combs
 from dfgame.media.containers import opened
-from dfgame.media.guard import failure, reason_of
 from dfgame.media.pictures import RgbImage
-from dfgame.media.videos import upright
+from dfgame.media.videos import decoded_frames, upright
 
 _LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 _LOSSY = {"preset": "fast", "x264-params": "mbtree=0"}
+_COLOURS = ("colorspace", "color_range", "color_primaries", "color_trc")
+"""What a frame says of its numbers: the matrix and range that make them colours, and these colours' own."""
 
 
 def write_video(path: Path, frames: Iterable[RgbImage], fps: int, crf: int) -> None:
@@ -91,7 +92,8 @@ def through_h264(frames: Sequence[RgbImage], crf: int, preset: str = "veryfast")
 def transcode(path: Path, to: Path, crf: int) -> None:
     """Encode a video again as H.264 at a CRF, frame by frame with the same time stamps, whole or not at all.
 
-    It comes out upright, 4:2:0, with even sides (an odd one is scaled by a pixel), encoded as by `write_video`.
+    It comes out upright, without combs, with square pixels, 4:2:0, with even sides (an odd one is scaled by a pixel),
+    encoded as by `write_video`; what its brightness and colours stand for stays, and is written down.
 
     Raises:
         MediaError: it cannot be read to its end.
@@ -102,22 +104,16 @@ def transcode(path: Path, to: Path, crf: int) -> None:
         encoder = target.add_stream("libx264", rate=stream.average_rate or 25, options=options)
         encoder.pix_fmt = "yuv420p"
         encoder.time_base = stream.time_base
-        number = hidden = 0
         converter = VideoReformatter()
-        try:
-            for packet in source.demux(stream):
-                hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
-                for decoded in packet.decode():
-                    number += 1
-                    turned = upright(decoded, converter, "rgb24") if decoded.rotation else None
-                    whole = decoded if turned is None else av.VideoFrame.from_ndarray(turned)
-                    if number == 1:
-                        encoder.width, encoder.height = whole.width // 2 * 2, whole.height // 2 * 2
-                    fitting = whole.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
-                    fitting.pts, fitting.time_base = decoded.pts, decoded.time_base
-                    target.mux(encoder.encode(fitting))
-        except FFmpegError as error:
-            raise failure(path, f"breaks off after {number} frames ({reason_of(error)})") from None
-        if number < stream.frames - hidden:
-            raise failure(path, f"breaks off after {number} of {stream.frames - hidden} frames")
+        for decoded in without_combs(decoded_frames(path, source, stream), None):
+            frame = decoded.frame
+            is_odd = frame.rotation or decoded.aspect != 1
+            whole = av.VideoFrame.from_ndarray(upright(decoded, converter, "rgb24")) if is_odd else frame
+            if decoded.number == 0:
+                encoder.width, encoder.height = whole.width // 2 * 2, whole.height // 2 * 2
+                for name in _COLOURS:
+                    setattr(encoder.codec_context, name, getattr(whole, name))
+            fitting = whole.reformat(width=encoder.width, height=encoder.height, format="yuv420p")
+            fitting.pts, fitting.time_base = frame.pts, frame.time_base
+            target.mux(encoder.encode(fitting))
         target.mux(encoder.encode())

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from PIL import ExifTags, Image
 
-from dfgame.media.containers import opened
+from dfgame.media.containers import aspect_of, displayed, opened
 from dfgame.media.guard import MediaError, open_regular
 from dfgame.media.pictures import form_of, frame_numbers, opened_picture, read_animation
 from dfgame.media.provenance import provenance_of
@@ -37,9 +37,10 @@ _FRAMES_TO_LOOK_AT = 3
 def media_facts(path: Path) -> MediaFacts:
     """What a picture's or video's bytes say of it.
 
-    `width` and `height` are as displayed, after the rotation: those of the frames that `read_frames` gives. `rotation`
-    is how many degrees clockwise the file asks to be turned. `frames` is the container's word, or a count of packets.
-    Of tags MOST_TAGS are kept, of one line each and LONGEST_TAG characters; `provenance` is as `provenance_of` says.
+    `width` and `height` are as displayed, after the rotation and with square pixels: those of the frames that
+    `read_frames` gives. `rotation` is how many degrees clockwise the file asks to be turned. `frames` is the
+    container's word, or a count of packets. Of tags MOST_TAGS are kept, of one line each and LONGEST_TAG characters;
+    `provenance` is as `provenance_of` says.
 
     Raises:
         MediaError: it is neither a picture nor a video.
@@ -123,7 +124,8 @@ def _of_video(path: Path) -> MediaFacts:
         context = stream.codec_context
         frames = _first_frames(container, stream)
         clockwise = -frames[0].rotation % 360 if frames else 0
-        sides = (frames[0].width, frames[0].height) if frames else (context.width, context.height)
+        stored = (frames[0].width, frames[0].height) if frames else (context.width, context.height)
+        sides = displayed(*stored, aspect_of(stream))
         width, height = sides[::-1] if round(clockwise / 90) % 2 else sides
         duration = container.duration / av.time_base if container.duration else None
         size = path.stat().st_size

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from dfgame.media.combs import Decoded
+from dfgame.media.containers import aspect_of
 
 FEWEST_FRAMES = 250
 """Frames of a video from which on a seek may pay."""
@@ -124,7 +125,7 @@ def _from_key(
             stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
             for frame in packet.decode() if found else ():
                 if frame.pts is None or frame.pts >= start:
-                    yield Decoded(_number_of(frame, packets), frame)
+                    yield Decoded(_number_of(frame, packets), frame, aspect_of(stream))
     except FFmpegError:
         raise LostError from None
 

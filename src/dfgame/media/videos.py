@@ -12,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dfgame.media.combs import Decoded, without_combs
-from dfgame.media.containers import opened
+from dfgame.media.containers import aspect_of, declared_frames, displayed, opened
 from dfgame.media.guard import MOST_FRAME_PIXELS, MediaError, check_size, failure, reason_of
 from dfgame.media.pictures import (
     RgbImage,
@@ -57,7 +57,7 @@ def count_frames(path: Path) -> int:
     if form is not None:
         return 1 if form == "still" else count_animation(path)
     with opened(path) as (container, stream):
-        return stream.frames or _count_packets(container, stream, path)
+        return declared_frames(container, stream) or _count_packets(container, stream, path)
 
 
 def _count_packets(container: InputContainer, stream: av.VideoStream, path: Path) -> int:
@@ -94,7 +94,8 @@ def frame_times(path: Path) -> NDArray[np.float64]:
 def read_frames(path: Path, indices: Collection[int] | None = None, grey: bool = False) -> Generator[Frame]:
     """Decode a video once, in order; yield all frames, or those with the given numbers, in the order of time.
 
-    What a file is, is told by its content. Frames are turned upright and, where they are interlaced, freed from combs.
+    What a file is, is told by its content. Frames are turned upright, their pixels made square and, where they are
+    interlaced, freed from combs.
     Few frames of a long video are sought by their time stamps, and are the same as if all had been decoded. Of a
     damaged file, what can be decoded is yielded first. A picture is one frame; one that moves is a video.
 
@@ -173,31 +174,40 @@ def _sought(path: Path, wanted: frozenset[int]) -> Iterator[Decoded]:
 
 
 def _decoded(path: Path) -> Iterator[Decoded]:
-    """All frames of a video from its beginning."""
-    number, hidden = -1, 0
     with opened(path) as (container, stream):
-        stream.codec_context.thread_count = 1
-        try:
-            for packet in container.demux(stream):
-                hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
-                for frame in packet.decode():
-                    number += 1
-                    yield Decoded(number, frame)
-        except (FFmpegError, MemoryError) as error:
-            raise failure(path, f"breaks off after {number + 1} frames ({reason_of(error)})") from None
-        if number < 0:
-            raise failure(path, "a video without a frame")
-        if stream.frames and number + 1 < stream.frames - hidden:
-            raise failure(path, f"breaks off after {number + 1} of {stream.frames - hidden} frames")
+        yield from decoded_frames(path, container, stream)
+
+
+def decoded_frames(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[Decoded]:
+    """All frames of an opened video from its beginning.
+
+    Raises:
+        MediaError: it cannot be read to its end.
+    """
+    number, hidden, aspect = -1, 0, aspect_of(stream)
+    stream.codec_context.thread_count = 1
+    try:
+        for packet in container.demux(stream):
+            hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
+            for frame in packet.decode():
+                number += 1
+                yield Decoded(number, frame, aspect)
+    except (FFmpegError, MemoryError) as error:
+        raise failure(path, f"breaks off after {number + 1} frames ({reason_of(error)})") from None
+    if number < 0:
+        raise failure(path, "a video without a frame")
+    if stream.frames and number + 1 < stream.frames - hidden:
+        raise failure(path, f"breaks off after {number + 1} of {stream.frames - hidden} frames")
 
 
 def _frame(path: Path, one: Decoded, converter: VideoReformatter, pixels: str) -> Frame:
-    check_size(path, one.frame.width, one.frame.height, MOST_FRAME_PIXELS)
-    return Frame(one.number, float(one.frame.time or 0.0), upright(one.frame, converter, pixels))
+    check_size(path, *displayed(one.frame.width, one.frame.height, one.aspect), MOST_FRAME_PIXELS)
+    return Frame(one.number, float(one.frame.time or 0.0), upright(one, converter, pixels))
 
 
-def upright(decoded: av.VideoFrame, converter: VideoReformatter, pixels: str) -> RgbImage:
-    """A frame's pixels; a converter that serves all frames of a video is made ready once only."""
-    image = np.asarray(converter.reformat(decoded, format=pixels).to_ndarray(), np.uint8)
-    quarter_turns = round(decoded.rotation / 90) % 4
+def upright(decoded: Decoded, converter: VideoReformatter, pixels: str) -> RgbImage:
+    """A frame's square pixels; a converter that serves all frames of a video is made ready once only."""
+    width, height = displayed(decoded.frame.width, decoded.frame.height, decoded.aspect)
+    image = np.asarray(converter.reformat(decoded.frame, width, height, format=pixels).to_ndarray(), np.uint8)
+    quarter_turns = round(decoded.frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns), np.uint8)
