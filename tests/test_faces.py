@@ -333,7 +333,9 @@ def test_a_mask_of_another_size_is_laid_over_its_frames(tmp_path):
             mask=tmp_path / f"{name}.mp4",
         )
         [shot] = faces.main()
-        found[name] = faces.altered[0], cv2.imread(str(shot[0].mask)).astype(int)
+        crop = cv2.imread(str(shot[0].mask))
+        assert crop is not None
+        found[name] = faces.altered[0], crop.astype(int)
     assert found["half"][0] == pytest.approx(found["whole"][0], abs=0.02) and found["whole"][0] > 0.4
     assert np.abs(found["half"][1] - found["whole"][1]).mean() < 4
 
