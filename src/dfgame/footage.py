@@ -20,6 +20,8 @@ DRIFT = 1.2
 NOISE = (0.0, 3.0)
 """Range of the sensor noise's standard deviation, on the 0-255 scale."""
 
+OUT_OF_FOCUS = 8 / 13
+"""Of the clips that are not sharp, how many are out of focus; the others moved."""
 GRAIN = 16
 """The noise of a clip is one field, seen through another window in every frame: this much is it larger."""
 
@@ -35,7 +37,7 @@ class Footage:
         config, rng = self._config, np.random.default_rng((seed, 1))
         if rng.random() >= config.chance:
             return image
-        clip = _clip(image, rng.uniform(*config.scale), rng)
+        clip = _clip(image, config, rng)
         if rng.random() < config.twice:
             clip = through_h264(clip, int(rng.integers(*FIRST_CRF, endpoint=True)), _preset(rng))
             share = rng.uniform(0.7, 1.0)
@@ -44,9 +46,11 @@ class Footage:
         return clip[rng.integers(len(clip))]
 
 
-def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbImage]:
+def _clip(image: RgbImage, config: FootageConfig, rng: np.random.Generator) -> list[RgbImage]:
     """The crop made smaller and moved along a line, noise new in every frame."""
-    still = _in_focus(_lit(_resized(image, share), rng), rng)
+    small = _resized(image, rng.uniform(*config.scale))
+    lit = np.asarray(cv2.LUT(small, exposure(rng)), np.uint8) if rng.random() < config.light else small
+    still = _in_focus(lit, config, rng)
     height, width = still.shape[:2]
     drift, strength = rng.normal(0, DRIFT, 2), rng.uniform(*NOISE)
     grain = rng.standard_normal((height + GRAIN, width + GRAIN, 3), dtype=np.float32) * np.float32(strength)
@@ -64,25 +68,21 @@ def _clip(image: RgbImage, share: float, rng: np.random.Generator) -> list[RgbIm
     return frames
 
 
-def _lit(image: RgbImage, rng: np.random.Generator) -> RgbImage:
-    """Another exposure, brightness curve and white balance, in a third of the clips."""
-    if rng.random() >= 1 / 3:
-        return image
-    return np.asarray(cv2.LUT(image, exposure(rng)), np.uint8)
-
-
-def _in_focus(image: RgbImage, rng: np.random.Generator) -> RgbImage:
-    """Now and then out of focus, or blurred by motion."""
+def _in_focus(image: RgbImage, config: FootageConfig, rng: np.random.Generator) -> RgbImage:
+    """Now and then out of focus, blurred by motion, or sharpened."""
     kind = rng.random()
-    if kind < 0.08:
+    if kind < OUT_OF_FOCUS * config.focus:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.6)), np.uint8)
-    if kind < 0.13:
+    if kind < config.focus:
         length, angle = rng.integers(3, 8), rng.uniform(0, np.pi)
         kernel = np.zeros((9, 9), np.float32)
         reach = length / 2 * np.array([np.cos(angle), np.sin(angle)])
         ends = np.rint(16 * np.array([4 - reach, 4 + reach])).astype(int)
         cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, shift=4)
         return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+    if config.sharpened and rng.random() < config.sharpened:
+        gain, soft = rng.uniform(0.3, 1.2), cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 1.6))
+        return np.asarray(cv2.addWeighted(image, 1 + gain, soft, -gain, 0), np.uint8)
     return image
 
 

@@ -130,9 +130,15 @@ class FootageConfig:
     """Range of the size at which it is encoded, as a share of the stored crop's."""
     twice: float = 0.3
     """Probability that it was encoded before, at a better quality and a larger size."""
+    light: float = 1 / 3
+    """Probability of another exposure, brightness curve and white balance."""
+    focus: float = 0.13
+    """Probability that it is out of focus, or blurred by motion."""
+    sharpened: float = 0.0
+    """Probability that it is sharpened, where it is neither."""
 
     def __post_init__(self) -> None:
-        for name in ("chance", "twice"):
+        for name in ("chance", "twice", "light", "focus", "sharpened"):
             require(0 <= getattr(self, name) <= 1, f"footage.{name}", "a probability, from 0 to 1")
         require(1 <= self.crf[0] <= self.crf[1] <= 51, "footage.crf", "two numbers from 1 to 51, the lower first")
         ordered = 0.05 <= self.scale[0] <= self.scale[1] <= 1

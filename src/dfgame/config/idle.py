@@ -17,6 +17,7 @@ _LIGHT: tuple[_Works, str] = (
 _FULL: tuple[_Works, str] = (lambda c: "full" in (c.augment.before, c.augment.again), "--augment.before full")
 _CHOSEN: tuple[_Works, str] = (lambda c: not c.protocol, "no --protocol, which says what is chosen")
 _STEPS: tuple[_Works, str] = (lambda c: c.optimizer.schedule == "step", "--optimizer.schedule step")
+_FILMED = ("crf", "scale", "twice", "light", "focus", "sharpened")
 _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("detector.weights", lambda c: c.detector.pretrained, "--detector.pretrained"),
     ("detector.stride", lambda c: c.detector.head == "patch", "--detector.head patch"),
@@ -54,7 +55,7 @@ _NEEDS: tuple[tuple[str, _Works, str], ...] = (
     ("residual", lambda c: c.adversary.perturbation == "residual", "--adversary.perturbation residual"),
     ("additive", lambda c: c.adversary.perturbation == "additive", "--adversary.perturbation additive"),
     ("additive.step", lambda c: c.game == "gradient", "--game gradient"),
-    *((f"footage.{name}", lambda c: c.footage.chance > 0, "--footage.chance") for name in ("crf", "scale", "twice")),
+    *((f"footage.{name}", lambda c: c.footage.chance > 0, "--footage.chance") for name in _FILMED),
     ("optimizer.weighted", lambda c: c.detector.multi, "--detector.multi: of two classes each is half a batch"),
     *((f"augment.{name}", *_LIGHT) for name in ("flip", "colour")),
     *((f"augment.{name}", *_FULL) for name in ("jpeg", "noise", "grey", "geometry")),
