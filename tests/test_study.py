@@ -283,7 +283,18 @@ def test_the_whole_study(crops, tmp_path, capsys):
     assert len(list((out / "evaluation" / "matrices").glob("*.tex"))) == 3
 
     before = weights(out)
-    assert study.main([*words, "--search", "clamped-late", "gradient-fake", "--search-seeds", "1"], TINY) == 0
+    others = tmp_path / "others"
+    shutil.copytree(crops.parent, others)
+    options = [
+        "--elsewhere",
+        str(others / crops.name),
+        "--search",
+        "clamped-late",
+        "gradient-fake",
+        "--search-seeds",
+        "1",
+    ]
+    assert study.main([*words, *options], TINY) == 0
     told = capsys.readouterr().err
     after = weights(out)
     assert {name: after[name] for name in before} == before
@@ -293,6 +304,8 @@ def test_the_whole_study(crops, tmp_path, capsys):
     assert chosen in again["trainings"]["FaceSwap"]["unseen at c23"]
     assert chosen not in again["trainings"]["Deepfakes"]["unseen at c23"]
     assert again["trainings"]["Deepfakes"] == found["trainings"]["Deepfakes"]
+    elsewhere = json.loads((out / "elsewhere" / "study.json").read_text())
+    assert elsewhere["trainings"] == again["trainings"] and (out / "elsewhere" / "study.md").is_file()
 
 
 @pytest.mark.slow
