@@ -162,6 +162,8 @@ def _parsed(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--search-seeds: must be at most --seeds")
     if asked.data and not (asked.crops and asked.data.is_dir()):
         parser.error(f"--data {asked.data}: a folder, of the videos that --crops were cut out of")
+    if asked.elsewhere and not asked.elsewhere.is_file():
+        parser.error(f"--elsewhere {asked.elsewhere}: no such file; give the manifest of the other crops")
     return asked
 
 

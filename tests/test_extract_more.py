@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from conftest import CLIP_FRAMES, CROP_SIZE, frame_of, moving, orl_face, remuxed
 from dfgame.config import ExtractConfig, SettingError
 from dfgame.extract import FAILURES, MANIFEST, TRACKS, extract_faces, make_jobs
-from dfgame.extract.adopt import _frame_and_face
+from dfgame.extract.adopt import _frame_and_face, adopt
 from dfgame.extract.job import chosen_frames
+from dfgame.extract.records import read_record
 from dfgame.faces.crop import align_face
 from dfgame.faces.track import iou
 from dfgame.jobs import run_jobs
@@ -305,6 +306,22 @@ class TestQualities:
         with pytest.raises(MediaError):
             transcode(tmp_path / "no.mp4", tmp_path / "none.mp4", 30)
         assert not (tmp_path / "none.mp4").exists()
+
+
+def test_pictures_of_a_folder_are_in_the_order_of_their_numbers_and_one_too_large_loses_itself(tmp_path, monkeypatch):
+    folder, record = tmp_path / "original_c23" / "000", tmp_path / "record.parquet"
+    folder.mkdir(parents=True)
+    for number in range(12):
+        cv2.imwrite(str(folder / f"{number}.png"), np.zeros((64 if number == 2 else 8,) * 2, np.uint8))
+    video = Video("original_c23/000", "real", "original", "c23", "000")
+    for most, found in ((10_000, [0, 1, 2, 3]), (1_000, [0, 1, 3])):
+        monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", most)
+        adopt(tmp_path, video, ExtractConfig(frames=4, sampling="first"), record)
+        written = read_record(record)
+        assert written is not None
+        rows, facts = written
+        assert [int(Path(row["path"]).stem) for row in rows.to_pylist()] == found
+    assert facts["problem"].startswith("1 pictures cannot be used, the first: 2.png")
 
 
 class TestSeveralDataSets:

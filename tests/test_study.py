@@ -164,6 +164,7 @@ def test_every_player_can_be_trained_and_differs_from_plain():
         ["out", "--faces", "a", "--crops", "b"],
         ["out", "--crops", "b", "--data", "nowhere"],
         ["out", "--data", "."],
+        ["out", "--elsewhere", "nowhere.parquet"],
         [],
     ],
 )
