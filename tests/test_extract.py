@@ -321,6 +321,18 @@ class TestAgain:
         with pytest.raises(UserError, match="size was 32 and is now 48"):
             extract_faces(*done, ExtractConfig(size=48))
 
+    def test_faces_of_two_detectors_are_not_mixed(self, done: tuple[Path, Path], monkeypatch):
+        root, out = done
+        now = made_by(read_manifest(out / MANIFEST))["detector"]
+        monkeypatch.setattr(dfgame.extract, "detector_facts", lambda: {"name": "yuface", "version": "99"})
+        assert extract_faces(root, out, SETTINGS).new_frames == 0
+        assert made_by(read_manifest(out / MANIFEST))["detector"] == now and now["version"] != "99"
+        before = files_of(out)
+        real(root, "b.mp4", moving(2))
+        with pytest.raises(UserError, match=r"found by yuface .*, and yuface 99 is installed"):
+            extract_faces(root, out, SETTINGS)
+        assert files_of(out) == before
+
     def test_a_manifest_of_another_is_not_overwritten(self, done: tuple[Path, Path], tmp_path):
         shutil.rmtree(done[1] / ".extract")
         with pytest.raises(UserError, match="not made here"):

@@ -69,6 +69,8 @@ WANTED = [0, 1, 47, 48, 49, 50, 120, 121, 299]
         ("a.webm", "libvpx-vp9", {"g": "48", "deadline": "realtime", "cpu-used": "8", "threads": "1"}),
         ("a.avi", "mjpeg", {"pix_fmt": "yuvj420p"}),
         ("a.mpg", "mpeg2video", {"g": "12", "bf": "2"}),
+        ("h264.avi", "libx264", {"g": "48", "bf": "3"}),
+        ("mpeg4.avi", "mpeg4", {"g": "48", "bf": "2"}),
     ],
 )
 def test_what_is_sought_is_what_decoding_all_gives(tmp_path, monkeypatch, name, codec, options):
@@ -82,7 +84,8 @@ def test_what_is_sought_is_what_decoding_all_gives(tmp_path, monkeypatch, name, 
     assert alike(list(read_frames(path, WANTED)), expected)
     assert alike(list(read_frames(path, [*WANTED, 5000])), expected)
     assert frame_times(path) == pytest.approx([frame.time for frame in everything])
-    if name.endswith((".mp4", ".mkv", ".webm", ".avi")):
+    assert (np.diff([frame.time for frame in everything]) > 0).all()
+    if name.endswith((".mp4", ".mkv", ".webm")) or name == "a.avi":
         assert not decoded, "it was not sought"
 
 
@@ -273,3 +276,13 @@ def test_sound_alone_is_no_video_even_with_a_cover(tmp_path):
         container.mux(stream.encode())
     with pytest.raises(MediaError, match="no video stream"):
         kind_of(path)
+
+
+def test_an_avi_with_frames_out_of_order_is_encoded_again_in_order(tmp_path):
+    """AVI has no time stamps: those of H.264 packets are in decoding order, and frames came with them backward."""
+    path = encode(tmp_path / "a.avi", 30, bf="3")
+    transcode(path, tmp_path / "a.mp4", 10)
+    frames = list(read_frames(tmp_path / "a.mp4"))
+    assert np.diff([frame.time for frame in frames]) == pytest.approx([0.04] * 29)
+    for number, frame in enumerate(frames):
+        assert np.abs(frame.image.astype(int) - image(number)).mean() < 8

@@ -27,6 +27,7 @@ from dfgame.extract.records import (
     RECORDS,
     claim,
     is_done,
+    keep_detector,
     read_record,
     read_source,
     reason,
@@ -90,7 +91,7 @@ def extract_faces(root: Path, out: Path, config: ExtractConfig) -> ExtractReport
 
     Raises:
         UserError: ROOT is no data set, no video is wanted, there is no face detector, or OUT cannot be written, is
-            being written, was made with other settings, or is on a full disk.
+            being written, was made with other settings or another version of the detector, or is on a full disk.
     """
     data = _named(find_data(root, config.layout or None, config.splits, config.build_splits), config.name)
     jobs = make_jobs(data.root, out, data.videos, config)
@@ -135,6 +136,8 @@ def _extract(data: DataSet, out: Path, config: ExtractConfig) -> ExtractReport:
     failures: dict[str, str] = {}
     new_frames = 0
     waiting = [job for job in jobs if not _is_done(job)]
+    if not all(job.file.is_dir() for job in waiting):
+        keep_detector(out, detector_facts())
     with closing(run_jobs(extract_video, waiting, config.workers, "extract")) as outcomes:
         for job, result in outcomes:
             if isinstance(result, Exception):
@@ -241,7 +244,7 @@ def _put_together(out: Path, config: ExtractConfig) -> pa.Table:
     main, others = (table.filter(pa.array(rows)).drop_columns(MAIN) for rows in (of_main, ~of_main))
     made_by = {
         "version": __version__,
-        **_cutting(settings["settings"], sources),
+        **_cutting(settings["settings"], settings.get("detector") or detector_facts(), sources),
         "sources": sources,
         "failures": [
             dict(zip((*_OF_FAILURE, "reason"), key, strict=True)) | {"videos": count}
@@ -255,10 +258,10 @@ def _put_together(out: Path, config: ExtractConfig) -> pa.Table:
     return main
 
 
-def _cutting(settings: dict[str, Any], sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _cutting(settings: dict[str, Any], detector: dict[str, Any], sources: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """How the crops were made, as far as it is known: nothing is known where some were cut out elsewhere."""
     if not any(source["cut_elsewhere"] for source in sources):
-        return {"settings": settings, "detector": detector_facts()}
+        return {"settings": settings, "detector": detector}
     unknown = dict.fromkeys(("size", "margin", "alignment", "min_score", "detect_every"))
     return {"settings": settings | unknown, "detector": None}
 

@@ -157,8 +157,27 @@ def claim(out: Path, data: DataSet, config: ExtractConfig) -> int:
     number = roots.index(source["root"]) if source["root"] in roots else len(roots)
     _refuse_same_names(out, data, [n for n in range(len(roots)) if n != number], roots)
     sources = [*before["sources"][:number], source, *before["sources"][number + 1 :]]
-    write_json(path, {"version": __version__, "settings": settings, "sources": sources})
+    write_json(path, before | {"version": __version__, "settings": settings, "sources": sources})
     return number
+
+
+def keep_detector(out: Path, detector: dict[str, str]) -> None:
+    """Write down what finds the faces of OUT, which is one detector for all of them.
+
+    Raises:
+        UserError: faces in OUT were found by another one, or by another version of it.
+    """
+    path = out / RECORDS / "settings.json"
+    settings = read_json(path)
+    before = settings.get("detector")
+    if before is None:
+        write_json(path, settings | {"detector": detector})
+    elif before != detector:
+        first, now = (f"{one['name']} {one['version']}" for one in (before, detector))
+        raise UserError(
+            f"{out}: its faces were found by {first}, and {now} is installed",
+            f"install {first}, or give another folder as OUT",
+        )
 
 
 def _refuse_same_names(out: Path, data: DataSet, others: Sequence[int], roots: Sequence[str]) -> None:

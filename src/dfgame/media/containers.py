@@ -51,6 +51,11 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
             yield container, _video_stream(container, path)
 
 
+def is_disordered(container: InputContainer, stream: av.VideoStream) -> bool:
+    """Whether the time stamps of packets may be those of other frames: AVI has none, and counts in decoding order."""
+    return container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
+
+
 def declared_frames(container: InputContainer, stream: av.VideoStream) -> int:
     """How many frames a container says it shows, without those that an edit list hides; 0 if it says nothing."""
     if not stream.frames or "mov" not in container.format.name:

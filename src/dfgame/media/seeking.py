@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from dfgame.media.combs import Decoded
-from dfgame.media.containers import aspect_of
+from dfgame.media.containers import aspect_of, is_disordered
 
 FEWEST_FRAMES = 250
 """Frames of a video from which on a seek may pay."""
@@ -47,6 +47,8 @@ class Packets:
 
 def read_packets(container: InputContainer, stream: av.VideoStream) -> Packets | None:
     """Read all packets, without decoding; None where they do not say which frame is when."""
+    if is_disordered(container, stream):
+        return None
     stamps, decoded_at, keys, hidden = array("q"), array("q"), array("b"), array("b")
     try:
         for packet in container.demux(stream):

@@ -1,5 +1,6 @@
 """Videos in: upright RGB frames with true time stamps, decoded once, in order, in little memory."""
 
+import heapq
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dfgame.media.combs import Decoded, without_combs
-from dfgame.media.containers import aspect_of, declared_frames, displayed, opened
+from dfgame.media.containers import aspect_of, declared_frames, displayed, is_disordered, opened
 from dfgame.media.guard import MOST_FRAME_PIXELS, MediaError, check_size, failure, reason_of
 from dfgame.media.pictures import (
     RgbImage,
@@ -186,11 +187,16 @@ def decoded_frames(path: Path, container: InputContainer, stream: av.VideoStream
     """
     number, hidden, aspect = -1, 0, aspect_of(stream)
     stream.codec_context.thread_count = 1
+    stamps: list[int] = []
     try:
         for packet in container.demux(stream):
             hidden += packet.is_discard  # an edit list leaves it out: it is declared, and never shown
+            if is_disordered(container, stream) and packet.pts is not None:
+                heapq.heappush(stamps, packet.pts)
             for frame in packet.decode():
                 number += 1
+                if stamps:
+                    frame.pts = heapq.heappop(stamps)
                 yield Decoded(number, frame, aspect)
     except (FFmpegError, MemoryError) as error:
         raise failure(path, f"breaks off after {number + 1} frames ({reason_of(error)})") from None
