@@ -4,6 +4,7 @@ import contextlib
 import html
 import importlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import dfgame
 from dfgame.cli import main
 from dfgame.config import ServeConfig, SettingError
 from dfgame.records import UserError
-from dfgame.serve import pages
+from dfgame.serve import pages, run
 from dfgame.serve.run import check_host, with_key
 from dfgame.serve.service import Service
 from dfgame.serve.store import Store
@@ -194,6 +195,25 @@ def test_many_uploads_at_once_are_all_taken(open_server, picture):
     assert len(set(answers)) == 6
     for id in answers:
         open_server.wait(id, "done")
+
+
+def test_more_connections_than_are_held_are_sent_away_and_the_others_go_on(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "MOST_CONNECTIONS", 5)
+    with serving(tmp_path, detector) as server:
+        place = server.client.base_url.host, server.client.base_url.port
+        with contextlib.ExitStack() as idle:
+            for _ in range(5):
+                idle.enter_context(socket.create_connection(place))
+            assert until(lambda: httpx.get(server.client.base_url).status_code == 503)
+        assert until(lambda: httpx.get(server.client.base_url).status_code == 200)
+
+
+def until(true) -> bool:
+    """Whether something comes true within ten seconds."""
+    end = time.monotonic() + 10
+    while not (found := true()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
 
 
 def test_the_documents_say_how_each_call_fails(open_server):

@@ -19,6 +19,8 @@ from dfgame.serve.service import Service
 
 _GRACE = 5
 """Seconds that requests have to come to their end."""
+MOST_CONNECTIONS = 400
+"""Open at a time; whoever comes then is told to come again, before the system has no more files to open."""
 
 
 def serve(
@@ -48,7 +50,12 @@ def server_of(app: FastAPI) -> uvicorn.Server:
     """A server that says nothing of itself, and logs what goes wrong only."""
     return uvicorn.Server(
         uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+            limit_concurrency=MOST_CONNECTIONS,
         )
     )
 
