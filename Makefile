@@ -24,7 +24,7 @@ detector: .venv/installed
 		done | sort | uniq -d)" || { echo "PHOTOGRAPHS and VALIDATION: have files in common; validate on other people" >&2; exit 2; }
 	$(BIN)/dfgame forge "$(VALIDATION)" "$(OUT)/validation" --size 480 --frames 16 --cameras many --split 0 0.5 0.5 || [ $$? -eq 1 ]
 	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 16 --no-masks || [ $$? -eq 1 ]
-	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --layout photographs --name photographs --no-masks || [ $$? -eq 1 ]
+	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --frames 16 --layout photographs --name photographs --no-masks || [ $$? -eq 1 ]
 	for seed in $(SEEDS); do $(BIN)/dfgame train "$(OUT)/crops/manifest.parquet" "$(OUT)/runs/detector-$$seed" \
 		--config recipes/detector.toml --seed $$seed --resume || exit 1; done
 	$(BIN)/dfgame evaluate "$(OUT)/crops/manifest.parquet" $(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") \
