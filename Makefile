@@ -17,16 +17,17 @@ demo: .venv/installed
 # that cannot be used are named (exit code 1), and the rest is done.
 OUT ?= detector
 SEEDS ?= 0 1 2
+RECIPE ?= recipes/detector.toml
 detector: .venv/installed
 	@test -n "$(PHOTOGRAPHS)" -a -n "$(VALIDATION)" || \
-		{ echo "usage: make detector PHOTOGRAPHS=folder VALIDATION=folder [OUT=folder] [SEEDS='0 1 2']" >&2; exit 2; }
+		{ echo "usage: make detector PHOTOGRAPHS=folder VALIDATION=folder [OUT=folder] [SEEDS='0 1 2'] [RECIPE=file]" >&2; exit 2; }
 	@test -z "$$(for folder in "$(PHOTOGRAPHS)" "$(VALIDATION)"; do find "$$folder" -type f -exec sha256sum {} + | cut -d' ' -f1 | sort -u; \
 		done | sort | uniq -d)" || { echo "PHOTOGRAPHS and VALIDATION: have files in common; validate on other people" >&2; exit 2; }
 	$(BIN)/dfgame forge "$(VALIDATION)" "$(OUT)/validation" --size 480 --frames 16 --cameras many --split 0 0.5 0.5 || [ $$? -eq 1 ]
 	$(BIN)/dfgame extract "$(OUT)/validation" "$(OUT)/crops" --frames 16 --no-masks || [ $$? -eq 1 ]
 	$(BIN)/dfgame extract "$(PHOTOGRAPHS)" "$(OUT)/crops" --frames 16 --layout photographs --name photographs --no-masks || [ $$? -eq 1 ]
 	for seed in $(SEEDS); do $(BIN)/dfgame train "$(OUT)/crops/manifest.parquet" "$(OUT)/runs/detector-$$seed" \
-		--config recipes/detector.toml --seed $$seed --resume || exit 1; done
+		--config "$(RECIPE)" --seed $$seed --resume || exit 1; done
 	$(BIN)/dfgame evaluate "$(OUT)/crops/manifest.parquet" $(foreach seed,$(SEEDS),"$(OUT)/runs/detector-$(seed)") \
 		--protocol recipes/photographs.toml --checkpoint last --out "$(OUT)/evaluation"
 	$(BIN)/dfgame calibrate "$(OUT)/crops/manifest.parquet" "$(OUT)/detector.safetensors" \

@@ -195,8 +195,9 @@ class TestFrames:
             path = tmp_path / "in" / label / f"{person}.png"
             path.parent.mkdir(parents=True)
             cv2.imwrite(str(path), frame_of((orl_face(person), 30, 30)))
-        table = extract_faces(tmp_path / "in", tmp_path / "out", SMALL).table
-        assert [(row["video"], row["frame"], row["label"]) for row in table.to_pylist()] == [
+        report = extract_faces(tmp_path / "in", tmp_path / "out", SMALL)
+        assert report.fewer_frames == 0, "none were to be expected"
+        assert [(row["video"], row["frame"], row["label"]) for row in report.table.to_pylist()] == [
             ("in/fake/2.png", 0, "fake"),
             ("in/real/1.png", 0, "real"),
         ]

@@ -69,8 +69,8 @@ class ExtractReport:
     """What an extraction did.
 
     The manifest and its table, the videos of this call that failed wholly or in part, what is to be said of the data,
-    how many videos show several faces, how many have fewer frames than asked for, and how many frames this call
-    looked at in how many seconds.
+    how many videos show several faces, how many (pictures aside) have fewer frames than asked for, and how many
+    frames this call looked at in how many seconds.
     """
 
     manifest: Path
@@ -209,7 +209,7 @@ def _rows_of(jobs: Sequence[ExtractJob], failures: dict[str, str]) -> tuple[pa.T
             failures[job.video.path] = f"only in part, {rows.num_rows} crops: {facts['problem']}"
         adopted = job.file.is_dir()
         found.several_faces += facts["faces"] > 1
-        found.fewer_frames += facts["looked_at"] < job.config.frames and not facts["problem"]
+        found.fewer_frames += 1 < facts["looked_at"] < job.config.frames and not facts["problem"]
         main = [adopted or track < facts["main"] for track in rows["track"].to_pylist()]
         tables.append(with_video(rows, job.video, facts["sha256"]).append_column(MAIN, pa.array(main, pa.bool_())))
     return pa.concat_tables(tables), found
