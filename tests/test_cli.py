@@ -11,6 +11,7 @@ import pytest
 from dfgame import __version__
 from dfgame.cli import VERBS, main
 from dfgame.config import BlurConfig, TrainConfig
+from dfgame.datasets import LAYOUTS
 
 
 def run(*arguments):
@@ -145,3 +146,17 @@ def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path):
 def test_version():
     result = run("--version")
     assert result.returncode == 0 and result.stdout.strip() == __version__
+
+
+def test_a_section_of_settings_named_as_a_verb_is_refused(tmp_path):
+    """No setting is in it, so that it would change nothing."""
+    file = tmp_path / "settings.toml"
+    file.write_text("[train]\nepochs = 7\n")
+    result = run("train", "m", "r", "--config", file)
+    assert result.returncode == 2 and "[train] is the name of a verb" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["extract", "doctor"])
+def test_help_names_every_layout(verb):
+    words = " ".join(run(verb, "--help").stdout.replace("│", " ").split())
+    assert all(layout.NAME in words.partition("--layout")[2] for layout in LAYOUTS)

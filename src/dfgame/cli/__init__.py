@@ -1,4 +1,4 @@
-"""The `dfgame` command: one module a verb, imported only when that verb is called."""
+"""The `dfgame` command: one module a verb."""
 
 import errno
 import os
@@ -15,9 +15,14 @@ from cyclopts.config import Toml
 from dfgame import __version__
 from dfgame.records import SettingError, UserError
 
+VERBS = (
+    *("forge", "doctor", "extract", "train", "evaluate", "robustness", "compare", "calibrate", "inspect", "serve"),
+    *("export", "bench", "demo", "completion"),
+)
+"""Each is a function in the module of its name, which is imported only when that verb is called, or all are listed."""
 app = App(
     name="dfgame",
-    help="Deepfake forensics via an adversarial game.",
+    help="Deepfake forensics via an adversarial game. `dfgame COMMAND --help` lists settings, and shows examples.",
     version=__version__,
     version_flags=["--version"],
     help_format="plaintext",  # the list of verbs has no Markdown, whose reader is slow to import; the verbs' help has
@@ -26,24 +31,8 @@ app = App(
     default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
 )
 app.meta.suppress_keyboard_interrupt = False
-VERBS = {
-    "forge": "dfgame.cli.forge:forge",
-    "doctor": "dfgame.cli.doctor:doctor",
-    "extract": "dfgame.cli.extract:extract",
-    "train": "dfgame.cli.train:train",
-    "evaluate": "dfgame.cli.evaluate:evaluate",
-    "robustness": "dfgame.cli.robustness:robustness",
-    "compare": "dfgame.cli.compare:compare",
-    "calibrate": "dfgame.cli.calibrate:calibrate",
-    "inspect": "dfgame.cli.inspect:inspect",
-    "serve": "dfgame.cli.serve:serve",
-    "export": "dfgame.cli.export:export",
-    "bench": "dfgame.cli.bench:bench",
-    "demo": "dfgame.cli.demo:demo",
-    "completion": "dfgame.cli.completion:completion",
-}
-for verb, place in VERBS.items():
-    app.command(place, name=verb, help_format="markdown")
+for place, verb in enumerate(VERBS):
+    app.command(f"dfgame.cli.{verb}:{verb}", name=verb, sort_key=place, help_format="markdown")
 
 
 GOES_ON = "the same command goes on where it was"
@@ -73,11 +62,16 @@ def _launch(
 
 def _check_toml(path: Path) -> None:
     try:
-        tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"--config {path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UserError(f"--config {path}: not a TOML file ({error})") from None
+    if sections := sorted(found.keys() & set(VERBS)):
+        raise UserError(
+            f"--config {path}: [{sections[0]}] is the name of a verb, and no setting is in such a section",
+            "put a verb's settings at the top of a file of its own",
+        )
 
 
 def _terminated(_signal: int, _frame: object) -> NoReturn:
@@ -94,6 +88,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the `dfgame` command and exit."""
     words = sys.argv[1:] if arguments is None else arguments
     again = next((_AGAIN[word] for word in words if word in _AGAIN), "")
+    if not set(words) & set(VERBS):
+        for verb in VERBS:
+            _ = app[verb]  # once it is imported, the list says what it is for
     exit_with(lambda: app.meta(words, exit_on_error=False, print_error=False), "dfgame VERB --help", again)
 
 

@@ -55,6 +55,7 @@ def calibrate(
 
     from dfgame.calibrate import calibrate_runs
     from dfgame.files import write_text
+    from dfgame.inspection.conditions import USEFUL_AUC
     from dfgame.jobs import stdout
     from dfgame.report.figures import reliability_figure, standalone
 
@@ -79,6 +80,8 @@ def calibrate(
         stdout.print(f"{seen['videos']} compressed {label} videos, of held-out people: {shares}", soft_wrap=True)
     if found.facts.conditions:
         stdout.print(_rates(found.facts.conditions))
+        if hard := [one.rates.faces for one in found.facts.conditions if one.auc[0] < USEFUL_AUC]:
+            stdout.print(f"the AUC may be below {USEFUL_AUC}: of such faces nothing is concluded: {'; '.join(hard)}")
     stdout.print(f"fake from p_fake {thresholds.fake:.3f}, real up to {thresholds.real:.3f}", soft_wrap=True)
     stdout.print(f"{out}: the detector\n{diagram}: how far its scores can be taken at their word", soft_wrap=True)
     return 0
@@ -91,7 +94,7 @@ def _rates(conditions: "Sequence[Condition]") -> "Table":
     table = Table(*columns, title="error rates, of held-out people", title_justify="left")
     for one in conditions:
         rates, (low, high) = one.rates, one.auc
-        auc = f"{rates.auc:.2f} ({low:.2f} to {high:.2f})"
+        auc = f"{rates.auc:.3f} ({low:.3f} to {high:.3f})"
         videos = f"{rates.real} + {rates.fake}"
         table.add_row(rates.faces, videos, auc, f"{rates.real_called_fake:.0%}", f"{rates.fake_called_real:.0%}")
     return table

@@ -39,7 +39,9 @@ def evaluate(
 
         dfgame evaluate crops/manifest.parquet runs/ff --protocol ff-c23
 
-        dfgame evaluate crops/manifest.parquet theirs.csv detector.safetensors --by skin_tone --leaderboard board.csv
+        dfgame evaluate crops/manifest.parquet theirs.csv detector.safetensors --leaderboard board.csv
+
+        dfgame evaluate crops/manifest.parquet detector.safetensors --by skin_tone --attributes people.csv
 
         dfgame evaluate ff/manifest.parquet celebdf/manifest.parquet theirs.onnx --onnx.output logits
 

@@ -15,7 +15,7 @@ def export(*places: Path, settings: Annotated[ExportConfig, Parameter(name="*")]
     It takes RGB crops, uint8 (N, size, size, 3), cut out as its metadata says, and gives `raw`, the raw score of each,
     and `p_fake`, the calibrated one. It is compared with PyTorch before it gets its name, and is not written where a
     score differs by more than 0.0001. docs/export.md says how to use it, docs/onnx_example.py does so. Needs the extra
-    `onnx`: pip install 'dfgame[onnx]'.
+    `onnx`: pip install '.[onnx]' in the clone.
 
     For example:
 

@@ -14,8 +14,9 @@ def extract(
     """Cut the faces out of the videos of the data set ROOT; writes OUT/manifest.parquet and the crops.
 
     ROOT is FaceForensics++ with or without DeepFakeDetection, Celeb-DF, DFDC, a tree made by `dfgame forge`, a folder
-    with real/ and fake/, a table of paths and labels, or faces that were cut out before; looking at it tells which. A
-    call that was interrupted goes on when it is made again; another ROOT with the same OUT joins its manifest.
+    with real/ and fake/, a table of paths and labels, or faces that were cut out before; looking at it tells which. Of
+    photographs of real faces, --layout photographs tells. A call that was interrupted goes on when it is made again;
+    another ROOT with the same OUT and settings joins its manifest.
 
     For example:
 

@@ -24,12 +24,12 @@ def inspect(
 ) -> int:
     """Say of each picture and video in FILES whether its faces are fake: fake, real, inconclusive or no face.
 
-    A folder stands for all pictures and videos below it, a pattern such as 'clips/**/*.mp4' for all that match, - for
-    a list of such names on standard input, one a line. Printed are the verdict on each file in a
-    sentence, a line for each face with its calibrated probability of fake, where real and fake are equally likely
-    beforehand, and its 95% interval over the frames of the shot, why a verdict is inconclusive, and how often the
-    detector errs on such faces. A file is fake if one of its
-    faces is; else its verdict is that of its most suspicious face that is seen long enough.
+    A folder stands for all files below it that are named as pictures and videos are, a pattern such as
+    'clips/**/*.mp4' for all that match, - for a list of such names on standard input, one a line. Printed are the
+    verdict on each file in a sentence, a line for each face with its calibrated probability of fake, where real and
+    fake are equally likely beforehand, and its 95% interval over the frames of the shot, why a verdict is
+    inconclusive, and how often the detector errs on such faces. A file is fake if one of its faces is, inconclusive if
+    the score of one leaves it open, and real if none does; faces that cannot be judged decide nothing beside others.
 
     Exit code 0: all files were read, whatever the verdicts. 1: some could not be read, or not to their end; each is
     named on standard error. 2: wrong use. 3, with --fail-on-fake: a file is fake.

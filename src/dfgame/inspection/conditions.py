@@ -98,6 +98,6 @@ def _hard(condition: Condition) -> str:
     rates = condition.rates
     return (
         f"on faces like it ({rates.faces}) the detector is not reliable: of {rates.real} real and {rates.fake} fake "
-        f"validation videos it ranked a fake above a real one in {rates.auc:.0%} of pairs (95% interval {low:.0%} to "
-        f"{high:.0%}; chance is 50%)"
+        f"validation videos it ranked a fake above a real one in {rates.auc:.1%} of pairs (95% interval {low:.1%} to "
+        f"{high:.1%}; chance is 50%, and a verdict needs {USEFUL_AUC:.0%} at the lower end)"
     )

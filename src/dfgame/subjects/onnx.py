@@ -170,7 +170,9 @@ def load_onnx(path: Path, config: OnnxConfig, device: str = "auto") -> OnnxDetec
     try:
         runtime = importlib.import_module("onnxruntime")
     except ImportError:
-        raise UserError("to score by ONNX, the package onnxruntime is missing", "pip install 'dfgame[onnx]'") from None
+        raise UserError(
+            "to score by ONNX, the package onnxruntime is missing", "pip install '.[onnx]' in the clone"
+        ) from None
     providers = [name for name in runtime.get_available_providers() if _fits(name, device)]
     try:
         session = runtime.InferenceSession(str(path), providers=providers)
