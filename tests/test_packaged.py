@@ -48,7 +48,8 @@ def test_its_card_has_the_limits_and_rates_of_the_box(detector):
     for one in conditions:
         videos, _, fake_from, real_up_to, real_called_fake, fake_called_real = rows[one.rates.faces]
         assert videos == f"{one.rates.real} + {one.rates.fake}"
-        assert (fake_from, real_up_to) == (f"{one.limits.fake:.2f}", f"{one.limits.real:.3f}")
+        limits = f"{one.limits.fake:.2f}", f"{one.limits.real:.3f}"
+        assert (fake_from, real_up_to) == (limits if one.auc[0] >= USEFUL_AUC else ("nothing is concluded", ""))
         assert real_called_fake == f"{one.rates.real_called_fake:.0%}"
         assert fake_called_real == f"{one.rates.fake_called_real:.0%}"
 
