@@ -17,6 +17,7 @@ from dfgame.faces.crop import crop_face, points_in_crop
 from dfgame.faces.detect import default_detector
 from dfgame.forgery.live.rerender import SIZE
 from dfgame.forgery.live.still import HULL, Still, blended, recoloured, resampled, soft_mask
+from dfgame.inspection.conditions import USEFUL_AUC
 
 LARGEST = 25_000_000
 
