@@ -19,10 +19,10 @@ from dfgame.datasets import find_data
 from dfgame.datasets.photographs import find_photographs
 from dfgame.faces.detect import default_detector
 from dfgame.files import held_folder
-from dfgame.forgery import align
+from dfgame.forgery import align, neuraltextures
 from dfgame.forgery.build import build_tree
 from dfgame.forgery.cameras import Camera, camera_of, filmed
-from dfgame.forgery.clip import render
+from dfgame.forgery.clip import NOISE, _with_noise, render
 from dfgame.forgery.expression import reposed
 from dfgame.forgery.face2face import Face2Face
 from dfgame.forgery.faceswap import FaceSwap
@@ -301,11 +301,17 @@ def test_too_few_people(tmp_path, names, message):
 
 
 def test_who_is_who_by_folder_or_by_name(tmp_path):
-    for name in ("b/2.png", "b/10.png", "a/x.jpg", "c_1.png", "c_2.png", "d.png", ".hidden.png", "e.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    shown = ("b/2.png", "b/10.png", "a/x.jpg", "a/2019/y.jpg", "a/2020/z.jpg", "c_1.png", "c_2.png", "d.png")
+    for name in (*shown, ".hidden.png", "a/.thumbnails/x.png", ".trash/f/1.png", "e.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
     found = {person: [p.name for p in paths] for person, paths in find_photographs(tmp_path).items()}
-    assert found == {"a": ["x.jpg"], "b": ["2.png", "10.png"], "c": ["c_1.png", "c_2.png"], "d": ["d.png"]}
+    assert found == {
+        "a": ["y.jpg", "z.jpg", "x.jpg"],
+        "b": ["2.png", "10.png"],
+        "c": ["c_1.png", "c_2.png"],
+        "d": ["d.png"],
+    }, "one person is one, however deep; or somebody would be swapped with themselves, and be in two splits"
 
 
 @given(
@@ -370,6 +376,49 @@ def test_the_points_move_with_the_camera(tmp_path):
         assert nearest.max() < 0.6
     steps = np.linalg.norm(np.diff(clip.points, axis=0), axis=2)
     assert 0 < steps.max() < 8
+
+
+@pytest.mark.parametrize("wide_first", [True, False])
+def test_the_face_stays_in_the_frame_of_another_shape(tmp_path, wide_first):
+    """Of a tall photograph in a wide clip a part is cut off: not the one with the face, here near the top."""
+    shapes = {"wide": (100, 200), "tall": (200, 100)}
+    points = {"wide": (90.0, 40.0), "tall": (40.0, 25.0)}
+    photographs = {}
+    for name, (height, width) in shapes.items():
+        Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(tmp_path / f"{name}.png")
+        x, y = points[name]
+        five = ((x, y), (x + 20, y), (x + 10, y + 10), (x + 2, y + 20), (x + 18, y + 20))
+        photographs[name] = Photograph(tmp_path / f"{name}.png", five)
+    order = ("wide", "tall") if wide_first else ("tall", "wide")
+    for seed in range(5):
+        clip = render(Person("000", "a", tuple(photographs[name] for name in order)), 200, 8, seed)
+        height, width = clip.frames.shape[1:3]
+        assert (clip.points >= 5).all() and (clip.points <= np.array((width, height)) - 5).all()
+
+
+def test_noise_is_put_on_frame_by_frame_as_on_all_at_once():
+    frames = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3)).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    strength = np.float32(rng.uniform(*NOISE))
+    noise = rng.standard_normal(frames.shape, dtype=np.float32) * strength
+    expected = np.clip(np.rint(frames + noise), 0, 255).astype(np.uint8)
+    assert np.array_equal(_with_noise(frames, np.random.default_rng(1)), expected)
+
+
+def test_no_two_rendered_mouths_have_the_same_noise(clips, monkeypatch):
+    """It would be a mark by which all fakes of the family, of the training and of the test, are known."""
+    drawn, plain = [], neuraltextures.condition
+
+    def condition(mouths, corners, rng):
+        drawn.append(rng.standard_normal(100))
+        return plain(mouths, corners, rng)
+
+    monkeypatch.setattr(neuraltextures, "condition", condition)
+    forge = neuraltextures.NeuralTextures(neuraltextures.MouthRenderer(), 0)
+    target, source = clips
+    for pair in ((target, source), (source, target), (target, source)):
+        forge(*pair)
+    assert np.array_equal(drawn[0], drawn[2]) and abs(np.corrcoef(drawn[0], drawn[1])[0, 1]) < 0.4
 
 
 def test_all_photographs_are_shown(faces):

@@ -137,6 +137,26 @@ def test_a_lookalike_is_another_person(tmp_path: Path) -> None:
         assert others and others <= alike
 
 
+def test_a_lookalike_is_never_the_person_itself_however_many_crops_show_it(tmp_path: Path) -> None:
+    crops = {f"{number}.png": (broader(1), "often") for number in range(200)} | {"seldom.png": (broader(9), "seldom")}
+    make = Forger(crops, lambda _: still().image, ("lookalike",), tmp_path / "net", 0)
+    target = Still(still().image, broader(1), "often")
+    assert {make._lookalike(target, np.random.default_rng(seed)).person for seed in range(20)} == {"seldom"}
+    with pytest.raises(UserError, match="all crops to learn from show one person"):
+        Forger({"1.png": (broader(1), "often")}, lambda _: still().image, ("lookalike",), tmp_path / "net", 0)
+
+
+def test_the_rerenderer_learns_from_the_first_to_the_last_of_many_crops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfgame.forgery.live.rerender.STEPS", 1)
+    monkeypatch.setattr("dfgame.forgery.live.forger.MOST_FACES", 4)
+    read: list[str] = []
+    crops = {f"{number}.png": (broader(1), "p") for number in range(7)}
+    Forger(crops, lambda path: read.append(path) or still().image, ("rerender",), tmp_path / "net", 0)
+    assert read == ["0.png", "2.png", "4.png", "6.png"]
+
+
 def test_families_are_drawn_as_often_as_they_are_named(tmp_path: Path) -> None:
     make = forger(("selfblend", "selfblend", "selfblend", "mouth"), tmp_path)
     drawn: list[int] = []

@@ -1,7 +1,7 @@
 """A folder of real face photographs and nothing else, as `dfgame forge` takes it.
 
-A subfolder is a person; without subfolders a file's name up to the first "_" is. Such a folder has no fakes: they are
-forged while training.
+A subfolder, with all below it, is a person; without subfolders a file's name up to the first "_" is. Such a folder has
+no fakes: they are forged while training.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def find(place: Place) -> Iterator[Video]:
 
 
 def find_photographs(folder: Path) -> dict[str, list[Path]]:
-    """Pictures by person. A subfolder is a person; without subfolders a file's name up to the first "_" is.
+    """Pictures by person: a subfolder with all below it, or else a file's name up to the first "_". None is hidden.
 
     Raises:
         UserError: the folder is missing or holds no picture.
@@ -45,9 +45,9 @@ def find_photographs(folder: Path) -> dict[str, list[Path]]:
         raise UserError(f"{folder}: no such folder", "give a folder with photographs of faces as FACES")
     people: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*"), key=lambda p: natural(p.relative_to(folder).as_posix())):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith("."):
-            parts = path.relative_to(folder).parts
-            name = "/".join(parts[:-1]) if len(parts) > 1 else path.stem.split("_")[0]
+        parts = path.relative_to(folder).parts
+        if path.suffix.lower() in PICTURE_SUFFIXES and not any(part.startswith(".") for part in parts):
+            name = parts[0] if len(parts) > 1 else path.stem.split("_")[0]
             people.setdefault(name, []).append(path)
     if not people:
         known = ", ".join(sorted(PICTURE_SUFFIXES))

@@ -15,6 +15,8 @@ ZOOM = (1.04, 1.12)
 """Range of the zoom, above 1 so that the picture's border stays outside."""
 DRIFT, TURN = 0.015, 0.035
 """Largest shift (share of the longer side) and rotation (radians) of the camera's slow motion."""
+AROUND = 0.8
+"""How far a face reaches beyond its eyes and mouth, as a share of what lies between these."""
 NOISE = (0.8, 2.4)
 """Range of the sensor noise's standard deviation, on the 0-255 scale."""
 
@@ -39,7 +41,8 @@ def render(person: Person, size: int, length: int, seed: int) -> Clip:
         face = np.array(photograph.points)
         if not frames:
             height, width = still.shape[:2]
-        for matrix in _motion(rng, still.shape[:2], (height, width), np.arange(start, end) / length):
+        path = _motion(rng, still.shape[:2], (height, width), np.arange(start, end) / length)
+        for matrix in _held(path, face, still.shape[:2], (height, width)):
             frames.append(
                 cv2.warpAffine(
                     still, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
@@ -65,13 +68,29 @@ def _motion(
     ]
 
 
+def _held(
+    path: list[NDArray[np.float64]], face: NDArray[np.float64], still: tuple[int, ...], frame: tuple[int, int]
+) -> list[NDArray[np.float64]]:
+    """The path moved along what of a longer or wider still is cut off, until the face stays in the frame."""
+    points = np.concatenate([moved(face, matrix) for matrix in path])
+    around = AROUND * np.ptp(points, axis=0).max()
+    low, high, sides = points.min(0) - around, points.max(0) + around, np.array(frame[::-1])
+    missing = np.where(low < 0, -low, np.minimum(sides - high, 0))
+    fit = max(frame[0] / still[0], frame[1] / still[1])
+    cut_off = np.maximum((fit * np.array(still[1::-1]) - sides) / 2, 0)
+    shift = np.clip(missing, -cut_off, cut_off)
+    return [matrix + np.column_stack([np.zeros((2, 2)), shift]) for matrix in path]
+
+
 def _camera(zoom: float, angle: float, centre: tuple[float, float], goal: tuple[float, float]) -> NDArray[np.float64]:
     turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.column_stack([turn, np.array(goal) - turn @ np.array(centre)])
 
 
 def _with_noise(frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise of one strength for the whole clip, new in every frame."""
-    strength = rng.uniform(*NOISE)
-    noise = rng.standard_normal(frames.shape, dtype=np.float32) * np.float32(strength)
-    return np.clip(np.rint(frames + noise), 0, 255).astype(np.uint8)
+    """Noise of one strength for the whole clip, new in every frame; put on in place."""
+    strength = np.float32(rng.uniform(*NOISE))
+    for frame in frames:
+        noise = rng.standard_normal(frame.shape, dtype=np.float32) * strength
+        frame[:] = np.clip(np.rint(frame + noise), 0, 255)
+    return frames

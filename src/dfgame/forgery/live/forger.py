@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from dfgame.config import LiveFamilyName
+from dfgame.faces.sample import spread
 from dfgame.files import atomic_path
 from dfgame.forgery.align import TEMPLATE, Points, moved, similarity
 from dfgame.forgery.live.lookalike import LookalikeSwap
@@ -46,7 +47,7 @@ class Forger:
         seed: of its training.
 
     Raises:
-        UserError: `network` is there and is damaged.
+        UserError: `network` is there and is damaged, or a lookalike is asked for where all crops show one person.
     """
 
     def __init__(
@@ -61,6 +62,10 @@ class Forger:
         self._paths = sorted(crops)
         self._proportions = np.array([_proportions(crops[path][0]) for path in self._paths])
         self._people = np.array([crops[path][1] for path in self._paths])
+        if "lookalike" in families and len(set(self._people)) < 2:
+            raise UserError(
+                "the family lookalike: all crops to learn from show one person", "leave it out, or add other people"
+            )
         known: dict[str, LiveFamily] = {
             "selfblend": selfblend,
             "mouth": mouth,
@@ -83,7 +88,7 @@ class Forger:
 
         A file that was trained on other crops, or with another seed, is replaced.
         """
-        some = self._paths[:: max(len(self._paths) // MOST_FACES, 1)][:MOST_FACES]
+        some = [self._paths[place] for place in spread(len(self._paths), MOST_FACES)]
         made_of = json.dumps([seed, [(path, np.asarray(self._crops[path][0]).tolist()) for path in some]])
         name = hashlib.sha256(made_of.encode()).hexdigest()
         network = Rerenderer()
@@ -107,11 +112,13 @@ class Forger:
         return Still(self._read(path), points, person)
 
     def _lookalike(self, still: Still, rng: np.random.Generator) -> Still:
-        """Another person's face; the same person's where none of the candidates is somebody else."""
+        """Another person's face."""
         drawn = rng.integers(len(self._paths), size=CANDIDATES)
-        distances = ((self._proportions[drawn] - _proportions(still.points)) ** 2).sum(1)
-        distances[self._people[drawn] == still.person] += 1e6
-        return self._still(self._paths[drawn[distances.argmin()]])
+        others = drawn[self._people[drawn] != still.person]
+        if not len(others):
+            others = rng.choice(np.flatnonzero(self._people != still.person), size=CANDIDATES)
+        distances = ((self._proportions[others] - _proportions(still.points)) ** 2).sum(1)
+        return self._still(self._paths[others[distances.argmin()]])
 
 
 def _made_of(file: Path) -> str | None:
