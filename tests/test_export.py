@@ -179,7 +179,7 @@ def test_a_missing_package_is_one_line_that_names_the_extra(package, box, tmp_pa
     monkeypatch.setitem(sys.modules, package, None)
     assert exported(box, tmp_path / "a.onnx") == 2
     said = capsys.readouterr().err
-    assert package in said and "dfgame[onnx]" in said and len(said.splitlines()) == 2
+    assert package in said and ".[onnx]" in said and len(said.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

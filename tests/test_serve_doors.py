@@ -76,7 +76,7 @@ def test_a_missing_package_names_the_extra(capsys, monkeypatch):
     with pytest.raises(SystemExit) as end:
         main(["serve"])
     shown = capsys.readouterr().err
-    assert end.value.code == 2 and "uvicorn" in shown and "dfgame[web]" in shown
+    assert end.value.code == 2 and "uvicorn" in shown and ".[web]" in shown
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/openapi.json", "/", "/docs", "/jobs/x", "/nowhere"])
