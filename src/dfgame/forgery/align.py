@@ -39,7 +39,7 @@ def alignment(points: Points, size: int) -> NDArray[np.float64]:
 def cut(frame: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
     """The aligned face, (size, size, 3), 0 to 255."""
     shrinks = np.hypot(*matrix[0, :2]) < 1
-    flags = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    flags = cv2.INTER_LINEAR if shrinks else cv2.INTER_CUBIC
     face = cv2.warpAffine(frame, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
     return face.astype(np.float32)
 

@@ -24,7 +24,7 @@ def spectrum(still: Still, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Change the face's spectrum."""
     image = still.image.astype(np.float32)
     matrix = alignment(still.points, SIZE)
-    face = cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
+    face = cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     change = _coloured_noise(np.asarray(face, np.float32), rng) - face
     size, inverse = (image.shape[1], image.shape[0]), cv2.invertAffineTransform(matrix)
     back = cv2.warpAffine(np.asarray(change, np.float32), inverse, size, flags=cv2.INTER_LINEAR)
