@@ -159,4 +159,5 @@ def test_a_section_of_settings_named_as_a_verb_is_refused(tmp_path):
 @pytest.mark.parametrize("verb", ["extract", "doctor"])
 def test_help_names_every_layout(verb):
     words = " ".join(run(verb, "--help").stdout.replace("│", " ").split())
-    assert all(layout.NAME in words.partition("--layout")[2] for layout in LAYOUTS)
+    of_layout = words.partition("--layout STR")[2].partition(" --")[0]
+    assert all(layout.NAME in of_layout for layout in LAYOUTS)
