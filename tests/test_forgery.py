@@ -348,6 +348,23 @@ def test_a_similarity_is_found_again(angle, scale, dx, dy):
     assert np.allclose(align.similarity(points, align.moved(points, matrix)), matrix)
 
 
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_face_that_shrinks_is_the_mean_of_what_its_pixels_cover(times):
+    frame = np.random.default_rng(times).integers(0, 256, (96, 96, 3), np.uint8)
+    matrix = np.array([[1 / times, 0, 0.5 / times - 0.5], [0, 1 / times, 0.5 / times - 0.5]])
+    size = 96 // times
+    means = frame.reshape(size, times, size, times, 3).astype(np.float64).mean((1, 3))
+    assert np.abs(align.cut(frame, matrix, size) - means).max() <= 0.5
+
+
+def test_stripes_too_fine_for_a_shrunk_face_are_faint():
+    frame = np.tile(np.array([0, 255], np.uint8)[None, :, None], (120, 60, 3))
+    turn = 0.4 * np.array([[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]])
+    face = align.cut(frame, np.column_stack([turn, [8, -8]]), 40)
+    plain = cv2.warpAffine(frame, np.column_stack([turn, [8, -8]]), (40, 40), borderMode=cv2.BORDER_REFLECT_101)
+    assert face.std() < 0.5 * plain.std()
+
+
 def test_a_warp_brings_a_dot_to_its_goal():
     face = np.zeros((64, 64, 3), np.float32)
     cv2.circle(face, (30, 40), 3, (255, 255, 255), -1)

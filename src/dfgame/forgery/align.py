@@ -37,11 +37,14 @@ def alignment(points: Points, size: int) -> NDArray[np.float64]:
 
 
 def cut(frame: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """The aligned face, (size, size, 3), 0 to 255."""
-    shrinks = np.hypot(*matrix[0, :2]) < 1
-    flags = cv2.INTER_LINEAR if shrinks else cv2.INTER_CUBIC
-    face = cv2.warpAffine(frame, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-    return face.astype(np.float32)
+    """The aligned face, (size, size, 3), 0 to 255; where it shrinks, a pixel is the mean of what it covers."""
+    scale = np.hypot(*matrix[0, :2])
+    finer = max(1, round(1 / scale))
+    grid = matrix * finer + np.array([0, 0, (finer - 1) / 2])
+    side = (size * finer, size * finer)
+    flags = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
+    face = cv2.warpAffine(frame, grid, side, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def put_back(
