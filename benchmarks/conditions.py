@@ -99,21 +99,21 @@ def main(tree: Path, box: Path | None = None, split: str = "test", people: int =
     results: dict[str, dict[str, Any]] = {}
     said: Said = {}
     for name, (condition, crf) in CONDITIONS.items():
-        said = _inspected(tree, videos, condition, crf, detector)
-        results[name] = _measured(videos, said)
-        print(f"{name:50} " + _line(results[name]), file=sys.stderr, flush=True)
+        said = inspected(tree, videos, condition, crf, detector)
+        results[name] = measured(videos, said)
+        print(f"{name:50} " + line(results[name]), file=sys.stderr, flush=True)
         if name.endswith("c23"):
             plain = said
     lightness = {video.identity: _skin(tree / video.path) for video in videos if video.label == "real"}
     middle = float(np.median(list(lightness.values())))
     for name, keep in (("darker half of the people", lambda a: a <= middle), ("lighter half", lambda a: a > middle)):
         some = [video for video in videos if keep(lightness[video.identity])]
-        results[name] = _measured(some, plain)
-        print(f"{name:50} " + _line(results[name]), file=sys.stderr, flush=True)
+        results[name] = measured(some, plain)
+        print(f"{name:50} " + line(results[name]), file=sys.stderr, flush=True)
     print(json.dumps({"detector": detector.model.sha256, "people": len(chosen), "conditions": results}, indent=2))
 
 
-def _inspected(tree: Path, videos: list[Video], condition: Condition, crf: int, detector: BoxedDetector) -> Said:
+def inspected(tree: Path, videos: list[Video], condition: Condition, crf: int, detector: BoxedDetector) -> Said:
     """What is said of each video under a condition."""
     with tempfile.TemporaryDirectory() as folder:
         files = {Path(folder) / f"{number}.mp4": video for number, video in enumerate(videos)}
@@ -134,7 +134,7 @@ def _auc(videos: list[Video], said: Said) -> tuple[float, float, float]:
     return auc, *auc_interval(auc, draws, fewest_of_a_class(labels, people))
 
 
-def _measured(videos: list[Video], said: Said) -> dict[str, Any]:
+def measured(videos: list[Video], said: Said) -> dict[str, Any]:
     seen = [video for video in videos if isinstance(said[video.name], FileVerdict) and said[video.name].tracks]
     labels = np.array([int(video.label == "fake") for video in seen])
     verdicts = np.array([said[video.name].verdict for video in seen])
@@ -156,7 +156,7 @@ def _measured(videos: list[Video], said: Said) -> dict[str, Any]:
     }
 
 
-def _line(of: dict[str, Any]) -> str:
+def line(of: dict[str, Any]) -> str:
     return (
         f"AUC {of['auc']:.3f} [{of['auc_low']:.3f}, {of['auc_high']:.3f}]  "
         f"real called fake {of['real_called_fake']:.0%}  "
