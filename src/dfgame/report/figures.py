@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -26,6 +26,8 @@ _EDGES = {"seen": (1.6, "solid"), "other quality": (1.1, "dashed"), "unseen": (0
 """The frame around what was trained on: its width in points, and its line."""
 _LABEL_CHARACTER = 0.082
 _LONG, _LONG_ROW = 12, 20
+_DIAGONAL = "#b8bec6"
+"""The line that a coin, or a perfect probability, would follow."""
 _SETTINGS = 40
 """Characters a line of a player's settings."""
 _MIDDLE = 0.179
@@ -166,9 +168,8 @@ def _matrix_words(players: Sequence[Player], cells: Sequence[Cell]) -> str:
 def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
     """Mean ROC curves, one a player; `order` holds all players' names, so that colours stay theirs."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.15, 3.05))
-        axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
-        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
+        figure, axes = _square("real videos called fake", "fake videos called fake")
+        axes.plot([0, 1], [0, 1], color=_DIAGONAL, linewidth=0.8)
         for line in lines:
             place = order.index(line.player)
             axes.plot(
@@ -184,12 +185,6 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.set_xticks(list(ticks), list(ticks.values()))
         axes.set_yticks(list(ticks), list(ticks.values()))
-        axes.set_xlabel("real videos called fake")
-        axes.set_ylabel("fake videos called fake")
-        axes.tick_params(labelsize=8, length=3)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e6e9ed", linewidth=0.7)
-        axes.set_axisbelow(True)
         axes.legend(loc="lower right", frameon=False, fontsize=8, handlelength=2.6)
     kinds = {True: "methods trained on", False: "methods not trained on", None: "all methods"}
     words = (
@@ -201,22 +196,8 @@ def roc_figure(lines: Sequence[Line], order: Sequence[str]) -> str:
 def reliability_figure(before: Sequence[ReliabilityBin], after: Sequence[ReliabilityBin]) -> str:
     """What was true of scores against what they said, raw and calibrated; a dot's area is the weight of its bin."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.15, 3.05))
-        axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
-        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
-        for place, (name, bins) in enumerate((("raw", before), ("calibrated", after))):
-            colour = COLOURS[place]
-            said, true = [one.score for one in bins], [one.fakes for one in bins]
-            axes.plot(said, true, label=name, color=colour, linestyle=DASHES[place], linewidth=1.7, clip_on=False)
-            sizes = [8 + 160 * one.share for one in bins]
-            axes.scatter(said, true, s=sizes, color=colour, alpha=0.7, linewidths=0, clip_on=False, zorder=3)
-        axes.set(xlim=(0, 1), ylim=(0, 1))
-        axes.set_xlabel("score of videos")
-        axes.set_ylabel("fakes among them")
-        axes.tick_params(labelsize=8, length=3)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e6e9ed", linewidth=0.7)
-        axes.set_axisbelow(True)
+        figure, axes = _square("score of videos", "fakes among them")
+        _reliability(axes, {"raw": before, "calibrated": after})
         axes.legend(loc="upper left", frameon=False, fontsize=8, handlelength=2.6)
     words = "; ".join(f"said {number(one.score)}, true {number(one.fakes)}, {one.n} videos" for one in after)
     return svg_of(figure, "reliability", f"Reliability of calibrated scores: {words}.")
@@ -226,14 +207,19 @@ def player_reliability_figure(player: str, bins: Sequence[ReliabilityBin]) -> st
     """What was true of a player's scores of videos against what they said; a dot's area is the weight of its bin."""
     with rc_context(STYLE):
         figure, axes = _square("score of videos", "fakes among them, classes weighted alike")
-        axes.plot([0, 1], [0, 1], color="#b8bec6", linewidth=0.8)
-        said, true = [one.score for one in bins], [one.fakes for one in bins]
-        axes.plot(said, true, color=COLOURS[0], linewidth=1.7, clip_on=False)
-        sizes = [8 + 160 * one.share for one in bins]
-        axes.scatter(said, true, s=sizes, color=COLOURS[0], alpha=0.7, linewidths=0, clip_on=False, zorder=3)
-        axes.set(xlim=(0, 1), ylim=(0, 1))
+        _reliability(axes, {player: bins})
     words = "; ".join(f"said {one.score:.2f}, true {one.fakes:.2f}, {one.n} videos" for one in bins)
     return svg_of(figure, f"reliability {player}", f"Reliability of {player}: {words}.")
+
+
+def _reliability(axes: Axes, of_each: Mapping[str, Sequence[ReliabilityBin]]) -> None:
+    axes.plot([0, 1], [0, 1], color=_DIAGONAL, linewidth=0.8)
+    for (name, bins), colour, dashes in zip(of_each.items(), COLOURS, DASHES, strict=False):
+        said, true = [one.score for one in bins], [one.fakes for one in bins]
+        axes.plot(said, true, label=name, color=colour, linestyle=dashes, linewidth=1.7, clip_on=False)
+        sizes = [8 + 160 * one.share for one in bins]
+        axes.scatter(said, true, s=sizes, color=colour, alpha=0.7, linewidths=0, clip_on=False, zorder=3)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
 
 
 def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | None) -> str:
@@ -242,7 +228,7 @@ def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | N
     reach = max(1.0, float(np.ceil(np.abs(decades).max())))
     with rc_context(STYLE):
         figure, axes = _square("likelihood ratio, power of ten", "videos with at least that")
-        axes.axvline(0, color="#b8bec6", linewidth=0.8)
+        axes.axvline(0, color=_DIAGONAL, linewidth=0.8)
         for place, (name, shares) in enumerate((("real", curves.real), ("fake", curves.fake))):
             x, y = [-reach, *decades, reach], [1, *shares, 0]
             axes.step(x, y, where="pre", label=name, color=COLOURS[place], linestyle=DASHES[place], linewidth=1.7)
@@ -262,6 +248,7 @@ def tippett_figure(player: str, curves: Tippett, bounds: tuple[float, float] | N
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:
+    """An empty plot, with what its two axes show."""
     figure = Figure(figsize=(3.15, 3.05))
     axes = figure.add_axes((0.175, 0.15, 0.79, 0.82))
     axes.set_xlabel(across)
