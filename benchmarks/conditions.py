@@ -104,10 +104,11 @@ def main(tree: Path, box: Path | None = None, split: str = "test", people: int =
         print(f"{name:50} " + line(results[name]), file=sys.stderr, flush=True)
         if name.endswith("c23"):
             plain = said
-    lightness = {video.identity: _skin(tree / video.path) for video in videos if video.label == "real"}
-    middle = float(np.median(list(lightness.values())))
+    skins = {video.identity: _skin(tree / video.path) for video in videos if video.label == "real"}
+    lightness = {person: skin for person, skin in skins.items() if skin is not None}
+    middle = float(np.median(list(lightness.values()))) if lightness else np.nan
     for name, keep in (("darker half of the people", lambda a: a <= middle), ("lighter half", lambda a: a > middle)):
-        some = [video for video in videos if keep(lightness[video.identity])]
+        some = [video for video in videos if keep(lightness.get(video.identity, np.nan))]
         results[name] = measured(some, plain)
         print(f"{name:50} " + line(results[name]), file=sys.stderr, flush=True)
     print(json.dumps({"detector": detector.model.sha256, "people": len(chosen), "conditions": results}, indent=2))
@@ -125,11 +126,14 @@ def inspected(tree: Path, videos: list[Video], condition: Condition, crf: int, d
         return {video.name: one for video, one in zip(files.values(), said, strict=True)}
 
 
-def _auc(videos: list[Video], said: Said) -> tuple[float, float, float]:
-    """The AUC over these videos, and its interval over people."""
+def _auc(videos: list[Video], said: Said) -> tuple[float | None, float | None, float | None]:
+    """The AUC over these videos, and its interval over people; nothing where a class has fewer than two people."""
     labels = np.array([int(video.label == "fake") for video in videos])
     values = np.array([said[video.name].p_fake for video in videos], np.float64)
-    auc, people = measures(labels, values).auc, [video.identity for video in videos]
+    people = [video.identity for video in videos]
+    if fewest_of_a_class(labels, people) < 2:
+        return None, None, None
+    auc = measures(labels, values).auc
     draws = people_bootstrap(labels, values, people, REPLICATES, SEED)
     return auc, *auc_interval(auc, draws, fewest_of_a_class(labels, people))
 
@@ -147,28 +151,43 @@ def measured(videos: list[Video], said: Said) -> dict[str, Any]:
         "by_method": {
             name: _auc([video for video in seen if video.method in (ORIGINAL, name)], said) for name in methods
         },
-        "real_called_fake": float((verdicts[labels == 0] == "fake").mean()),
-        "fake_called_real": float((verdicts[labels == 1] == "real").mean()),
-        "inconclusive": float((verdicts == "inconclusive").mean()),
+        "real_called_fake": _share(verdicts[labels == 0], "fake"),
+        "fake_called_real": _share(verdicts[labels == 1], "real"),
+        "inconclusive": _share(verdicts, "inconclusive"),
         "real": int((labels == 0).sum()),
         "fake": int((labels == 1).sum()),
         "no_face": len(videos) - len(seen),
     }
 
 
+def _share(verdicts: NDArray[np.str_], verdict: str) -> float | None:
+    return float((verdicts == verdict).mean()) if len(verdicts) else None
+
+
 def line(of: dict[str, Any]) -> str:
+    """What was measured, in a line."""
+
+    def number(value: float | None, form: str = ".3f") -> str:
+        return "-" if value is None else f"{value:{form}}"
+
     return (
-        f"AUC {of['auc']:.3f} [{of['auc_low']:.3f}, {of['auc_high']:.3f}]  "
-        f"real called fake {of['real_called_fake']:.0%}  "
-        f"fake called real {of['fake_called_real']:.0%}  neither {of['inconclusive']:.0%}  no face {of['no_face']}  "
-        + "  ".join(f"{name} {found[0]:.3f}" for name, found in of["by_method"].items())
+        f"AUC {number(of['auc'])} [{number(of['auc_low'])}, {number(of['auc_high'])}]  "
+        f"real called fake {number(of['real_called_fake'], '.0%')}  "
+        f"fake called real {number(of['fake_called_real'], '.0%')}  "
+        f"neither {number(of['inconclusive'], '.0%')}  no face {of['no_face']}  "
+        + "  ".join(f"{name} {number(found[0])}" for name, found in of["by_method"].items())
     )
 
 
-def _skin(path: Path) -> float:
-    """The individual typology angle of the cheeks in degrees: lower is darker (Chardon et al., 1991)."""
+def _skin(path: Path) -> float | None:
+    """The individual typology angle of the cheeks in degrees: lower is darker (Chardon et al., 1991).
+
+    None where no face is found.
+    """
     image = next(iter(read_frames(path, [0]))).image
     faces = default_detector(0.6)(image)
+    if not faces:
+        return None
     face = cut(image, alignment(np.array(faces[0].points), 100), 100)
     cheeks = np.concatenate([face[58:68, 26:36].reshape(-1, 3), face[58:68, 64:74].reshape(-1, 3)])
     lab = cv2.cvtColor((cheeks[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]

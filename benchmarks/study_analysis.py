@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from dfgame.metrics import Floats, auc_interval, paired_interval
-from dfgame.records import COVERAGE
+from dfgame.records import COVERAGE, UserError
 from dfgame.summary import FEWEST_PEOPLE, Cell, RunEvidence, fewest_people
 
 PLAIN = "none"
@@ -40,7 +40,10 @@ def mean_of(runs: Sequence[RunEvidence], cells: Sequence[Cell]) -> Mean:
     """The mean over cells of runs that differ only in their seed."""
     results = [[run.cells[cell].result for cell in cells] for run in runs]
     by_seed = np.array([np.mean([result.auc for result in row]) for row in results])
-    draws = np.mean([run.cells[cell].replicates for run in runs for cell in cells], axis=0)
+    replicates = [run.cells[cell].replicates for run in runs for cell in cells]
+    if any(one is None for one in replicates):
+        raise UserError("fewer than two people of a class are tested on", "give crops of more people")
+    draws = np.mean(replicates, axis=0)
     return Mean(by_seed, draws, fewest_people(run.cells[cell] for run in runs for cell in cells))
 
 

@@ -137,7 +137,8 @@ def timed_rounds(
 ) -> dict[str, int]:
     """How many rounds of each player fit into the time; they are timed once, one player after the other.
 
-    A timing that was interrupted begins anew: what is left of one would be timed with its start.
+    A timing that was interrupted begins anew: what is left of one would be timed with its start. The first player is
+    timed twice, and the first time does not count: a process's first rounds compile and make room for all.
     """
     rounds = EPOCHS * TIMED_ROUNDS
     timed = [replace(config_of(shared, player, TIMED_ON, rounds, 0), val_images=2) for player in players]
@@ -145,7 +146,10 @@ def timed_rounds(
     for job in jobs:
         if not _ended(job.run):
             shutil.rmtree(job.run, ignore_errors=True)
-    fit = [seconds * speed / shared.batch_size for speed in train_all(jobs, workers=1)]
+    first = [replace(jobs[0], run=out / "timed" / "warm-up")] if any(not _ended(job.run) for job in jobs) else []
+    shutil.rmtree(out / "timed" / "warm-up", ignore_errors=True)
+    speeds = train_all([*first, *jobs], workers=1)[len(first) :]
+    fit = [seconds * speed / shared.batch_size for speed in speeds]
     return {name: max(round(rounds) // EPOCHS, 1) * EPOCHS for name, rounds in zip(players, fit, strict=True)}
 
 

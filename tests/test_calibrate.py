@@ -36,11 +36,13 @@ from dfgame.config import (
     TrainConfig,
     to_dict,
 )
+from dfgame.evaluate import evaluate_runs
 from dfgame.faces.detect import detector_facts
 from dfgame.manifest import read_manifest, write_manifest
 from dfgame.models import probabilities
 from dfgame.players import identify
 from dfgame.records import UserError
+from dfgame.report.card import card_facts
 from dfgame.rows import asked_rows
 from dfgame.score import run_info
 from dfgame.train import train_run
@@ -309,7 +311,25 @@ def test_people_whom_the_runs_learned_from_are_told(known_crops, runs, tmp_path)
     config = CalibrateConfig(checkpoint="last", device="cpu")
     asked = asked_rows(known_crops, EvaluateConfig(split="val"))
     said = cautions(identify([tmp_path / "run"], [run_info(tmp_path / "run")]), asked, config.split, config.checkpoint)
-    assert said == ["run: learned from 30 of these videos, by its protocol mine"]
+    people = len({*asked.table["identity"].to_pylist(), *asked.table["source"].to_pylist()} - {"", None})
+    assert said == [f"run: learned from {people} of these people, by its protocol mine"]
+
+
+def test_whoever_chose_the_checkpoint_or_was_learned_from_is_told(known_crops, tmp_path):
+    """At another quality, too: it is the same people."""
+    protocol = tmp_path / "swapped.toml"
+    protocol.write_text(
+        'title = "Swapped"\nsource = "made up"\n[train]\nsplit = "test"\ncompressions = ["c23"]\n'
+        '[val]\nsplit = "val"\n[[test]]\nname = "one"\nsplit = "train"\n'
+    )
+    train_run(known_crops, tmp_path / "run", replace(SMALL, epochs=1, protocol=str(protocol)))
+    config = EvaluateConfig(compressions=("c40",), checkpoint="best", device="cpu", replicates=100)
+    found = evaluate_runs([tmp_path / "run"], known_crops, tmp_path / "out", config)
+    assert any("learned from" in said and said.endswith("by its protocol swapped") for said in found.card["warnings"])
+    assert found.card["checkpoints"][0]["on_tested"] is False
+    of_val = evaluate_runs([tmp_path / "run"], known_crops, tmp_path / "val", replace(config, split="val"))
+    assert of_val.card["checkpoints"][0]["on_tested"] is True
+    assert "chosen on people who are tested on" in dict(card_facts(of_val.card))["checkpoint"]
 
 
 def test_a_box_is_calibrated_anew(known_crops, runs, tmp_path):

@@ -278,7 +278,8 @@ def test_how_a_checkpoint_was_chosen(checkpoint, info, epoch, chosen, tmp_path):
     (run / f"{checkpoint}.safetensors").touch()
     config = replace(CONFIG, checkpoint=checkpoint)
     found = evaluate_runs([run], path, tmp_path / "out", config, made_up_scorer(), lambda r: read_run(r) | info)
-    assert found.card["checkpoints"] == [{"run": "run", "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}]
+    said = {"run": "run", "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}
+    assert found.card["checkpoints"] == [said | {"on_tested": False if checkpoint == "last" else None}]
     facts = dict(card_facts(found.card))
     claim = "never chosen on a test set"
     assert (claim in facts["checkpoint"]) == (checkpoint in ("best", "last"))

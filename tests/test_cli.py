@@ -12,6 +12,7 @@ from dfgame import __version__
 from dfgame.cli import VERBS, main
 from dfgame.config import BlurConfig, TrainConfig
 from dfgame.datasets import LAYOUTS
+from dfgame.records import UserError
 
 
 def run(*arguments):
@@ -127,6 +128,28 @@ def test_a_settings_file_and_flags_over_it(tmp_path, monkeypatch):
         main(["train", "m", "r", "--config", str(file), "--epochs", "9"])
     assert exit_.value.code == 0
     assert taken == [TrainConfig(game="random-blur", epochs=9, methods=("FaceSwap",), blur=BlurConfig(window=5))]
+
+
+def test_a_settings_file_of_inspect_is_no_picture(tmp_path, monkeypatch):
+    import dfgame.cli.inspect_outputs
+
+    file = tmp_path / "settings.toml"
+    file.write_text("frames = 7\n")
+    taken = []
+
+    def stopped(_wanted, files, _detector, config):
+        taken.append((list(files), config.frames, config.workers))
+        raise UserError("enough")
+
+    monkeypatch.setattr(dfgame.cli.inspect_outputs, "Outputs", stopped)
+    with pytest.raises(SystemExit):
+        main(["inspect", "a.png", "--config", str(file), "b.png", "--workers", "2"])
+    assert taken == [([Path("a.png"), Path("b.png")], 7, 2)]
+
+
+def test_a_misspelt_option_of_inspect_is_no_picture():
+    result = run("inspect", "a.png", "--frmes", "60")
+    assert result.returncode == 2 and "--frmes" in result.stderr and "failed" not in result.stdout
 
 
 def test_an_unknown_key_in_a_settings_file_is_refused(tmp_path):

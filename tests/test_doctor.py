@@ -508,7 +508,7 @@ def test_a_turned_video_is_a_note(tree):
     write_video(wide, scaled(list(moving(1)), 160, 96), fps=25, crf=23)
     turned(wide)
     seen = probe(ProbeJob("wide", wide))
-    assert (seen.width, seen.height, seen.rotation) == (96, 160, 270)
+    assert (seen.width, seen.height, seen.rotation) == (96, 160, 90)
 
 
 @pytest.mark.usefixtures("in_process")

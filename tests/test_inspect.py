@@ -27,6 +27,7 @@ from boxes import BRIGHTNESS, FACTS, trained_a_little
 from conftest import frame_of, moving, orl_face
 from dfgame.boxed import load_detector, save_box
 from dfgame.cli import main
+from dfgame.cli.reports import Reports
 from dfgame.config import InspectConfig
 from dfgame.faces.sample import Sample, SampleJob, SeenFace, chosen_frames, sample_faces
 from dfgame.faces.video import write_png
@@ -255,6 +256,47 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(option, name, bo
     assert str(folder / "c.png") not in shown.out
 
 
+@pytest.mark.parametrize(("option", "name"), [("--csv", "a.csv"), ("--jsonl", "a.jsonl"), ("--report", "a.html")])
+def test_what_is_no_file_is_never_replaced_or_read(option, name, box, folder, tmp_path, capsys):
+    place = tmp_path / name
+    os.mkfifo(place)
+    words = (option, place) if option == "--jsonl" else (option, place, "--overwrite")
+    code, shown = call(capsys, "inspect", folder / "c.png", "--detector", box, *words)
+    assert code == 2 and f"{place}: is not a file" in shown.err and place.is_fifo()
+
+
+def test_a_link_stays_one_and_its_file_is_replaced(box, folder, tmp_path, capsys):
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    real.write_text("before")
+    link.symlink_to(real.name)
+    code, _ = call(capsys, "inspect", folder / "c.png", "--detector", box, "--csv", link, "--overwrite")
+    assert code == 0 and link.is_symlink() and real.read_text().startswith("file,sha256")
+
+
+def test_two_outputs_are_not_one_file(box, folder, tmp_path, capsys):
+    words = ("--jsonl", tmp_path / "v.out", "--csv", tmp_path / "." / "v.out")
+    code, shown = call(capsys, "inspect", folder / "c.png", "--detector", box, *words)
+    assert code == 2 and "--csv and --jsonl: both are" in shown.err
+
+
+def test_an_interrupted_call_leaves_the_table_of_what_was_done(box, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        yield Failure("a.mp4", "is empty")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dfgame.inspection.pipeline.inspect_files", interrupted)
+    table = tmp_path / "v.csv"
+    code, shown = call(capsys, "inspect", "a.mp4", "b.mp4", "--detector", box, "--csv", table)
+    assert code == 130 and "the verdicts until then" in shown.err
+    assert table.read_text().splitlines()[1:] == ["a.mp4,,,,,,,,,,is empty,"]
+
+
+def test_every_report_has_a_name_of_its_own(tmp_path):
+    files = [Path("n1/clip"), Path("n2/clip"), Path("n3/clip-2"), Path("n4/CLIP")]
+    pages = [page.name for page in Reports(tmp_path / "out", files, False).pages.values()]
+    assert pages == ["clip.html", "clip-2.html", "clip-2-2.html", "CLIP-3.html"]
+
+
 def test_a_report_that_cannot_be_made_loses_no_other(box, tmp_path, monkeypatch, capsys):
     (tmp_path / "media").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (40, 288, 288, 3), np.uint8)
@@ -285,6 +327,14 @@ def test_a_failure_has_no_verdict(tmp_path):
     assert said == Failure(str(tmp_path), "a folder, not a video and not a picture")
     assert list(inspect_files([], BRIGHTNESS, InspectConfig())) == []
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_hidden_folders_are_passed_over_and_broken_links_are_not(tmp_path):
+    for place in (".hidden", "sub"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.JFIF").write_bytes(b"x")
+    (tmp_path / "broken.jpg").symlink_to("nowhere.jpg")
+    assert files_below([tmp_path]) == [tmp_path / "broken.jpg", tmp_path / "sub" / "a.JFIF"]
 
 
 def test_a_list_on_standard_input_patterns_and_names(folder, tmp_path):
@@ -514,6 +564,19 @@ def test_a_file_that_changed_is_inspected_again(box, tmp_path, capsys):
         code, shown = call(capsys, "inspect", picture, "--detector", box, "--jsonl", out)
         assert code == 0
     assert len(out.read_text().splitlines()) == 2 and "1 files have verdicts" in shown.err
+
+
+def test_a_file_that_cannot_be_read_any_more_has_no_verdict(tmp_path, monkeypatch):
+    clip, out = tmp_path / "clip.mp4", tmp_path / "verdicts.jsonl"
+    clip.write_bytes(b"new")
+    line = {"file": str(clip), "sha256": "b" * 64, "verdict": "real", "model": {"sha256": "a" * 64}, "settings": {}}
+    out.write_text(json.dumps(line) + "\n\n")
+
+    def unreadable(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("dfgame.inspection.written.sha256", unreadable)
+    assert JsonLines(out, "a" * 64, {}).verdict_on(clip) is None
 
 
 def test_a_verdict_on_what_a_file_was_does_not_count(tmp_path):

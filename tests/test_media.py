@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from conftest import orl_face
-from dfgame.media import MediaError, count_frames, read_frames, read_image, write_video
+from dfgame.media import MediaError, count_frames, media_facts, read_frames, read_image, write_video
 
 WIDTH, HEIGHT, COUNT = 96, 64, 10
 
@@ -33,15 +33,20 @@ def video(tmp_path: Path) -> Path:
 def rotated(path: Path, clockwise: int) -> Path:
     """The file with the display matrix of its track header overwritten, as a phone held sideways writes it."""
     cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[clockwise]
+    return shown_by(path, (cos, sin, -sin, cos), f"turned{clockwise}.mp4")
+
+
+def shown_by(path: Path, matrix: tuple[int, int, int, int], name: str) -> Path:
+    """The file with another display matrix (a b c d: x' = a x + c y, y' = b x + d y), beside it under a name."""
     one = 1 << 16
-    matrix = struct.pack(">9i", cos * one, sin * one, 0, -sin * one, cos * one, 0, 0, 0, 1 << 30)
+    a, b, c, d = (one * value for value in matrix)
     content = bytearray(path.read_bytes())
     start = content.index(b"tkhd") + 4 + 40
     assert content[start : start + 36] == struct.pack(">9i", one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
-    content[start : start + 36] = matrix
-    turned = path.with_name(f"turned{clockwise}.mp4")
-    turned.write_bytes(content)
-    return turned
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    other = path.with_name(name)
+    other.write_bytes(content)
+    return other
 
 
 def test_lossless_comes_back_but_for_rounding(video):
@@ -96,6 +101,25 @@ def test_rotation_is_applied(video, clockwise):
     frame = next(read_frames(path))
     assert frame.image.shape == upright.shape
     assert np.abs(frame.image.astype(int) - upright).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown", "rotation"),
+    [
+        ((-1, 0, 0, 1), lambda a: a[:, ::-1], 0),
+        ((1, 0, 0, -1), lambda a: a[::-1], 180),
+        ((0, 1, 1, 0), lambda a: a.transpose(1, 0, 2), 270),
+        ((0, -1, -1, 0), lambda a: np.rot90(a, 2).transpose(1, 0, 2), 90),
+    ],
+)
+def test_mirrored_frames_are_mirrored_back(video, matrix, shown, rotation):
+    path = shown_by(video, matrix, "mirrored.mp4")
+    upright = shown(ramp())
+    frame = next(read_frames(path))
+    assert frame.image.shape == upright.shape
+    assert np.abs(frame.image.astype(int) - upright).max() <= 2
+    facts = media_facts(path)
+    assert (facts.height, facts.width, facts.rotation) == (*upright.shape[:2], rotation)
 
 
 def test_only_the_wanted_frames(video):

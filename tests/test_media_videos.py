@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 import dfgame.media.videos as videos
 from conftest import CLIP_FRAMES, moving, remuxed
@@ -32,6 +33,9 @@ def image(number: int) -> np.ndarray:
     return frame
 
 
+LONG = 300
+
+
 def encode(path: Path, count: int, codec: str = "libx264", ticks: list[int] | None = None, **given: str) -> Path:
     """A video of `count` frames, 25 a second or at the given milliseconds."""
     options = {key: value for key, value in given.items() if key not in ("pix_fmt", "flags")}
@@ -50,12 +54,54 @@ def encode(path: Path, count: int, codec: str = "libx264", ticks: list[int] | No
     return path
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
+def test_the_clock_begins_with_the_video(tmp_path, name):
+    path = encode(tmp_path / name, 20, ticks=[5_000_000 + 40 * number for number in range(20)])
+    assert [frame.time for frame in read_frames(path)] == pytest.approx(
+        [number / 25 for number in range(20)], abs=2e-3
+    )
+    assert frame_times(path).tolist() == pytest.approx([number / 25 for number in range(20)], abs=2e-3)
+    assert media_facts(path).duration == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_stream_without_times_goes_by_its_frame_rate(tmp_path):
+    path = encode(tmp_path / "bare.h264", 20)
+    times = [frame.time for frame in read_frames(path)]
+    assert times == pytest.approx([number / 25 for number in range(20)])
+    assert frame_times(path).tolist() == pytest.approx(times)
+
+
+@pytest.mark.parametrize("count", [100, LONG])
+def test_a_matroska_file_that_is_cut_off_says_so(tmp_path, count):
+    path = encode(tmp_path / "a.mkv", count, g="20")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    found = []
+    with pytest.raises(MediaError, match=r"breaks off after \d+ frames \(holds \d+\.\d of \d+\.0 seconds\)"):
+        found.extend(read_frames(path, [0, 5, count - 1]))
+
+
+def test_of_several_video_streams_the_one_shown_by_default_is_read(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=25) for _ in range(2)]
+        for stream, grey in zip(streams, (60, 200), strict=True):
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream.disposition = Disposition.default if grey == 200 else Disposition(0)
+        for _ in range(5):
+            for stream, grey in zip(streams, (60, 200), strict=True):
+                picture = np.full((64, 64, 3), grey, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    assert next(read_frames(path)).image.mean() == pytest.approx(200, abs=4)
+    assert media_facts(path).video_streams == 2
+
+
 def alike(found: list[Frame], expected: list[Frame]) -> bool:
     pairs = zip(found, expected, strict=True)
     return all(a.index == b.index and a.time == b.time and np.array_equal(a.image, b.image) for a, b in pairs)
 
 
-LONG = 300
 WANTED = [0, 1, 47, 48, 49, 50, 120, 121, 299]
 
 
@@ -129,7 +175,8 @@ def test_uneven_times_are_sought_too(tmp_path):
     ticks = np.cumsum(np.random.default_rng(0).integers(5, 90, LONG)).tolist()
     path = encode(tmp_path / "uneven.mkv", LONG, ticks=ticks, bf="2", g="40")
     found = list(read_frames(path, WANTED))
-    assert [frame.time for frame in found] == pytest.approx([ticks[number] / 1000 for number in WANTED], abs=1e-3)
+    shown = [(ticks[number] - ticks[0]) / 1000 for number in WANTED]
+    assert [frame.time for frame in found] == pytest.approx(shown, abs=1e-3)
     for frame in found:
         assert np.abs(frame.image.astype(int) - image(frame.index)).mean() < 6
 
@@ -170,7 +217,7 @@ def test_interlaced_frames_lose_their_combs(tmp_path, name, codec, options):
     assert all(frame.interlaced_frame for frame in raw)
     found = list(read_frames(path))
     assert [frame.index for frame in found] == list(range(12))
-    assert [frame.time for frame in found] == pytest.approx([float(frame.time) for frame in raw])
+    assert [frame.time for frame in found] == pytest.approx([float(frame.time - raw[0].time) for frame in raw])
     before = np.mean([combs(frame.to_ndarray(format="rgb24")) for frame in raw])
     assert np.mean([combs(frame.image) for frame in found]) < before / 4
 

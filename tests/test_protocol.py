@@ -258,6 +258,18 @@ def test_a_choice_of_data_sets_is_trained_on(crops, tmp_path):
     assert set(asked.table["dataset"].to_pylist()) == {"copy"}
 
 
+def test_real_rows_of_a_data_set_without_chosen_fakes_do_not_teach_which_data_set_is_real(crops, capsys):
+    listed = read_manifest(crops).to_pylist()
+    more = [row | {"dataset": "more", "video": f"more/{row['video']}"} for row in listed if row["label"] == "real"]
+    path = crops.parent / "more.parquet"
+    write_manifest(path, table_of([*listed, *more]), {})
+    chosen = training_rows(path, replace(SMALL, methods=("Deepfakes",)))
+    assert set(chosen.train["dataset"].to_pylist()) == {"made"} == set(chosen.val["dataset"].to_pylist())
+    assert "real crops of more are left out, of which no fakes were chosen" in capsys.readouterr().err
+    asked_for = training_rows(path, replace(SMALL, methods=("Deepfakes",), datasets=("made", "more")))
+    assert set(asked_for.train["dataset"].to_pylist()) == {"made", "more"}
+
+
 def trained_by(name: str | Path):
     """A reader of runs that says they were trained by this protocol."""
 

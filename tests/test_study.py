@@ -240,7 +240,7 @@ def test_a_timing_that_was_interrupted_begins_anew(tmp_path, monkeypatch):
     monkeypatch.setattr("study_runs.run_jobs", lambda work, jobs, workers, name: ((job, work(job)) for job in jobs))
     players = ["none", "gradient"]
     rounds = timed_rounds(tmp_path / "m.parquet", tmp_path, players, 1000.0, PLAIN)
-    assert resumed == [("none", True), ("gradient", False)]
+    assert resumed == [("warm-up", False), ("none", True), ("gradient", False)]
     assert rounds["gradient"] > rounds["none"]
     monkeypatch.setattr("study_runs.train_run", lambda *job: {"history": []})
     job = RunJob(tmp_path / "m.parquet", tmp_path / "run", PLAIN)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from dfgame.outcomes import LEVELS, Account, Level
 from dfgame.players import Entry
 from dfgame.protocol import Protocol, Selection, rows, videos_of
 from dfgame.records import UserError
-from dfgame.rows import AskedRows, people
+from dfgame.rows import MANIFEST, AskedRows, people
 
 ALLOW = "or measure them all the same with --allow-mismatch"
 BEST, LAST = "best", "last"
@@ -75,20 +75,48 @@ def cautions(entries: Sequence[Entry], asked: AskedRows, split: str, checkpoint:
     said = []
     if split in ("train", "all"):
         said.append(f"--split {split}: people that training has used; what is measured on them is flattered")
-    if split == "val" and checkpoint == BEST and any(entry.kind == "run" for entry in entries):
+    if checkpoint == BEST and any(used_by(entry, "val", asked) for entry in entries):
         said.append("the checkpoint best was chosen on these people; see --checkpoint last")
-    for entry in entries:
-        own = entry.info.get("protocol")
-        if own and set(asked.hashes) & set(entry.manifests):
-            known = videos_of(rows(asked.table, Selection(**own["train"]))).num_rows
-            if known:
-                said.append(f"{entry.name}: learned from {known} of these videos, by its protocol {own['name']}")
+    said += learned_from(entries, asked)
     if names := trained_elsewhere(entries, asked.hashes):
         said.append(f"trained on another manifest, whose people may be among these: {', '.join(names)}")
     if names := [entry.name for entry in entries if not entry.manifests]:
         said.append(f"not known what people were learned from: {', '.join(names)}")
     left = [f"{one['run']} ({one['done']} of {one['epochs']} epochs)" for one in unfinished(entries)]
     return [*said, f"training has not finished: {', '.join(left)}"] if left else said
+
+
+def learned_from(entries: Sequence[Entry], asked: AskedRows) -> list[str]:
+    """Which detectors have learned, by protocols of their own, from people that they are tested on."""
+    by_protocol = [(entry, used_by(entry, "train", asked)) for entry in entries if entry.info.get("protocol")]
+    return [
+        f"{entry.name}: learned from {known:,} of these people, by its protocol {entry.info['protocol']['name']}"
+        for entry, known in by_protocol
+        if known
+    ]
+
+
+def used_by(entry: Entry, part: Literal["train", "val"], asked: AskedRows) -> int | None:
+    """How many of the people who are tested on a run has trained on, or chosen its best checkpoint by.
+
+    Whatever the quality and method: it is the same people. None where that is not known, as of another manifest's.
+    """
+    if entry.kind != "run" or not set(asked.hashes) & set(entry.manifests):
+        return None
+    own = entry.info.get("protocol")
+    datasets = entry.info["config"].get("datasets", ())
+    choice = Selection(**own[part]) if own else Selection(part, part, tuple(datasets))
+    here = [number for number, source in enumerate(asked.sources) if source.sha256 in entry.manifests]
+    there = asked.everything.filter(pa.array(np.isin(asked.everything[MANIFEST].to_pylist(), here)))
+    used = rows(there, replace(choice, methods=(), compressions=(), frames=0))
+    return len(_everybody(used) & _everybody(asked.table))
+
+
+def _everybody(table: pa.Table) -> set[tuple[str, str]]:
+    """All who are seen in it, as targets and as sources."""
+    datasets = table["dataset"].to_pylist()
+    seen = {key: zip(datasets, table[key].to_pylist(), strict=True) for key in ("identity", "source")}
+    return {(name, who) for pairs in seen.values() for name, who in pairs if who}
 
 
 def _cut(made_by: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +173,7 @@ def make_card(
         "accounting": [asdict(account) for account in accounts if account.unit == "video"],
         "identities": people(asked.table),
         "seeds": sorted({entry.seed for entry in entries if entry.seed is not None}),
-        "checkpoints": [_checkpoint(entry, config.checkpoint) for entry in entries if entry.kind == "run"],
+        "checkpoints": [_checkpoint(entry, config.checkpoint, asked) for entry in entries if entry.kind == "run"],
         "files": [_file(entry) for entry in entries if entry.kind != "run"],
         "training_crops": [{"run": entry.name, "same": _same_crops(entry, asked)} for entry in entries],
         "warnings": warnings,
@@ -228,8 +256,8 @@ def _is_chosen(selection: Selection, failure: dict[str, Any]) -> bool:
     )
 
 
-def _checkpoint(entry: Entry, checkpoint: str) -> dict[str, Any]:
-    """Which weights were measured, and how they were chosen: never on what is tested."""
+def _checkpoint(entry: Entry, checkpoint: str, asked: AskedRows) -> dict[str, Any]:
+    """Which weights were measured, how they were chosen, and whether by people who are tested on (None: not known)."""
     info = entry.info
     epoch = {BEST: info.get("best_epoch"), LAST: info.get("epochs_done")}.get(checkpoint)
     if checkpoint not in (BEST, LAST) and checkpoint.rpartition("_")[2].isdecimal():
@@ -238,7 +266,9 @@ def _checkpoint(entry: Entry, checkpoint: str) -> dict[str, Any]:
     if checkpoint == BEST:
         of = info["config"].get("val_level", "frame")
         chosen = f"highest validation AUC of {of}s" if info.get("validated", True) else "last, without validation"
-    return {"run": entry.name, "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen}
+    known = used_by(entry, "val", asked) if checkpoint == BEST else 0 if checkpoint == LAST else None
+    on_tested = None if known is None else known > 0
+    return {"run": entry.name, "checkpoint": checkpoint, "epoch": epoch, "chosen": chosen, "on_tested": on_tested}
 
 
 def _file(entry: Entry) -> dict[str, Any]:

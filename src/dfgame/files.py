@@ -32,7 +32,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: with errno ENOSPC where the disk is full, whatever the writer made of it.
+        UserError: `path` is something else than a file, such as a folder or a device.
     """
+    path = replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_over(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
@@ -48,6 +50,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def replaceable(path: Path) -> Path:
+    """The file that `path` names, behind links, whether it is there or not.
+
+    Raises:
+        UserError: it is something else, such as a folder, a device or a pipe.
+    """
+    if path.exists() and not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not a file"
+        raise UserError(f"{path}: {what}", "name a file that can be written or replaced")
+    return Path(os.path.realpath(path))
 
 
 def _remove_left_over(path: Path) -> None:

@@ -118,8 +118,9 @@ class MediaFacts:
     """What a file is, as its bytes say; None where they do not, or where it makes no sense for a picture.
 
     `container` and `codec` are FFmpeg's or Pillow's names; `duration` in seconds, `bit_rate` in bits a second,
-    `rotation` in degrees, of the file's own word. `tags` are the file's own metadata, as text nobody has checked;
-    `provenance` is what a C2PA manifest says, and whether its signature holds, None where there is none.
+    `rotation` in degrees, of the file's own word; one of the `video_streams` is looked at. `tags` are the file's own
+    metadata, as text nobody has checked; `provenance` is what a C2PA manifest says, and whether its signature holds,
+    None where there is none.
     """
 
     size: int
@@ -135,6 +136,7 @@ class MediaFacts:
     rotation: int = 0
     interlaced: bool = False
     audio: bool | None = None
+    video_streams: int | None = None
     tags: tuple[tuple[str, str], ...] = ()
     provenance: dict[str, Any] | None = None
 

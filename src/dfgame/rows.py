@@ -105,6 +105,8 @@ def training_rows(manifest: Path, config: TrainConfig) -> TrainingRows:
         _refuse_absent(table, config, manifest)
         choice = (config.datasets, config.methods, config.compressions)
         train, val = (rows(table, Selection(split, split, *choice)) for split in ("train", "val"))
+        if not (config.datasets or config.live.families):
+            train, val = _with_fakes(train, manifest), _with_fakes(val)
         return TrainingRows(_learned_from(train, config), _val_rows(val, config), None, crops)
     protocol = read_protocol(config.protocol)
     lacking = absent(table, protocol.train) + absent(table, protocol.val)
@@ -115,6 +117,22 @@ def training_rows(manifest: Path, config: TrainConfig) -> TrainingRows:
     check_protocol(protocol, table)
     train, val = (rows(table, selection) for selection in (protocol.train, protocol.val))
     return TrainingRows(_learned_from(train, config), _val_rows(val, config), protocol, crops)
+
+
+def _with_fakes(table: pa.Table, told: Path | None = None) -> pa.Table:
+    """Without the real rows of data sets of which there are no fakes: by them, what is fake is the data set."""
+    labels, datasets = (np.array(table[name].to_pylist(), np.str_) for name in ("label", "dataset"))
+    forged = np.isin(datasets, datasets[labels != LABELS[0]])
+    if forged.all() or not forged.any():
+        return table
+    if told is not None:
+        left_out = ", ".join(sorted(set(datasets[~forged].tolist())))
+        console.print(
+            f"{told}: {(~forged).sum():,} real crops of {left_out} are left out, of which no fakes were chosen; "
+            "--datasets says otherwise",
+            soft_wrap=True,
+        )
+    return table.filter(pa.array(forged))
 
 
 def _learned_from(train: pa.Table, config: TrainConfig) -> pa.Table:

@@ -42,6 +42,8 @@ _AGAIN = {
     "inspect": f"with --jsonl alone {GOES_ON}",
 }
 """What the verbs that keep what they have done say of being called again; the others begin anew."""
+_TAKES_HYPHEN = ("--jsonl", "--csv")
+"""Options of which - is a value: standard output."""
 _OF_A_PATH = (PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """What is wrong with a path that the user gave; any other OSError is a defect and keeps its traceback."""
 
@@ -74,6 +76,16 @@ def _check_toml(path: Path) -> None:
         )
 
 
+def _with_lists_last(words: list[str]) -> list[str]:
+    """Words with each - that stands for a list of files behind a --, where it is not taken for an option."""
+    end = words.index("--") if "--" in words else len(words)
+    lists = [place for place in range(1, end) if words[place] == "-" and words[place - 1] not in _TAKES_HYPHEN]
+    if not lists:
+        return words
+    others = [word for place, word in enumerate(words[:end]) if place not in lists]
+    return [*others, "--", *["-"] * len(lists), *words[end + 1 :]]
+
+
 def _terminated(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -86,7 +98,7 @@ def _complain(problem: str, remedy: str = "") -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the `dfgame` command and exit."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _with_lists_last(sys.argv[1:] if arguments is None else arguments)
     again = next((_AGAIN[word] for word in words if word in _AGAIN), "")
     if not set(words) & set(VERBS):
         for verb in VERBS:
@@ -126,7 +138,10 @@ def exit_with(command: Callable[[], object], explains: str, again: str = GOES_ON
         sys.exit(141)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            _complain(f"{error.filename}: the disk is full", f"make room; {again or 'then call it again'}")
+            _complain(
+                f"{error.filename or 'standard output'}: the disk is full",
+                f"make room; {again or 'then call it again'}",
+            )
         elif isinstance(error, _OF_A_PATH) and error.filename is not None:
             _complain(f"{error.filename}: {error.strerror}")
         else:

@@ -10,7 +10,7 @@ from dfgame.records import UserError
 
 
 def inspect(
-    *files: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    *files: Path,
     json: bool = False,
     jsonl: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     csv: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -104,7 +104,11 @@ def inspect(
     found = named_files(files, sys.stdin.buffer, null)
     detector = with_threshold(load_detector(settings.detector, settings.device), settings.threshold)
     outputs = Outputs(wanted, found, detector, settings)
-    for said in inspect_files(outputs.left, detector, settings, in_order=jsonl is None):
-        outputs.add(said)
+    try:
+        for said in inspect_files(outputs.left, detector, settings, in_order=jsonl is None):
+            outputs.add(said)
+    except BaseException:
+        outputs.cut_short()
+        raise
     outputs.finish()
     return outputs.code(fail_on_fake)

@@ -1,5 +1,6 @@
 """What `dfgame inspect` prints and writes, and its exit code."""
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.text import Text
 from dfgame.boxed import BoxedDetector
 from dfgame.cli.reports import Reports
 from dfgame.config import InspectConfig
-from dfgame.files import writable_folder, write_text
+from dfgame.files import replaceable, writable_folder, write_text
 from dfgame.inspection.conditions import too_few
 from dfgame.inspection.pipeline import settings_of
 from dfgame.inspection.written import JsonLines, Rows, Said, csv_text, json_array, json_line
@@ -68,9 +69,9 @@ class Outputs:
         """
         self._wanted, self._printed = wanted, wanted.printed()
         if wanted.csv not in (None, STDOUT):
-            if wanted.csv.is_dir():
-                raise UserError(f"{wanted.csv}: is a folder", "name a file with --csv")
-            if wanted.csv.exists() and not wanted.overwrite:
+            if wanted.jsonl and replaceable(wanted.csv) == replaceable(wanted.jsonl):
+                raise UserError(f"--csv and --jsonl: both are {wanted.csv}", "name two files")
+            if replaceable(wanted.csv).exists() and not wanted.overwrite:
                 raise UserError(f"{wanted.csv}: exists", "replace it with --overwrite, or name another file")
             writable_folder(wanted.csv.parent, "--csv")
         self._detector, self._config = detector, config
@@ -128,10 +129,19 @@ class Outputs:
         assert self._reports is not None
         try:
             return self._reports.write(said, self._detector, self._config)
-        except UserError as error:
-            console.print(f"dfgame: {plain(said.file)}: no report ({plain(error.problem)})", soft_wrap=True)
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            problem = error.problem if isinstance(error, UserError) else error.strerror or str(error)
+            console.print(f"dfgame: {plain(said.file)}: no report ({plain(problem)})", soft_wrap=True)
             self._failed = True
             return None
+
+    def cut_short(self) -> None:
+        """Write the table of what was inspected, where the rest will not be."""
+        if self._wanted.csv not in (None, STDOUT) and self._kept:
+            write_text(self._wanted.csv, csv_text(self._kept, self._wanted.rows))
+            console.print(f"dfgame: {self._wanted.csv}: the verdicts until then", soft_wrap=True)
 
     def finish(self) -> None:
         """Write what is written at the end."""

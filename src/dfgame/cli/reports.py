@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from dfgame.boxed import BoxedDetector
 from dfgame.config import InspectConfig
-from dfgame.files import writable_folder, write_text
+from dfgame.files import replaceable, writable_folder, write_text
 from dfgame.records import FileVerdict, UserError
 from dfgame.reports import command_of, report_page
 
@@ -28,30 +28,34 @@ class Reports:
         if out.suffix.lower() in (".html", ".htm"):
             if len(files) > 1:
                 raise UserError(f"--report {out}: one page, and {len(files)} files", "name a folder")
-            self._pages = dict.fromkeys(map(str, files), out)
+            self.pages = dict.fromkeys(map(str, files), out)
         else:
-            self._pages = {str(file): out / f"{name}.html" for file, name in zip(files, _names(files), strict=True)}
-        there = next((page for page in self._pages.values() if page.exists()), None)
+            self.pages = {str(file): out / f"{name}.html" for file, name in zip(files, _names(files), strict=True)}
+        """The page of each file, by the file's name."""
+        there = next((page for page in self.pages.values() if page.exists()), None)
+        if there is not None:
+            replaceable(there)
         if there is not None and not overwrite:
             raise UserError(f"{there}: exists", "replace it with --overwrite, or name another place for --report")
-        writable_folder(out.parent if out in self._pages.values() else out, "--report")
+        writable_folder(out.parent if out in self.pages.values() else out, "--report")
 
     def write(self, said: FileVerdict, detector: BoxedDetector, config: InspectConfig) -> Path:
         """Write the report on a file; returns where."""
-        page = self._pages[said.file]
+        page = self.pages[said.file]
         write_text(page, report_page(said, detector, command_of(said.file, config, page.name)))
         return page
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """The files' names, none too long to be a page's; those that repeat are numbered, from the second on."""
-    seen: Counter[str] = Counter()
+    """The files' names, none too long to be a page's; those that are taken are numbered, from the second on."""
+    taken: set[str] = set()
     names = []
     for file in files:
-        name = _fitting(file.name)
-        key = name.casefold()
-        seen[key] += 1
-        names.append(name if seen[key] == 1 else f"{name}-{seen[key]}")
+        own = _fitting(file.name)
+        numbered = (f"{own}-{number}" for number in count(2))
+        name = next(name for name in chain([own], numbered) if name.casefold() not in taken)
+        taken.add(name.casefold())
+        names.append(name)
     return names
 
 

@@ -15,13 +15,11 @@ from av.error import FFmpegError
 from dfgame.doctor.likeness import frame_hash
 from dfgame.doctor.x264 import constant_rate_factor
 from dfgame.media import PICTURE_SUFFIXES, MediaError, read_image
-from dfgame.media.containers import aspect_of, declared_frames, displayed, opened
+from dfgame.media.containers import aspect_of, cut_by_tail, declared_frames, displayed, opened, orientation
 from dfgame.media.pictures import Form, count_animation, form_of
 
 MOMENTS = (0.0, 0.5, 1.0)
 """Where in a clip its frames are hashed; in a video, at the last key frame before."""
-_TAIL = 1.0
-"""Seconds that a container without an index may claim more than it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,7 @@ def _stream(seen: Probe, job: ProbeJob, container: InputContainer, stream: av.Vi
         encoded=sum(size for _, size in index) if len(index) > 1 else None,
         crf=constant_rate_factor(bytes(packet)) if packet is not None and context.name == "h264" else None,
     )
-    cut = _cut_by_index(seen, index, container.format.name) if len(index) > 1 else _cut_by_tail(container)
+    cut = _cut_by_index(seen, index, container.format.name) if len(index) > 1 else cut_by_tail(container)
     if cut:
         return replace(seen, damage="truncated", reason=cut)
     try:
@@ -169,10 +167,11 @@ def _stream(seen: Probe, job: ProbeJob, container: InputContainer, stream: av.Vi
         return replace(seen, damage="undecodable", reason=f"a key frame cannot be decoded ({error.strerror})")
     if not shown:
         return replace(seen, damage="undecodable", reason="no frame can be decoded")
-    turns = round(shown[0].rotation / 90) % 4
-    greys = (np.rot90(frame.to_ndarray(format="gray"), turns) for frame in shown)
-    seen = replace(seen, rotation=90 * turns, hashes=_hashes(greys))
-    if turns % 2:
+    mirrored, clockwise = orientation(shown[0])
+    stored = (frame.to_ndarray(format="gray") for frame in shown)
+    greys = (np.rot90(grey[:, ::-1] if mirrored else grey, -clockwise // 90) for grey in stored)
+    seen = replace(seen, rotation=clockwise, hashes=_hashes(greys))
+    if clockwise % 180:
         seen = replace(seen, width=seen.height, height=seen.width)
     return _decoded(seen, container, stream) if job.deep else seen
 
@@ -184,18 +183,6 @@ def _cut_by_index(seen: Probe, index: list[tuple[int, int]], container: str) -> 
     # frames that its edit list hides.
     promised = max(len(index), seen.frames or 0) if container == "avi" else len(index)
     return f"holds {inside:,} of {promised:,} frames" if inside < promised else ""
-
-
-def _cut_by_tail(container: InputContainer) -> str:
-    """Why a container without an index ends too early, by its last packets."""
-    if not container.duration:
-        return ""
-    promised = container.duration / av.time_base
-    container.seek(container.duration)
-    times = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None]
-    start = (container.start_time or 0) / av.time_base
-    held = max(times, default=start) - start
-    return f"holds {held:.1f} of {promised:.1f} seconds" if promised - held > _TAIL else ""
 
 
 def _key_frames(

@@ -95,7 +95,7 @@ def _odd(examined: Examined) -> Iterator[Finding]:
         if seen.medium != "picture" and seen.frames and seen.frames < FEW:
             few[path] = f"{seen.frames} frames"
         if seen.rotation:
-            rotated[path] = f"by {seen.rotation} degrees"
+            rotated[path] = f"by {seen.rotation} degrees clockwise"
     yield from of("odd-rate", f"frame rate not within {RATES[0]} to {RATES[1]} a second", rates)
     yield from of("tiny", f"smaller than {SMALLEST} pixels", tiny)
     yield from of("few-frames", f"fewer than {FEW} frames, which protocols ask for", few)

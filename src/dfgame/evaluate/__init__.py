@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from dfgame import __version__
-from dfgame.card import make_card, mismatches, trained_elsewhere, unfinished
+from dfgame.card import learned_from, make_card, mismatches, trained_elsewhere, unfinished
 from dfgame.config import EvaluateConfig, to_dict, to_flags
 from dfgame.evaluate.accounting import accounts_of
 from dfgame.evaluate.confusion import confusions_of
@@ -78,7 +78,7 @@ def evaluate_runs(
         refuse_many_values(asked.table, config.by)
     entries = identify(runs, [subject.info for subject in subjects])
     settings = _settings(entries, subjects, asked, out, config)
-    warnings = mismatches(entries, asked, config.allow_mismatch)
+    warnings = [*mismatches(entries, asked, config.allow_mismatch), *learned_from(entries, asked)]
     _claim(out, settings["asked"], config.overwrite)
     _say_first(settings, asked, warnings)
     results: list[Result] = []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dfgame.config import EvaluateConfig
-from dfgame.metrics import Floats, Integers, delong, fewest_of_a_class, paired_interval, people_bootstrap
+from dfgame.metrics import Floats, Integers, delong, fewest_of_a_class, measures, paired_interval, people_bootstrap
 from dfgame.outcomes import Pair
 from dfgame.summary import Cell, Evidence, RunEvidence, in_order
 
@@ -55,16 +55,19 @@ def _draws(evidence: Evidence, places: Integers, config: EvaluateConfig) -> Floa
 
 def _compared(
     labels: Integers, one: Floats, other: Floats, first: Floats, second: Floats, people: int
-) -> dict[str, float]:
-    """Both AUCs, their difference with its interval, from the replicates `first` and `second`, and DeLong's p."""
-    test = delong(labels, one, other)
-    perfect = test.auc_a == test.auc_b == 1
-    low, high = paired_interval(test.difference, first - second, people, perfect=perfect)
-    return {
-        "first_auc": test.auc_a,
-        "second_auc": test.auc_b,
-        "difference": test.difference,
-        "low": low,
-        "high": high,
-        "p": test.p,
-    }
+) -> dict[str, float | None]:
+    """Both AUCs, their difference with its interval, from the replicates `first` and `second`, and DeLong's p.
+
+    Where the difference has no variance, as of scores that are all right against all wrong, it has neither an interval
+    nor a p.
+    """
+    aucs = [measures(labels, scores).auc for scores in (one, other)]
+    difference, perfect = aucs[0] - aucs[1], aucs == [1, 1]
+    low, high = None, None
+    if perfect or np.nanstd(first - second) > 0:
+        low, high = paired_interval(difference, first - second, people, perfect=perfect)
+    try:
+        p = delong(labels, one, other).p
+    except ValueError:
+        p = None
+    return {"first_auc": aucs[0], "second_auc": aucs[1], "difference": difference, "low": low, "high": high, "p": p}

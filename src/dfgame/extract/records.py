@@ -20,6 +20,7 @@ from dfgame.config import ExtractConfig, to_dict
 from dfgame.datasets import DataSet
 from dfgame.files import atomic_path, read_json, sha256, write_json
 from dfgame.manifest import METADATA_KEY, SCHEMA
+from dfgame.media import MediaError
 from dfgame.records import UserError, Video
 
 MANIFEST = "manifest.parquet"
@@ -125,6 +126,8 @@ def with_video(rows: pa.Table, video: Video, content: str | None) -> pa.Table:
 
 def reason(error: Exception, path: Path) -> str:
     """Why a video failed, in a line that does not name it."""
+    if isinstance(error, MediaError) and error.reason:
+        return error.reason
     known = isinstance(error, UserError | RuntimeError)
     message = str(error) if known else f"{type(error).__name__}: {error}"
     return message.removeprefix(f"{path}: ")

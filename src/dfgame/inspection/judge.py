@@ -140,7 +140,7 @@ def _of_file(
         by_verdict = [[one for one in judgeable if one.verdict == verdict] for verdict in ("fake", "inconclusive")]
         chosen = next(filter(None, [*by_verdict, judgeable]), long)
         decides = max(chosen, key=lambda one: one.p_fake)
-        left = [one for one in long if one is not decides and one not in judgeable]
+        left = [one for one in scores if one is not decides and one not in judgeable]
         open_ones = [f"{face_name(one)}: {reason}" for one in left for reason in one.reasons if reason != SINGLE]
         return decides.verdict, decides.p_fake, decides.interval, (*_named(decides, scores), *open_ones)
     raw = [one.raw for number in sample.main for one in tracks[number]]

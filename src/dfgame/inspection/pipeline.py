@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dfgame.batches import fitted, to_unit
-from dfgame.boxed import BoxedDetector, load_detector
+from dfgame.boxed import BoxedDetector, Thresholds, load_detector
 from dfgame.config import InspectConfig
 from dfgame.extract.records import reason
 from dfgame.faces.detect import default_detector
@@ -124,10 +124,19 @@ def with_threshold(detector: BoxedDetector, fake: float | None) -> BoxedDetector
         return detector
     limits = replace(detector.facts.thresholds, fake=fake, real=min(detector.facts.thresholds.real, fake))
     conditions = tuple(
-        replace(one, limits=None, rates=replace(one.rates, real_called_fake=None, fake_called_real=None))
+        replace(
+            one,
+            limits=_real_kept(one.limits, fake),
+            rates=replace(one.rates, real_called_fake=None, fake_called_real=None),
+        )
         for one in detector.facts.conditions
     )
     return replace(detector, facts=replace(detector.facts, thresholds=limits, conditions=conditions))
+
+
+def _real_kept(limits: Thresholds | None, fake: float) -> Thresholds | None:
+    """Stricter limits of some faces with another probability of fake."""
+    return limits and Thresholds(fake=fake, real=min(limits.real, fake))
 
 
 def settings_of(detector: BoxedDetector, config: InspectConfig) -> dict[str, Any]:

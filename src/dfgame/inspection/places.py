@@ -49,9 +49,8 @@ def files_below(places: Sequence[Path], listed: bool = False) -> list[Path]:
         if os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             known = PICTURE_SUFFIXES | VIDEO_SUFFIXES
             failed: list[OSError] = []
-            walked = os.walk(place, onerror=failed.append)
-            files = (Path(folder, name) for folder, _, names in walked for name in names if not name.startswith("."))
-            inside = sorted(path for path in files if path.suffix.lower() in known and path.is_file())
+            files = (path for path in _walked(place, failed) if path.suffix.lower() in known)
+            inside = sorted(path for path in files if path.is_file() or path.is_symlink())
             inside += sorted(Path(error.filename) for error in failed)
             if not inside and listed:
                 inside = [place]
@@ -59,6 +58,13 @@ def files_below(places: Sequence[Path], listed: bool = False) -> list[Path]:
                 raise UserError(f"{place}: no picture or video below", "name a folder that has some")
         found += inside
     return list(dict.fromkeys(found))
+
+
+def _walked(place: Path, failed: list[OSError]) -> Iterator[Path]:
+    """All below a folder but what is hidden; folders that cannot be read are noted."""
+    for folder, folders, names in os.walk(place, onerror=failed.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def _matching(place: Path) -> list[Path]:

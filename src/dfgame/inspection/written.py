@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from dfgame.files import sha256
+from dfgame.files import replaceable, sha256
 from dfgame.records import Failure, FileVerdict, UserError, verdict_json
 
 Said = FileVerdict | Failure
@@ -77,9 +77,11 @@ class JsonLines:
         """Open the file, or begin one; half a line at its end, of a call that was killed, is taken away.
 
         Raises:
-            UserError: it holds something else, or verdicts of another detector (its SHA-256) or other settings.
+            UserError: it is no file or holds something else, or verdicts of another detector (its SHA-256) or other
+                settings.
+            OSError: it cannot be written.
         """
-        self._path = path
+        self._path = replaceable(path)
         self._verdicts: dict[tuple[str, str], dict[str, Any]] = {}
         for values in _lines(path):
             if values["verdict"] is None:
@@ -90,12 +92,16 @@ class JsonLines:
                 )
             self._verdicts[values["file"], values["sha256"]] = values
         self._files = {file for file, _ in self._verdicts}
+        self._path.open("ab").close()
 
     def verdict_on(self, file: Path) -> dict[str, Any] | None:
         """The last verdict on the file as it is now, if there is one."""
-        name = str(file)
-        there = os.path.isfile(file)  # noqa: PTH113 - Path.is_file raises where a name is too long
-        return self._verdicts.get((name, sha256(file))) if there and name in self._files else None
+        if str(file) not in self._files:
+            return None
+        try:
+            return self._verdicts.get((str(file), sha256(file)))
+        except OSError:
+            return None
 
     def add(self, said: Said) -> None:
         """Add a verdict; it is on the disk when this returns."""
@@ -110,7 +116,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     content = path.read_bytes() if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     try:
-        found = [json.loads(line) for line in whole.splitlines()]
+        found = [json.loads(line) for line in whole.splitlines() if line.strip()]
         if not all("file" in one and "verdict" in one for one in found):
             raise ValueError("no verdict")
     except (ValueError, TypeError):

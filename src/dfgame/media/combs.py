@@ -14,10 +14,14 @@ from dfgame.media.guard import MediaError
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame as the decoder gave it, its number in the video from 0, and how wide its pixels are for their height."""
+    """A frame as the decoder gave it, its number in the video from 0, when it is shown, in seconds from the beginning.
+
+    And how wide its pixels are for their height.
+    """
 
     number: int
     frame: av.VideoFrame
+    time: float = 0.0
     aspect: Fraction = Fraction(1)
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 
 from dfgame.media.boxes import check_tables
@@ -23,6 +25,10 @@ FORMATS = (
 _OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "max_pixels": str(MOST_FRAME_PIXELS)}
 _SECONDS_TO_OPEN = 30.0
 _WIDEST = 4
+_RATE = 25
+"""Frames a second of a stream that says nothing of it."""
+_TAIL = 1.0
+"""Seconds that a container without an index may claim more than it holds."""
 
 
 class _Bytes:
@@ -34,7 +40,9 @@ class _Bytes:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
-    """A file's container and its first moving pictures; a cover in a sound file is none.
+    """A file's container and its moving pictures, of several those that are shown by default, or the first.
+
+    A cover in a sound file is none.
 
     Raises:
         MediaError: it is not a video, or its frames are said to be larger than MOST_FRAME_PIXELS.
@@ -64,6 +72,37 @@ def declared_frames(container: InputContainer, stream: av.VideoStream) -> int:
     return min(stream.frames, shown) or stream.frames
 
 
+def seconds_of(container: InputContainer) -> float:
+    """How long a file says it is, from its first frame or sound on; 0 if it says nothing."""
+    end = container.duration or 0
+    if "matroska" in container.format.name:  # it tells the time at its end
+        end -= container.start_time or 0
+    return max(end, 0) / av.time_base
+
+
+def start_of(container: InputContainer) -> float:
+    """The time stamp in seconds at which a player's clock stands at 0."""
+    return (container.start_time or 0) / av.time_base
+
+
+def time_of(stamp: int | None, number: int, container: InputContainer, stream: av.VideoStream) -> float:
+    """When a frame is shown, in seconds from the beginning: by its stamp, or else its number and the frame rate."""
+    if stamp is None:
+        return number / float(stream.average_rate or _RATE)
+    return stamp * float(stream.time_base or 1) - start_of(container)
+
+
+def cut_by_tail(container: InputContainer) -> str:
+    """Why a container without an index ends too early, by its last packets; empty where it does not."""
+    promised = seconds_of(container)
+    if not promised:
+        return ""
+    container.seek(container.duration or 0)
+    times = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None]
+    held = max(times, default=start_of(container)) - start_of(container)
+    return f"holds {held:.1f} of {promised:.1f} seconds" if promised - held > _TAIL else ""
+
+
 def aspect_of(stream: av.VideoStream) -> Fraction:
     """How wide its pixels are, as a multiple of their height: 1 where nothing, or nothing sensible, is said."""
     said = stream.sample_aspect_ratio
@@ -75,11 +114,30 @@ def displayed(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
     return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
 
 
+def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
+    """How a frame is to be shown, as EXIF says it: whether mirrored left to right, and then turned how far clockwise.
+
+    The angle is 0, 90, 180 or 270 degrees.
+    """
+    said = next((one for one in frame.side_data if one.type == Type.DISPLAYMATRIX), None)
+    if said is None:
+        return False, 0
+    across, down, _, other, deep = np.frombuffer(said, np.int32, 5).astype(np.int64)
+    mirrored = across * deep < down * other
+    sign = -1 if mirrored else 1
+    return bool(mirrored), round(np.degrees(np.arctan2(sign * down, sign * across)) / 90) % 4 * 90
+
+
+def moving_pictures(container: InputContainer) -> list[av.VideoStream]:
+    """All video streams but covers."""
+    return [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+
+
 def _video_stream(container: InputContainer, path: Path) -> av.VideoStream:
-    moving = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    moving = moving_pictures(container)
     if not moving:
         raise failure(path, "has no video stream")
-    stream = moving[0]
+    stream = next((one for one in moving if one.disposition & Disposition.default), moving[0])
     context = stream.codec_context
     if context is None:
         raise failure(path, "its video is of a kind that cannot be decoded")

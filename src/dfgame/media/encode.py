@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 
 from dfgame.files import atomic_path
 from dfgame.media.combs import without_combs
-from dfgame.media.containers import opened
+from dfgame.media.containers import opened, orientation
 from dfgame.media.pictures import RgbImage
 from dfgame.media.videos import decoded_frames, upright
 
@@ -107,7 +107,7 @@ def transcode(path: Path, to: Path, crf: int) -> None:
         converter = VideoReformatter()
         for decoded in without_combs(decoded_frames(path, source, stream), None):
             frame = decoded.frame
-            is_odd = frame.rotation or decoded.aspect != 1
+            is_odd = any(orientation(frame)) or decoded.aspect != 1
             whole = av.VideoFrame.from_ndarray(upright(decoded, converter, "rgb24")) if is_odd else frame
             if decoded.number == 0:
                 encoder.width, encoder.height = whole.width // 2 * 2, whole.height // 2 * 2

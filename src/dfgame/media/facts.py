@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from PIL import ExifTags, Image
 
-from dfgame.media.containers import aspect_of, displayed, opened
+from dfgame.media.containers import aspect_of, displayed, moving_pictures, opened, orientation, seconds_of
 from dfgame.media.guard import MediaError, open_regular
 from dfgame.media.pictures import form_of, frame_numbers, opened_picture, read_animation
 from dfgame.media.provenance import provenance_of
@@ -123,11 +123,11 @@ def _of_video(path: Path) -> MediaFacts:
     with opened(path) as (container, stream):
         context = stream.codec_context
         frames = _first_frames(container, stream)
-        clockwise = -frames[0].rotation % 360 if frames else 0
+        _, clockwise = orientation(frames[0]) if frames else (False, 0)
         stored = (frames[0].width, frames[0].height) if frames else (context.width, context.height)
         sides = displayed(*stored, aspect_of(stream))
-        width, height = sides[::-1] if round(clockwise / 90) % 2 else sides
-        duration = container.duration / av.time_base if container.duration else None
+        width, height = sides[::-1] if clockwise % 180 else sides
+        duration = seconds_of(container) or None
         size = path.stat().st_size
         rate = container.bit_rate or (round(8 * size / duration) if duration else None)
         facts = MediaFacts(
@@ -143,6 +143,7 @@ def _of_video(path: Path) -> MediaFacts:
             rotation=clockwise,
             interlaced=any(frame.interlaced_frame for frame in frames),
             audio=bool(container.streams.audio),
+            video_streams=len(moving_pictures(container)),
             tags=clean_tags((container.metadata | stream.metadata).items()),
         )
     return replace(facts, frames=_frames(path), provenance=provenance_of(path))

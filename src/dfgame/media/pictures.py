@@ -19,7 +19,8 @@ RgbImage = NDArray[np.uint8]
 Form = Literal["still", "animation"]
 
 PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".heic", ".heif", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".pgm", ".ppm"}
+    | {".heic", ".heif", ".hif", ".avif"}
 )
 _MOVING = ("GIF", "WEBP", "PNG", "AVIF")
 _FORMATS = ("JPEG", "TIFF", "BMP", "PPM", "HEIF", *_MOVING)

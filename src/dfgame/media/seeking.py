@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from dfgame.media.combs import Decoded
-from dfgame.media.containers import aspect_of, is_disordered
+from dfgame.media.containers import aspect_of, cut_by_tail, is_disordered, time_of
 
 FEWEST_FRAMES = 250
 """Frames of a video from which on a seek may pay."""
@@ -65,7 +65,7 @@ def read_packets(container: InputContainer, stream: av.VideoStream) -> Packets |
     all_stamps, is_hidden = np.array(stamps, np.int64), np.array(hidden, bool)
     shown = np.sort(all_stamps[~is_hidden])
     packets = Packets(all_stamps, np.array(decoded_at, np.int64), np.array(keys, bool), shown)
-    whole = not stream.frames or len(all_stamps) >= stream.frames
+    whole = len(all_stamps) >= stream.frames if stream.frames else not cut_by_tail(container)
     return packets if whole and _says_all(packets) else None
 
 
@@ -127,7 +127,8 @@ def _from_key(
             stream.codec_context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
             for frame in packet.decode() if found else ():
                 if frame.pts is None or frame.pts >= start:
-                    yield Decoded(_number_of(frame, packets), frame, aspect_of(stream))
+                    number, time = _number_of(frame, packets), time_of(frame.pts, 0, container, stream)
+                    yield Decoded(number, frame, time, aspect_of(stream))
     except FFmpegError:
         raise LostError from None
 

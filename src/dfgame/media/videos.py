@@ -13,7 +13,16 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dfgame.media.combs import Decoded, without_combs
-from dfgame.media.containers import aspect_of, declared_frames, displayed, is_disordered, opened
+from dfgame.media.containers import (
+    aspect_of,
+    cut_by_tail,
+    declared_frames,
+    displayed,
+    is_disordered,
+    opened,
+    orientation,
+    time_of,
+)
 from dfgame.media.guard import MOST_FRAME_PIXELS, MediaError, check_size, failure, reason_of
 from dfgame.media.pictures import (
     RgbImage,
@@ -35,7 +44,7 @@ from dfgame.media.seeking import (
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mxf"}
-    | {".ts", ".mts", ".m2ts"}
+    | {".ts", ".mts", ".m2ts", ".vob", ".m2v", ".mpe", ".f4v", ".3g2", ".asf"}
 )
 
 
@@ -71,7 +80,8 @@ def _count_packets(container: InputContainer, stream: av.VideoStream, path: Path
 def frame_times(path: Path) -> NDArray[np.float64]:
     """The time stamp in seconds of every frame, in the order they are shown in; of a video nothing is decoded.
 
-    A frame whose packet says no time has that of the frame before. The numbers of frames in `read_frames` are places
+    A frame whose packet says no time has that of the frame before; where none does, as in a bare H.264 stream, they
+    follow each other at the frame rate. The numbers of frames in `read_frames` are places
     in this array, but for files whose packets are not one frame each, where they are near.
 
     Raises:
@@ -81,15 +91,16 @@ def frame_times(path: Path) -> NDArray[np.float64]:
     if form is not None:
         return np.zeros(1) if form == "still" else animation_times(path)
     with opened(path) as (container, stream):
-        stamps: list[int] = []
+        stamps: list[int | None] = []
         try:
             for packet in container.demux(stream):
                 if packet.size > 0 and not packet.is_discard:
                     stamp = packet.dts if packet.pts is None else packet.pts
-                    stamps.append(stamp if stamp is not None else stamps[-1] if stamps else 0)
+                    stamps.append(stamp if stamp is not None else stamps[-1] if stamps else None)
         except FFmpegError as error:
             raise failure(path, f"cannot be read to its end ({reason_of(error)})") from None
-        return np.sort(np.array(stamps, np.float64)) * float(stream.time_base or 1)
+        times = [time_of(stamp, number, container, stream) for number, stamp in enumerate(stamps)]
+        return np.sort(np.array(times, np.float64))
 
 
 def read_frames(path: Path, indices: Collection[int] | None = None, grey: bool = False) -> Generator[Frame]:
@@ -197,23 +208,25 @@ def decoded_frames(path: Path, container: InputContainer, stream: av.VideoStream
                 number += 1
                 if stamps:
                     frame.pts = heapq.heappop(stamps)
-                yield Decoded(number, frame, aspect)
+                yield Decoded(number, frame, time_of(frame.pts, number, container, stream), aspect)
     except (FFmpegError, MemoryError) as error:
         raise failure(path, f"breaks off after {number + 1} frames ({reason_of(error)})") from None
     if number < 0:
         raise failure(path, "a video without a frame")
     if stream.frames and number + 1 < stream.frames - hidden:
         raise failure(path, f"breaks off after {number + 1} of {stream.frames - hidden} frames")
+    if not stream.frames and (cut := cut_by_tail(container)):
+        raise failure(path, f"breaks off after {number + 1} frames ({cut})")
 
 
 def _frame(path: Path, one: Decoded, converter: VideoReformatter, pixels: str) -> Frame:
     check_size(path, *displayed(one.frame.width, one.frame.height, one.aspect), MOST_FRAME_PIXELS)
-    return Frame(one.number, float(one.frame.time or 0.0), upright(one, converter, pixels))
+    return Frame(one.number, one.time, upright(one, converter, pixels))
 
 
 def upright(decoded: Decoded, converter: VideoReformatter, pixels: str) -> RgbImage:
     """A frame's square pixels; a converter that serves all frames of a video is made ready once only."""
     width, height = displayed(decoded.frame.width, decoded.frame.height, decoded.aspect)
     image = np.asarray(converter.reformat(decoded.frame, width, height, format=pixels).to_ndarray(), np.uint8)
-    quarter_turns = round(decoded.frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns), np.uint8)
+    mirrored, clockwise = orientation(decoded.frame)
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if mirrored else image, -clockwise // 90), np.uint8)

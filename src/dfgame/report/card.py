@@ -143,6 +143,8 @@ def _checkpoints(checkpoints: list[dict[str, Any]], tests: list[dict[str, Any]])
         epoch = NOT_KNOWN if one["epoch"] is None else one["epoch"]
         chosen.setdefault(f"{one['checkpoint']} ({one['chosen']})", []).append(f"{one['run']} epoch {epoch}")
     words = "; ".join(f"{how}: {', '.join(runs)}" for how, runs in chosen.items())
+    if any(one["on_tested"] for one in checkpoints):
+        return f"{words}; chosen on people who are tested on"
     by_rule = all(one["checkpoint"] in ("best", "last") for one in checkpoints)
     return f"{words}; never chosen on a test set" if by_rule and all(t["split"] == "test" for t in tests) else words
 

@@ -154,6 +154,8 @@ def caveats(said: FileVerdict) -> list[str]:
         for track in said.tracks
         if track.verdict == "fake" and track.interval and track.interval[0] < track.fake_from
     ]
+    if said.facts and (said.facts.video_streams or 1) > 1:
+        notes.insert(0, f"Only one of the file's {said.facts.video_streams} video streams was looked at.")
     if said.error:
         notes.insert(0, f"Only a part of the file could be read, and the verdict is on that: {plain(said.error)}.")
     open_ones = [face_name(track) for track in said.tracks if track.verdict == "inconclusive"]

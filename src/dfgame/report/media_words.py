@@ -44,6 +44,7 @@ def _stream_rows(facts: MediaFacts) -> list[tuple[str, str]]:
         ("frames", "" if facts.frames is None else f"{facts.frames:,}"),
         ("frame rate", "" if facts.frame_rate is None else f"{facts.frame_rate:.5g} a second"),
         ("bit rate", "" if facts.bit_rate is None else f"{facts.bit_rate / 1000:,.0f} kbit a second"),
+        ("video streams", f"{facts.video_streams}, one looked at" if (facts.video_streams or 1) > 1 else ""),
         ("interlaced", "yes" if facts.interlaced else ""),
         ("sound", {True: "yes", False: "none", None: ""}[facts.audio]),
     ]

@@ -84,7 +84,12 @@ def page_routes(service: Service, pages: Pages, keys: Keys) -> APIRouter:
         place = service.store.place(id) if found.status == "queued" else 0
         ended = found.status in ENDED
         return pages.page(
-            "job.html.j2", job=found, ended=ended, said=status_words(found, place), busy=reporting(found)
+            "job.html.j2",
+            job=found,
+            ended=ended,
+            said=status_words(found, place),
+            busy=reporting(found),
+            has_report=service.report_of(id).is_file(),
         )
 
     @routes.get("/jobs/{id}/report")

@@ -163,9 +163,7 @@ class Service:
         try:
             return self.report_of(id).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise RequestError(
-                404, "There is no report on this file, since it was not inspected to the end."
-            ) from None
+            raise RequestError(404, "There is no report on this file.") from None
 
     def cancel(self, id: str) -> Job:
         """End a job that waits or runs, and delete its file unless files are kept.

@@ -107,9 +107,13 @@ class Worker:
             raise UserError(said.reason)
         problem = said.error and service.without_place(said.error, job.id, job.name)
         said = replace(said, file=job.name, error=problem)
-        with self._watched(watch):
-            write_text(service.report_of(job.id), self._report(said, file))
-        service.store.finish(job.id, verdict_json(said), sentences(said))
+        words = sentences(said)
+        try:
+            with self._watched(watch):
+                write_text(service.report_of(job.id), self._report(said, file))
+        except UserError as error:
+            words.append(f"There is no report: {service.without_place(error.problem, job.id, job.name)}")
+        service.store.finish(job.id, verdict_json(said), words)
 
     def _watch(self, id: str) -> Callable[[float], None]:
         """Notes how far a job is, and ends it if it was ended elsewhere or takes too long."""
