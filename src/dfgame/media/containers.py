@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -119,7 +119,8 @@ def orientation(frame: av.VideoFrame) -> tuple[bool, int]:
 
     The angle is 0, 90, 180 or 270 degrees.
     """
-    said = next((one for one in frame.side_data if one.type == Type.DISPLAYMATRIX), None)
+    beside: Any = frame.side_data  # typed as a mapping of texts
+    said = beside.get(Type.DISPLAYMATRIX)
     if said is None:
         return False, 0
     across, down, _, other, deep = np.frombuffer(said, np.int32, 5).astype(np.int64)
