@@ -234,6 +234,16 @@ def test_the_same_scores_twice_differ_by_nothing(tmp_path):
     assert (pair.difference, pair.low, pair.high, pair.p) == (0.0, 0.0, 0.0, 1.0)
 
 
+def test_all_right_against_all_wrong_is_told_without_an_interval(tmp_path):
+    rows = small_rows()
+    perfect = {row["video"]: float(row["label"] == "fake") for row in rows}
+    inverted = {name: 1 - score for name, score in perfect.items()}
+    files = [written(tmp_path / f"{number}.csv", scores) for number, scores in enumerate((perfect, inverted))]
+    (pair,) = evaluate_runs(files, write_rows(tmp_path / "m.parquet", rows), tmp_path / "out", CONFIG).pairs
+    assert (pair.first_auc, pair.second_auc, pair.difference) == (1.0, 0.0, 1.0)
+    assert (pair.low, pair.high, pair.p) == (None, None, None)
+
+
 def test_five_classes_worked_by_hand(tmp_path):
     """Of two frames a video, real ones are called real once and, less surely, Deepfakes; the fakes FaceSwap always."""
     rows = small_rows()

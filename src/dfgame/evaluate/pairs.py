@@ -62,12 +62,11 @@ def _compared(
     nor a p.
     """
     aucs = [measures(labels, scores).auc for scores in (one, other)]
-    difference, perfect = aucs[0] - aucs[1], aucs == [1, 1]
-    low, high = None, None
-    if perfect or np.nanstd(first - second) > 0:
-        low, high = paired_interval(difference, first - second, people, perfect=perfect)
+    difference = aucs[0] - aucs[1]
+    numbers = {"first_auc": aucs[0], "second_auc": aucs[1], "difference": difference}
     try:
         p = delong(labels, one, other).p
     except ValueError:
-        p = None
-    return {"first_auc": aucs[0], "second_auc": aucs[1], "difference": difference, "low": low, "high": high, "p": p}
+        return numbers | dict.fromkeys(("low", "high", "p"))
+    low, high = paired_interval(difference, first - second, people, perfect=aucs == [1, 1])
+    return numbers | {"low": low, "high": high, "p": p}
