@@ -16,7 +16,7 @@ import pytest
 from conftest import moving
 from dfgame.inspection.pipeline import inspect
 from dfgame.media import write_video
-from dfgame.records import verdict_json
+from dfgame.records import UserError, verdict_json
 from dfgame.serve import uploads
 from dfgame.serve.store import Store
 from dfgame.serve.uploads import clean_name
@@ -223,6 +223,18 @@ def test_a_hostile_name_in_the_report(running, media):
     report = running.client.get(f"/jobs/{id}/report").text
     assert job["result"]["file"] == "--x$(touch y)<b>.png"
     assert "<b>.png" not in report and "./--x$(touch y)&lt;b&gt;.png&#39;" in report
+
+
+def test_a_verdict_without_a_report_is_kept(running, media, monkeypatch):
+    def late(*_):
+        raise UserError("The inspection took longer than it may.")
+
+    monkeypatch.setattr("dfgame.serve.worker.report_page", late)
+    id = running.send(media["picture"]).json()["id"]
+    assert running.wait(id, "done")["result"]["verdict"]
+    page = running.client.get(f"/jobs/{id}").text
+    assert "There is no report: The inspection took longer than it may." in page and "Open the report" not in page
+    assert running.client.get(f"/api/jobs/{id}/report").status_code == 404
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_again(waiting, media):
