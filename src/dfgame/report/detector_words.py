@@ -26,10 +26,10 @@ KNOWN_LIMITS = {
     "photographs-lite0": (
         "This detector was made from photographs alone and has not been measured on real deepfake videos: expect it "
         "to do worse on what is met in the world than the rates beside the verdict say.",
-        "At strong compression (H.264 at CRF 40) it finds subtle forgeries, such as another person's expression on a "
-        "face, hardly better than a coin.",
+        "At strong compression (H.264 at CRF 40) it ranks swapped faces, or another person's expression on a face, "
+        "above a real one in seven of ten pairs only (a coin in five).",
         "Glasses, facial hair and heads turned a little were tested on 40 people of small grey photographs alone, of "
-        "whose forgeries it called a tenth to a fifth real. Skin colour was tested only on darker and lighter halves "
+        "whose forgeries it called up to a fifth real. Skin colour was tested only on darker and lighter halves "
         "of a few people. Not tested: faces in profile, children, the very old.",
     ),
 }
