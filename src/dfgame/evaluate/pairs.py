@@ -63,7 +63,7 @@ def _compared(
     """
     aucs = [measures(labels, scores).auc for scores in (one, other)]
     difference = aucs[0] - aucs[1]
-    numbers = {"first_auc": aucs[0], "second_auc": aucs[1], "difference": difference}
+    numbers: dict[str, float | None] = {"first_auc": aucs[0], "second_auc": aucs[1], "difference": difference}
     try:
         p = delong(labels, one, other).p
     except ValueError:
