@@ -80,6 +80,17 @@ def test_a_matroska_file_that_is_cut_off_says_so(tmp_path, count):
         found.extend(read_frames(path, [0, 5, count - 1]))
 
 
+@pytest.mark.parametrize("count", [60, LONG])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.flv", "libx264"), ("a.mkv", "libx264"), ("a.ts", "libx264"), ("a.asf", "mpeg4"), ("a.nut", "mpeg4")],
+)
+def test_a_whole_file_is_not_said_to_be_cut_off(tmp_path, name, codec, count):
+    path = encode(tmp_path / name, count, codec)
+    assert [frame.index for frame in read_frames(path)] == list(range(count))
+    assert [frame.index for frame in read_frames(path, [0, count - 1])] == [0, count - 1]
+
+
 def test_of_several_video_streams_the_one_shown_by_default_is_read(tmp_path):
     path = tmp_path / "two.mkv"
     with av.open(str(path), "w") as container:

@@ -96,7 +96,7 @@ class JsonLines:
 
     def verdict_on(self, file: Path) -> dict[str, Any] | None:
         """The last verdict on the file as it is now, if there is one."""
-        if str(file) not in self._files:
+        if str(file) not in self._files or not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises where a name is too long
             return None
         try:
             return self._verdicts.get((str(file), sha256(file)))

@@ -93,13 +93,19 @@ def time_of(stamp: int | None, number: int, container: InputContainer, stream: a
 
 
 def cut_by_tail(container: InputContainer) -> str:
-    """Why a container without an index ends too early, by its last packets; empty where it does not."""
+    """Why a container without an index ends too early, by its last packets; empty if it does not, or nothing is found.
+
+    Some, as FLV, cannot be sought to their end.
+    """
     promised = seconds_of(container)
     if not promised:
         return ""
-    container.seek(container.duration or 0)
-    times = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None]
-    held = max(times, default=start_of(container)) - start_of(container)
+    try:
+        container.seek(container.duration or 0)
+        times = [float(packet.pts * packet.time_base) for packet in container.demux() if packet.pts is not None]
+    except FFmpegError:
+        return ""
+    held = max(times) - start_of(container) if times else promised
     return f"holds {held:.1f} of {promised:.1f} seconds" if promised - held > _TAIL else ""
 
 

@@ -21,6 +21,7 @@ from dfgame.media.containers import (
     is_disordered,
     opened,
     orientation,
+    seconds_of,
     time_of,
 )
 from dfgame.media.guard import MOST_FRAME_PIXELS, MediaError, check_size, failure, reason_of
@@ -172,8 +173,7 @@ def _sought(path: Path, wanted: frozenset[int]) -> Iterator[Decoded]:
         LostError: it does not lead to all of them, or is not worth it.
     """
     with opened(path) as (container, stream):
-        seconds = (container.duration or 0) / av.time_base
-        about = stream.frames or int(seconds * float(stream.average_rate or 0))
+        about = stream.frames or int(seconds_of(container) * float(stream.average_rate or 0))
         worth_it = about >= max(FEWEST_FRAMES, FRAMES_FOR_ONE * len(wanted)) and can_be_sought(stream)
         packets = read_packets(container, stream) if worth_it else None
         if packets is None:
