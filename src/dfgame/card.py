@@ -99,7 +99,7 @@ def learned_from(entries: Sequence[Entry], asked: AskedRows) -> list[str]:
 def used_by(entry: Entry, part: Literal["train", "val"], asked: AskedRows) -> int | None:
     """How many of the people who are tested on a run has trained on, or chosen its best checkpoint by.
 
-    Whatever the quality and method: it is the same people. None where that is not known, as of another manifest's.
+    At whatever quality they are tested: it is the same people. None where that is not known, as of another manifest's.
     """
     if entry.kind != "run" or not set(asked.hashes) & set(entry.manifests):
         return None
@@ -108,8 +108,7 @@ def used_by(entry: Entry, part: Literal["train", "val"], asked: AskedRows) -> in
     choice = Selection(**own[part]) if own else Selection(part, part, tuple(datasets))
     here = [number for number, source in enumerate(asked.sources) if source.sha256 in entry.manifests]
     there = asked.everything.filter(pa.array(np.isin(asked.everything[MANIFEST].to_pylist(), here)))
-    used = rows(there, replace(choice, methods=(), compressions=(), frames=0))
-    return len(_everybody(used) & _everybody(asked.table))
+    return len(_everybody(rows(there, choice)) & _everybody(asked.table))
 
 
 def _everybody(table: pa.Table) -> set[tuple[str, str]]:
