@@ -566,6 +566,16 @@ def test_a_file_that_changed_is_inspected_again(box, tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 2 and "1 files have verdicts" in shown.err
 
 
+def test_a_file_that_fails_again_is_tried_again_and_told_once(folder, box, tmp_path, capsys):
+    out, clip = tmp_path / "verdicts.jsonl", tmp_path / "clip.mp4"
+    for content in (b"nothing", b"nothing", b"", (folder / "b" / "clip.mp4").read_bytes()):
+        clip.write_bytes(content)
+        code, shown = call(capsys, "inspect", clip, "--detector", box, "--jsonl", out)
+        assert (code, "dfgame: " in shown.err) == ((0, False) if len(content) > 10 else (1, True))
+    first, empty, last = map(json.loads, out.read_text().splitlines())
+    assert first["verdict"] is None and empty["error"] != first["error"] and last["kind"] == "video"
+
+
 def test_a_file_that_cannot_be_read_any_more_has_no_verdict(tmp_path, monkeypatch):
     clip, out = tmp_path / "clip.mp4", tmp_path / "verdicts.jsonl"
     clip.write_bytes(b"new")
@@ -637,6 +647,7 @@ def test_python(folder, box):
         dfgame.inspect(folder / "a.mp4", detector)
     many = list(dfgame.inspect_many([folder / "a.mp4", folder / "d.PNG"], detector))
     assert isinstance(many[0], Failure) and isinstance(many[1], FileVerdict) and len(many) == 2
+    assert [one.file for one in dfgame.inspect_many(str(folder / "d.PNG"), detector)] == [str(folder / "d.PNG")]
     assert said._repr_html_().startswith("<div")
 
 

@@ -49,12 +49,12 @@ def inspect(path: Path | str, detector: BoxedDetector | Path | str | None = None
 
 
 def inspect_many(
-    paths: Iterable[Path | str], detector: BoxedDetector | Path | str | None = None, **settings: Any
+    paths: Path | str | Iterable[Path | str], detector: BoxedDetector | Path | str | None = None, **settings: Any
 ) -> Iterator[FileVerdict | Failure]:
     """What a detector says of each of many files, in their order; one that cannot be read is a Failure.
 
     Args:
-        paths: files, and folders, which stand for all pictures and videos below them.
+        paths: files, and folders, which stand for all pictures and videos below them; or one of these.
         detector: see `inspect`.
         settings: those of InspectConfig, by name; with `workers`, how many files are read at a time.
 
@@ -63,7 +63,7 @@ def inspect_many(
         SettingError: a setting is wrong.
     """
     config = InspectConfig(**settings)
-    files = files_below([Path(path) for path in paths])
+    files = files_below([Path(path) for path in ([paths] if isinstance(paths, Path | str) else paths)])
     yield from inspect_files(files, _loaded(detector, config), config, shown=False)
 
 

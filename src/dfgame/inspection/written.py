@@ -83,8 +83,10 @@ class JsonLines:
         """
         self._path = replaceable(path)
         self._verdicts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._failed: set[tuple[str, str]] = set()
         for values in _lines(path):
             if values["verdict"] is None:
+                self._failed.add((values["file"], values.get("error", "")))
                 continue
             if (values.get("model", {}).get("sha256"), values.get("settings")) != (detector, settings):
                 raise UserError(
@@ -104,7 +106,9 @@ class JsonLines:
             return None
 
     def add(self, said: Said) -> None:
-        """Add a verdict; it is on the disk when this returns."""
+        """Add a verdict; it is on the disk when this returns. A failure is not told a second time."""
+        if isinstance(said, Failure) and (said.path, said.reason) in self._failed:
+            return
         with self._path.open("ab") as file:
             file.write(json_line(said).encode() + b"\n")
             file.flush()
