@@ -83,10 +83,10 @@ class JsonLines:
         """
         self._path = replaceable(path)
         self._verdicts: dict[tuple[str, str], dict[str, Any]] = {}
-        self._failed: set[tuple[str, str]] = set()
+        self._last_failures: dict[str, str | None] = {}
         for values in _lines(path):
+            self._last_failures[values["file"]] = values.get("error") if values["verdict"] is None else None
             if values["verdict"] is None:
-                self._failed.add((values["file"], values.get("error", "")))
                 continue
             if (values.get("model", {}).get("sha256"), values.get("settings")) != (detector, settings):
                 raise UserError(
@@ -106,8 +106,8 @@ class JsonLines:
             return None
 
     def add(self, said: Said) -> None:
-        """Add a verdict; it is on the disk when this returns. A failure is not told a second time."""
-        if isinstance(said, Failure) and (said.path, said.reason) in self._failed:
+        """Add a verdict; it is on the disk when this returns. What is a file's last line already is not told again."""
+        if isinstance(said, Failure) and self._last_failures.get(said.path) == said.reason:
             return
         with self._path.open("ab") as file:
             file.write(json_line(said).encode() + b"\n")
