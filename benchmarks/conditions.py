@@ -4,11 +4,11 @@
 
 TREE is a tree of `dfgame forge` with raw videos, BOX a detector's file (default, or -: the packaged one), SPLIT the
 one that is measured (default test), PEOPLE at most so many of its people. Of each video 4 frames are altered, encoded
-as H.264 (CRF 23 unless the condition says otherwise), and inspected. A line a condition: the AUC over videos with its
-95% interval over people, the share of real videos called fake and of fakes called real, the share called
-neither, videos in which no face was found, and the AUC of each family. JSON, with intervals of these, too, on
-stdout. Last, the plain videos by the lightness of the skin (the individual typology angle of the cheeks, darker and
-lighter half of the people), the real videos of each half against its fakes.
+as H.264 (CRF 23 unless the condition says otherwise), and inspected; who stands beside somebody is of the same people,
+and real. A line a condition: the AUC over videos with its 95% interval over people, the share of real videos called
+fake and of fakes called real, the share called neither, videos in which no face was found, and the AUC of each family.
+JSON, with intervals of these, too, on stdout. Last, the plain videos by the lightness of the skin (the individual
+typology angle of the cheeks, darker and lighter half of the people), the real videos of each half against its fakes.
 """
 
 import json
@@ -16,10 +16,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from heads import turned_head
 from numpy.typing import NDArray
 
 from dfgame.boxed import BoxedDetector, load_detector
@@ -35,7 +36,7 @@ from dfgame.records import ORIGINAL, FileVerdict, Video
 
 FRAMES = 4
 REPLICATES, SEED = 1_000, 0
-Condition = Callable[[list[RgbImage], np.random.Generator], list[RgbImage]]
+Alter = Callable[[list[RgbImage], np.random.Generator], list[RgbImage]]
 Said = dict[str, Any]
 """What is said of each video, by name: a FileVerdict, or a Failure."""
 
@@ -44,7 +45,11 @@ def even(image: NDArray[np.generic]) -> RgbImage:
     return np.ascontiguousarray(np.clip(image, 0, 255)[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2], np.uint8)
 
 
-def scaled(share: float) -> Condition:
+def as_it_is(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
+    return clip
+
+
+def scaled(share: float) -> Alter:
     return lambda clip, _: [even(cv2.resize(f, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)) for f in clip]
 
 
@@ -66,10 +71,18 @@ def screen(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
     return [even(cv2.warpPerspective(1.1 * f * lines, matrix, (width, height)) * (0.9, 1.0, 1.08)) for f in shown]
 
 
-def turned(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
+def tilted(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
     height, width = clip[0].shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 30, 0.9)
     return [even(cv2.warpAffine(f, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)) for f in clip]
+
+
+def to_side(degrees: float) -> Alter:
+    def turned_to_side(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
+        detect, way = default_detector(0.6), float(rng.choice([-1, 1]))
+        return [even(turned_head(f, way * degrees, detect)) for f in clip]
+
+    return turned_to_side
 
 
 def again(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
@@ -77,16 +90,34 @@ def again(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
     return [even(cv2.resize(f, None, fx=0.66, fy=0.66, interpolation=cv2.INTER_AREA)) for f in once]
 
 
-CONDITIONS: dict[str, tuple[Condition, int]] = {
-    "as they are, lossless": (lambda clip, _: clip, 0),
-    "as they are, c23": (lambda clip, _: clip, 23),
-    "as they are, c40": (lambda clip, _: clip, 40),
-    "compressed twice (c23, then smaller at CRF 32)": (again, 32),
-    "small faces (a third of the size)": (scaled(1 / 3), 23),
-    "low light": (low_light, 23),
-    "beauty filter (smoothed and lightened)": (beauty, 23),
-    "screen recording of a CRF 28 video (tilted, lines, tint)": (screen, 23),
-    "head tilted by 30 degrees": (turned, 23),
+class Condition(NamedTuple):
+    """How clips are altered, at which CRF they are encoded, how many real people stand beside, how they are judged."""
+
+    alter: Alter
+    crf: int = 23
+    company: int = 0
+    config: InspectConfig = InspectConfig()
+
+
+ALL_JUDGED = InspectConfig(max_turn=0)
+CONDITIONS = {
+    "as they are, lossless": Condition(as_it_is, 0),
+    "as they are, c23": Condition(as_it_is),
+    "as they are, c40": Condition(as_it_is, 40),
+    "compressed twice (c23, then smaller at CRF 32)": Condition(again, 32),
+    "small faces (a third of the size)": Condition(scaled(1 / 3)),
+    "low light": Condition(low_light),
+    "beauty filter (smoothed and lightened)": Condition(beauty),
+    "screen recording of a CRF 28 video (tilted, lines, tint)": Condition(screen),
+    "head tilted by 30 degrees": Condition(tilted),
+    "head drawn as a solid, not turned": Condition(to_side(0)),
+    "turned to a side by 15 degrees": Condition(to_side(15)),
+    "by 30 degrees": Condition(to_side(30)),
+    "by 30 degrees, judged all the same (--max-turn 0)": Condition(to_side(30), config=ALL_JUDGED),
+    "by 60 degrees, judged all the same": Condition(to_side(60), config=ALL_JUDGED),
+    "by 75 degrees, all but in profile, judged all the same": Condition(to_side(75), config=ALL_JUDGED),
+    "beside another real person": Condition(as_it_is, company=1),
+    "beside three real people": Condition(as_it_is, company=3),
 }
 
 
@@ -98,8 +129,8 @@ def main(tree: Path, box: Path | None = None, split: str = "test", people: int =
     videos = [video for video in raw if video.identity in chosen]
     results: dict[str, dict[str, Any]] = {}
     said: Said = {}
-    for name, (condition, crf) in CONDITIONS.items():
-        said = inspected(tree, videos, condition, crf, detector)
+    for name, condition in CONDITIONS.items():
+        said = inspected(tree, videos, condition, detector)
         results[name] = measured(videos, said)
         print(f"{name:50} " + line(results[name]), file=sys.stderr, flush=True)
         if name.endswith("c23"):
@@ -114,16 +145,24 @@ def main(tree: Path, box: Path | None = None, split: str = "test", people: int =
     print(json.dumps({"detector": detector.model.sha256, "people": len(chosen), "conditions": results}, indent=2))
 
 
-def inspected(tree: Path, videos: list[Video], condition: Condition, crf: int, detector: BoxedDetector) -> Said:
+def inspected(tree: Path, videos: list[Video], condition: Condition, detector: BoxedDetector) -> Said:
     """What is said of each video under a condition."""
+    real = [video for video in videos if video.label == "real"]
     with tempfile.TemporaryDirectory() as folder:
         files = {Path(folder) / f"{number}.mp4": video for number, video in enumerate(videos)}
         for file, video in files.items():
-            path = tree / video.path
-            clip = [frame.image for frame in read_frames(path, spread(count_frames(path), FRAMES))]
-            write_video(file, condition(clip, np.random.default_rng([SEED, *path.name.encode()])), 25, crf)
-        said = inspect_files(list(files), detector, InspectConfig(), shown=False)
+            rng = np.random.default_rng([SEED, *Path(video.path).name.encode()])
+            clips = [condition.alter(_clip(tree / video.path), rng)]
+            others = [other for other in real if other.identity not in (video.identity, video.source)]
+            for other in rng.permutation(len(others))[: condition.company]:
+                clips.insert(int(rng.integers(len(clips) + 1)), _clip(tree / others[other].path))
+            write_video(file, [np.hstack(frames) for frames in zip(*clips, strict=True)], 25, condition.crf)
+        said = inspect_files(list(files), detector, condition.config, shown=False)
         return {video.name: one for video, one in zip(files.values(), said, strict=True)}
+
+
+def _clip(path: Path) -> list[RgbImage]:
+    return [frame.image for frame in read_frames(path, spread(count_frames(path), FRAMES))]
 
 
 def _auc(videos: list[Video], said: Said) -> tuple[float | None, float | None, float | None]:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conditions import inspected, line, measured
+from conditions import Condition, as_it_is, inspected, line, measured
 
 from dfgame.boxed import load_detector
 from dfgame.config import ForgeConfig
 from dfgame.datasets import find_data
 from dfgame.demo import packaged_faces
+from dfgame.faces.quality import face_turn
 from dfgame.files import read_json
 from dfgame.forgery.build import build_tree
 from dfgame.forgery.photographs import Photograph, find_people
@@ -44,25 +45,18 @@ FACIAL_HAIR = ("s7", "s11", "s14", "s16", "s17", "s25", "s26", "s28", "s37")
 """Beards and moustaches."""
 
 
-def turn(photograph: Photograph) -> float:
-    """How far a head is turned to a side."""
-    left, right, nose = np.array(photograph.points)[:3]
-    across = right - left
-    return abs(float((nose - (left + right) / 2) @ across / (across @ across)))
-
-
 def main(out: Path, box: Path | None = None) -> None:
     """Forge what is not there yet, and print what was found."""
     detector = load_detector(box)
     found: dict[str, Any] = {"detector": detector.model.sha256, "turn": {}, "groups": {}}
     for name, pictures in _chosen().items():
-        turns = [turn(picture) for of_person in pictures.values() for picture in of_person]
+        turns = [face_turn(picture.points) for of_person in pictures.values() for picture in of_person]
         found["turn"][name] = np.quantile(turns, [0.1, 0.5, 0.9]).round(2).tolist()
         tree = _tree(out, name, pictures)
         names = {person["id"]: person["name"] for person in read_json(tree / "people.json")["people"]}
         videos = find_data(tree).videos
         for crf in (23, 40):
-            said = inspected(tree, videos, lambda clip, _: clip, crf, detector)
+            said = inspected(tree, videos, Condition(as_it_is, crf), detector)
             for group, people in _groups().items():
                 some = [video for video in videos if names[video.identity] in people]
                 label = f"{name}, c{crf}, {group}"

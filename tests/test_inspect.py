@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
+from heads import turned_head
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +30,8 @@ from conftest import frame_of, moving, orl_face
 from dfgame.boxed import load_detector, save_box
 from dfgame.cli import main
 from dfgame.cli.reports import Reports
-from dfgame.config import InspectConfig
+from dfgame.config import InspectConfig, SettingError
+from dfgame.faces.detect import default_detector
 from dfgame.faces.sample import Sample, SampleJob, SeenFace, chosen_frames, sample_faces
 from dfgame.faces.video import write_png
 from dfgame.inspection.again import crops_again
@@ -393,6 +396,19 @@ def test_every_looks_at_times_and_max_frames_holds(box, tmp_path):
     assert verdict_of(tmp_path / "clip.mp4", detector, every=0.1, max_frames=6).frames == 6
     few = verdict_of(tmp_path / "clip.mp4", detector, frames=20, max_frames=6)
     assert few.frames == 6 and few.settings["max_frames"] == 6 and few.settings["frames"] == 20
+
+
+def test_a_face_seen_from_the_side_is_left_open(tmp_path):
+    ahead = frame_of((orl_face(2, scale=4), 60, 20), width=480, height=480)
+    for name, degrees in (("ahead", 0.0), ("aside", 60.0)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), turned_head(ahead, degrees, default_detector(0.6))[:, :, ::-1])
+    assert verdict_of(tmp_path / "ahead.png", threshold=0.01).verdict == "fake"
+    said = verdict_of(tmp_path / "aside.png", threshold=0.01)
+    assert said.verdict == "inconclusive" and said.reasons[0].startswith("it is turned to a side (its nose lies ")
+    assert said.settings["max_turn"] == 0.2
+    assert verdict_of(tmp_path / "aside.png", threshold=0.01, max_turn=0.0).verdict == "fake"
+    with pytest.raises(SettingError, match="max-turn"):
+        InspectConfig(max_turn=-1.0)
 
 
 def test_the_threshold_is_the_users(folder, box):

@@ -29,7 +29,7 @@ def judge(tracks, looked_at=24, main=(), kind: Kind = "video", detector=BRIGHTNE
         for number, scores in enumerate(tracks)
     }
     sample = Sample("0" * 64, kind, None, looked_at, tuple(main), None)
-    return judged(Path("any"), sample, faces, detector, {"frames": looked_at})
+    return judged(Path("any"), sample, faces, detector, 0.2, {"frames": looked_at})
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,31 @@ def test_a_face_that_cannot_be_judged_decides_nothing_beside_others(scores, deta
         number: [ScoredFace(frame, frame / 2, Face(BOX, (), 0.9), detail, score) for frame in range(5)]
         for number, (score, detail) in enumerate(zip(scores, details, strict=True))
     }
-    said = judged(Path("any"), Sample("0" * 64, "video", None, 5, (0, 1), None), faces, detector, {})
+    said = judged(Path("any"), Sample("0" * 64, "video", None, 5, (0, 1), None), faces, detector, 0.2, {})
     assert (said.verdict, said.p_fake) == (verdict, pytest.approx(p_fake))
     assert len(said.reasons) == len(words)
     for reason, begun in zip(said.reasons, words, strict=True):
         assert reason.startswith(begun)
+
+
+def test_a_face_that_is_turned_away_is_left_open_and_decides_nothing_beside_others():
+    def seen(score, off):
+        points = ((20.0, 50.0), (60.0, 50.0), (40.0 + 40 * off, 65.0), (25.0, 80.0), (55.0, 80.0))
+        return [ScoredFace(frame, frame / 2, Face(BOX, points, 0.9), -1.0, score) for frame in range(5)]
+
+    def said(max_turn=0.2, **faces):
+        tracks, sample = dict(enumerate(faces.values())), Sample("0" * 64, "video", None, 5, (0,), None)
+        return judged(Path("any"), sample, tracks, BRIGHTNESS, max_turn, {})
+
+    assert said(ahead=seen(0.9, 0.19)).verdict == "fake"
+    for off in (0.21, -3.0):
+        assert said(0.0, away=seen(0.9, off)).verdict == "fake"
+        alone = said(away=seen(0.9, off))
+        assert alone.verdict == "inconclusive" and alone.p_fake == pytest.approx(0.9)
+        assert len(alone.reasons) == 1 and alone.reasons[0].startswith("it is turned to a side")
+        beside = said(ahead=seen(0.1, 0.0), away=seen(0.9, off))
+        assert beside.verdict == "real" and beside.reasons[0].startswith("face 2: it is turned to a side")
+    assert said(mostly_ahead=seen(0.9, 0.0)[:3] + seen(0.9, 3.0)[3:]).verdict == "fake"
 
 
 def test_a_face_seen_too_briefly_is_named_in_the_reasons():
@@ -140,7 +160,7 @@ def test_a_face_seen_too_briefly_is_named_in_the_reasons():
         number: [ScoredFace(frame, frame / 2, Face(BOX, (), 0.9), -1.0, score) for frame in range(count)]
         for number, (score, count) in enumerate([(0.05, 12), (0.95, 1)])
     }
-    said = judged(Path("any"), Sample("0" * 64, "video", None, 12, (0,), None), faces, detector, {})
+    said = judged(Path("any"), Sample("0" * 64, "video", None, 12, (0,), None), faces, detector, 0.2, {})
     assert said.verdict == "real"
     assert len(said.reasons) == 1 and said.reasons[0].startswith("face 2: it is seen in 1 of the 12 frames")
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import orl_face
 from dfgame.faces.crop import crop_face, crop_square
 from dfgame.faces.detect import default_detector
-from dfgame.faces.quality import detail, face_width
+from dfgame.faces.quality import detail, face_turn, face_width
 from dfgame.media import through_h264
 from dfgame.records import Face
 
@@ -73,3 +73,18 @@ def test_crops_without_anything_in_them():
 
 def test_the_width_is_that_of_the_box():
     assert face_width(Face((10.0, 0.0, 52.5, 90.0), (), 1.0)) == 42.5
+
+
+@pytest.mark.parametrize("tilt", [0, 30, -100])
+@pytest.mark.parametrize(
+    ("nose", "turn"), [((2.0, 1.5), 0.0), ((2.6, 1.5), 0.3), ((1.4, -1.0), 0.3), ((5.0, 2.0), 1.5)]
+)
+def test_a_turn_is_how_far_the_nose_is_off_the_middle_whichever_way_up(tilt, nose, turn):
+    cosine, sine = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+    points = np.array([(1.0, 1.0), (3.0, 1.0), nose, (1.2, 3.0), (2.8, 3.0)]) @ [[cosine, sine], [-sine, cosine]]
+    assert face_turn(points) == pytest.approx(turn)
+
+
+def test_a_turn_without_points_or_with_one_eye_upon_the_other():
+    assert face_turn(()) == 0
+    assert face_turn([(1.0, 1.0), (1.0, 1.0), (3.0, 1.0), (1.0, 2.0), (1.0, 2.0)]) == 0

@@ -32,7 +32,8 @@ def inspect(path: Path | str, detector: "BoxedDetector | None" = None, **setting
     Args:
         path: the file.
         detector: one of `load_detector`; None is the one inside the package.
-        settings: those of `dfgame inspect`: frames, every, max_frames, threshold, batch_size, timeout, device.
+        settings: those of `dfgame inspect`: frames, every, max_frames, threshold, max_turn, batch_size, timeout,
+            device.
 
     Raises:
         UserError: it cannot be read.

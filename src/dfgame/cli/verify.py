@@ -73,7 +73,8 @@ def _checks(report: Path, file: Path, settings: InspectConfig) -> Iterator[Check
 def _as_before(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of an inspection that a verdict depends on."""
     named = {name: settings[name] for name in ("frames", "every", "max_frames", "batch_size") if name in settings}
-    return named | {"threshold": settings.get("threshold", settings["fake_from"])}
+    others = {"threshold": settings.get("threshold", settings["fake_from"]), "max_turn": settings.get("max_turn", 0.0)}
+    return named | others
 
 
 def _compared(said: dict[str, Any], again: dict[str, Any]) -> Iterator[Check]:

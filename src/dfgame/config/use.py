@@ -159,6 +159,9 @@ class InspectConfig:
     """Frames of a video to look at, at most; more are spread evenly over it."""
     threshold: float | None = None
     """Probability of fake from which a verdict is fake; by default the detector's own, chosen in calibration."""
+    max_turn: float = 0.2
+    """How far to a side a face may be turned to be judged: how far its nose lies off the middle of its eyes, in their
+    distance (about 0.13 at 15 degrees, 0.27 at 30, 0.6 at 60); 0 judges all."""
     batch_size: int = 8
     """Faces scored at a time, of one file; more need more memory, and are faster on a GPU."""
     workers: int = 0
@@ -173,6 +176,7 @@ class InspectConfig:
         require(0 <= self.every < float("inf"), "every", "a number of seconds, or 0")
         at_least("max-frames", self.max_frames, 1)
         require(self.threshold is None or 0 < self.threshold <= 1, "threshold", "above 0, at most 1")
+        require(0 <= self.max_turn < float("inf"), "max-turn", "a number above 0, or 0")
         at_least("batch-size", self.batch_size, 1)
         at_least("workers", self.workers, 0)
         require(0 <= self.timeout < float("inf"), "timeout", "a number of seconds, or 0")

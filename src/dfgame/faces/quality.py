@@ -1,10 +1,10 @@
-"""How good a look at a face a crop gives: how wide the face was, and how much fine structure is left of it."""
+"""How good a look at a face one has: how wide it is, how far it is turned away, how much fine structure is left."""
 
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dfgame.media import RgbImage
 from dfgame.records import Face
@@ -28,6 +28,22 @@ _SMALLEST = 32
 def face_width(face: Face) -> float:
     """The width of a face's box, in pixels of its frame."""
     return face.box[2] - face.box[0]
+
+
+def face_turn(points: ArrayLike) -> float:
+    """How far a face is turned to a side: how far its nose lies off the middle of its eyes, in the eyes' distance.
+
+    0 straight ahead, or where no points are known.
+
+    Args:
+        points: (5, 2), those of a `Face`, or none.
+    """
+    found = np.asarray(points, np.float64)
+    if not len(found):
+        return 0.0
+    left, right, nose = found[:3]
+    across = right - left
+    return abs(float((nose - (left + right) / 2) @ across)) / max(float(across @ across), 1e-6)
 
 
 def detail(crop: RgbImage, native: float) -> float:

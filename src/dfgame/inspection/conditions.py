@@ -60,6 +60,22 @@ def apart(*values: float) -> list[str]:
     return next((words for words in shown if len(set(words)) == len(values)), [repr(value) for value in values])
 
 
+def turned_away(turn: float, most: float) -> str:
+    """The reason where a face is turned further to a side than a verdict allows, else an empty string.
+
+    Args:
+        turn: how far it is turned, see `faces/quality.py`.
+        most: how far it may be; 0 is any.
+    """
+    if not most or turn <= most:
+        return ""
+    shown, allowed = apart(turn, most)
+    return (
+        f"it is turned to a side (its nose lies {shown} of the eyes' distance off their middle, and a verdict needs "
+        f"{allowed} or less)"
+    )
+
+
 def out_of_reach(width: float, detail: float, detector: BoxedDetector) -> str:
     """The reason where the detector was never tested on faces like one, or failed there, else an empty string.
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from dfgame.boxed import BoxedDetector
 from dfgame.extract.records import reason
-from dfgame.faces.quality import face_width
+from dfgame.faces.quality import face_turn, face_width
 from dfgame.faces.sample import MOST_IN, Sample
-from dfgame.inspection.conditions import between, doubtful_here, left_out, out_of_reach, too_few
+from dfgame.inspection.conditions import between, doubtful_here, left_out, out_of_reach, too_few, turned_away
 from dfgame.inspection.intervals import mean_interval
 from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 
@@ -39,6 +39,7 @@ def judged(
     sample: Sample,
     tracks: Mapping[int, Sequence[ScoredFace]],
     detector: BoxedDetector,
+    max_turn: float,
     settings: Mapping[str, Any],
 ) -> FileVerdict:
     """The verdict on a file.
@@ -54,10 +55,11 @@ def judged(
         sample: what was found in it.
         tracks: its faces by track, those of a track in the order of time.
         detector: what gave the scores.
+        max_turn: how far a face may be turned to a side, see `inspection/conditions.py`.
         settings: what the verdict depends on, for the record.
     """
-    scores = tuple(_track(number, faces, sample, detector) for number, faces in sorted(tracks.items()))
-    verdict, p_fake, interval, reasons = _of_file(sample, tracks, scores, detector)
+    scores = tuple(_track(number, faces, sample, detector, max_turn) for number, faces in sorted(tracks.items()))
+    verdict, p_fake, interval, reasons = _of_file(sample, tracks, scores, detector, max_turn)
     missed = left_out(MOST_IN[sample.kind], sample.left_out)
     return FileVerdict(
         file=str(file),
@@ -76,14 +78,16 @@ def judged(
     )
 
 
-def _track(number: int, faces: Sequence[ScoredFace], sample: Sample, detector: BoxedDetector) -> TrackScore:
+def _track(
+    number: int, faces: Sequence[ScoredFace], sample: Sample, detector: BoxedDetector, max_turn: float
+) -> TrackScore:
     raw = [one.raw for one in faces]
     p_fake = detector.calibrated(float(np.mean(raw)))
     width, detail = _seen(faces)
     condition = detector.condition(width, detail)
     limits = detector.limits(condition)
     against = [
-        out_of_reach(width, detail, detector) or doubtful_here(p_fake, condition, detector),
+        _not_judgeable(faces, detector, max_turn) or doubtful_here(p_fake, condition, detector),
         between(p_fake, condition, detector),
     ]
     if sample.kind == "video":
@@ -110,6 +114,12 @@ def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float]:
     return float(np.median([face_width(one.face) for one in faces])), float(np.median([one.detail for one in faces]))
 
 
+def _not_judgeable(faces: Sequence[ScoredFace], detector: BoxedDetector, max_turn: float) -> str:
+    """The reason why the score of a face means nothing, else an empty string."""
+    turn = float(np.median([face_turn(one.face.points) for one in faces]))
+    return turned_away(turn, max_turn) or out_of_reach(*_seen(faces), detector)
+
+
 def _frame(one: ScoredFace, detector: BoxedDetector) -> FaceScore:
     return FaceScore(
         time=round(one.time, 3),
@@ -130,13 +140,14 @@ def _of_file(
     tracks: Mapping[int, Sequence[ScoredFace]],
     scores: Sequence[TrackScore],
     detector: BoxedDetector,
+    max_turn: float,
 ) -> tuple[Verdict, float | None, Interval | None, tuple[str, ...]]:
     if not scores:
         return "no face", None, None, ()
     long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.frames), sample.looked_at)]
     if long or len(scores) == 1:
         long = long or scores
-        judgeable = [one for one in long if not out_of_reach(*_seen(tracks[one.id]), detector)]
+        judgeable = [one for one in long if not _not_judgeable(tracks[one.id], detector, max_turn)]
         by_verdict = [[one for one in judgeable if one.verdict == verdict] for verdict in ("fake", "inconclusive")]
         chosen = next(filter(None, [*by_verdict, judgeable]), long)
         decides = max(chosen, key=lambda one: one.p_fake)

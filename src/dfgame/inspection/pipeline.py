@@ -147,7 +147,11 @@ def settings_of(detector: BoxedDetector, config: InspectConfig) -> dict[str, Any
     looked = {"every": config.every} if config.every else {"frames": config.frames}
     limits = detector.facts.thresholds
     found = {"threshold": config.threshold, "fake_from": limits.fake, "real_up_to": limits.real}
-    return looked | {"max_frames": config.max_frames, "batch_size": config.batch_size} | found
+    return (
+        looked
+        | {"max_frames": config.max_frames, "max_turn": config.max_turn, "batch_size": config.batch_size}
+        | found
+    )
 
 
 def _said(
@@ -159,7 +163,7 @@ def _said(
 ) -> FileVerdict | Failure:
     if isinstance(answer, Exception):
         return Failure(str(file), reason(answer, file))
-    return judged(file, answer, tracks, detector, settings_of(detector, config))
+    return judged(file, answer, tracks, detector, config.max_turn, settings_of(detector, config))
 
 
 class _Scoring:
