@@ -110,7 +110,6 @@ CONDITIONS = {
     "beauty filter (smoothed and lightened)": Condition(beauty),
     "screen recording of a CRF 28 video (tilted, lines, tint)": Condition(screen),
     "head tilted by 30 degrees": Condition(tilted),
-    "head drawn as a solid, not turned": Condition(to_side(0)),
     "turned to a side by 15 degrees": Condition(to_side(15)),
     "by 30 degrees": Condition(to_side(30)),
     "by 30 degrees, judged all the same (--max-turn 0)": Condition(to_side(30), config=ALL_JUDGED),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conditions import Condition, as_it_is, inspected, line, measured
+from conditions import ALL_JUDGED, Condition, as_it_is, inspected, line, measured
 
 from dfgame.boxed import load_detector
 from dfgame.config import ForgeConfig
@@ -56,7 +56,7 @@ def main(out: Path, box: Path | None = None) -> None:
         names = {person["id"]: person["name"] for person in read_json(tree / "people.json")["people"]}
         videos = find_data(tree).videos
         for crf in (23, 40):
-            said = inspected(tree, videos, Condition(as_it_is, crf), detector)
+            said = inspected(tree, videos, Condition(as_it_is, crf, config=ALL_JUDGED), detector)
             for group, people in _groups().items():
                 some = [video for video in videos if names[video.identity] in people]
                 label = f"{name}, c{crf}, {group}"

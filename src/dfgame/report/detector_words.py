@@ -30,7 +30,9 @@ KNOWN_LIMITS = {
         "above a real one in seven of ten pairs only (a coin in five).",
         "Glasses, facial hair and heads turned a little were tested on 40 people of small grey photographs alone, of "
         "whose forgeries it called up to a fifth real. Skin colour was tested only on darker and lighter halves "
-        "of a few people. Not tested: faces in profile, children, the very old.",
+        "of a few people. Heads turned further were drawn from pictures of the front: judging them all, it called 6% "
+        "of the real ones fake at 30 degrees, and a quarter at 60. Not tested: photographs in profile, children, the "
+        "very old.",
     ),
 }
 """What the card of a detector that comes with this package says further, by the detector's name."""
