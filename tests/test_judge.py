@@ -141,13 +141,16 @@ def test_a_face_that_is_turned_away_is_left_open_and_decides_nothing_beside_othe
 
     def said(max_turn=0.2, **faces):
         tracks, sample = dict(enumerate(faces.values())), Sample("0" * 64, "video", None, 5, (0,), None)
-        return judged(Path("any"), sample, tracks, BRIGHTNESS, max_turn, {})
+        detector = with_conditions(condition((40.0, 80.0), (-2.0, None), (0.8, 0.9)))
+        return judged(Path("any"), sample, tracks, detector, max_turn, {})
 
-    assert said(ahead=seen(0.9, 0.19)).verdict == "fake"
+    ahead = said(ahead=seen(0.9, 0.19))
+    assert ahead.verdict == "fake" and ahead.tracks[0].rates
     for off in (0.21, -3.0):
         assert said(0.0, away=seen(0.9, off)).verdict == "fake"
         alone = said(away=seen(0.9, off))
         assert alone.verdict == "inconclusive" and alone.p_fake == pytest.approx(0.9)
+        assert alone.tracks[0].rates is None
         assert len(alone.reasons) == 1 and alone.reasons[0].startswith("it is turned to a side")
         beside = said(ahead=seen(0.1, 0.0), away=seen(0.9, off))
         assert beside.verdict == "real" and beside.reasons[0].startswith("face 2: it is turned to a side")

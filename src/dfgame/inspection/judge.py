@@ -86,6 +86,7 @@ def _track(
     width, detail = _seen(faces)
     condition = detector.condition(width, detail)
     limits = detector.limits(condition)
+    away = _turned_away(faces, max_turn)
     against = [
         _not_judgeable(faces, detector, max_turn) or doubtful_here(p_fake, condition, detector),
         between(p_fake, condition, detector),
@@ -103,7 +104,7 @@ def _track(
         interval=_interval(raw, sample.kind, detector),
         reasons=(*against, SINGLE) if sample.kind == "picture" else tuple(against),
         width=round(width, 1),
-        rates=condition.rates if condition else None,
+        rates=condition.rates if condition and not away else None,
         fake_from=limits.fake,
         real_up_to=limits.real,
     )
@@ -116,8 +117,11 @@ def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float]:
 
 def _not_judgeable(faces: Sequence[ScoredFace], detector: BoxedDetector, max_turn: float) -> str:
     """The reason why the score of a face means nothing, else an empty string."""
-    turn = float(np.median([face_turn(one.face.points) for one in faces]))
-    return turned_away(turn, max_turn) or out_of_reach(*_seen(faces), detector)
+    return _turned_away(faces, max_turn) or out_of_reach(*_seen(faces), detector)
+
+
+def _turned_away(faces: Sequence[ScoredFace], max_turn: float) -> str:
+    return turned_away(float(np.median([face_turn(one.face.points) for one in faces])), max_turn)
 
 
 def _frame(one: ScoredFace, detector: BoxedDetector) -> FaceScore:
