@@ -150,18 +150,24 @@ def inspected(tree: Path, videos: list[Video], condition: Condition, detector: B
     with tempfile.TemporaryDirectory() as folder:
         files = {Path(folder) / f"{number}.mp4": video for number, video in enumerate(videos)}
         for file, video in files.items():
-            rng = np.random.default_rng([SEED, *Path(video.path).name.encode()])
-            clips = [condition.alter(_clip(tree / video.path), rng)]
+            rng = seed_of(video)
+            clips = [condition.alter(clip_of(tree / video.path), rng)]
             others = [other for other in real if other.identity not in (video.identity, video.source)]
             for other in rng.permutation(len(others))[: condition.company]:
-                clips.insert(int(rng.integers(len(clips) + 1)), _clip(tree / others[other].path))
+                clips.insert(int(rng.integers(len(clips) + 1)), clip_of(tree / others[other].path))
             write_video(file, [np.hstack(frames) for frames in zip(*clips, strict=True)], 25, condition.crf)
         said = inspect_files(list(files), detector, condition.config, shown=False)
         return {video.name: one for video, one in zip(files.values(), said, strict=True)}
 
 
-def _clip(path: Path) -> list[RgbImage]:
+def clip_of(path: Path) -> list[RgbImage]:
+    """The frames of a video that are altered."""
     return [frame.image for frame in read_frames(path, spread(count_frames(path), FRAMES))]
+
+
+def seed_of(video: Video) -> np.random.Generator:
+    """What a video is altered by, the same in each condition."""
+    return np.random.default_rng([SEED, *Path(video.path).name.encode()])
 
 
 def _auc(videos: list[Video], said: Said) -> tuple[float | None, float | None, float | None]:

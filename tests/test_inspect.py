@@ -563,6 +563,12 @@ def test_lines_of_json_go_on_where_a_killed_call_was(folder, box, tmp_path, caps
     for asked in (["--json"], ["--csv", tmp_path / "all.csv"], ["--report", tmp_path / "reports"]):
         code, shown = call(capsys, "inspect", folder / "c.png", *words, *asked)
         assert code == 2 and f"1 files have verdicts there already, and would be missing from {asked[0]}" in shown.err
+    old = tmp_path / "of_before.jsonl"
+    old.write_bytes(first.replace(b'"max_turn": 0.2, ', b""))
+    assert old.read_bytes() != first
+    assert call(capsys, "inspect", folder / "c.png", "--jsonl", old, *words[:2], *words[4:])[0] == 2
+    code, shown = call(capsys, "inspect", folder / "c.png", "--jsonl", old, *words[:2], *words[4:], "--max-turn", 0)
+    assert code == 0 and "1 files have verdicts" in shown.err
     (tmp_path / "other.txt").write_text("a letter\n")
     mine = tmp_path / "metadata.json"
     mine.write_text('{"abc.mp4": {"label": "FAKE"}}')  # one line without an end, as json.dump writes it

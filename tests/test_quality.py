@@ -87,4 +87,5 @@ def test_a_turn_is_how_far_the_nose_is_off_the_middle_whichever_way_up(tilt, nos
 
 def test_a_turn_without_points_or_with_one_eye_upon_the_other():
     assert face_turn(()) == 0
-    assert face_turn([(1.0, 1.0), (1.0, 1.0), (3.0, 1.0), (1.0, 2.0), (1.0, 2.0)]) == 0
+    for second_eye in [(1.0, 1.0), (1.0, 1.1)]:
+        assert face_turn([(1.0, 1.0), second_eye, (3.0, 1.0), (1.0, 2.0), (1.0, 2.0)]) == 10

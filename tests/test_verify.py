@@ -45,6 +45,17 @@ def test_a_report_holds_for_its_file(made, capsys):
     assert "DIFFERS" not in said and "5 frames, at most" in said
 
 
+def test_a_report_is_checked_by_its_own_settings(made, capsys):
+    """Those of before a setting was there judge as was judged then."""
+    assert verify._as_before({"fake_from": 0.7, "frames": 5}) == {"threshold": 0.7, "frames": 5, "max_turn": 0.0}
+    assert verify._as_before({"fake_from": 0.7, "threshold": None, "max_turn": 0.3})["max_turn"] == 0.3
+    words = ["--detector", str(made / "tiny.safetensors"), "--max-turn", "0.001", "--report", str(made / "turn.html")]
+    assert run("inspect", str(made / "clip.mp4"), *words) == 0
+    assert "it is turned to a side" in capsys.readouterr().out
+    assert verified(made, report="turn.html") == 0
+    assert "the verdict: inconclusive" in capsys.readouterr().out
+
+
 def test_a_report_by_thresholds_for_faces_like_it_holds(made, capsys):
     """The score is clear by the thresholds for all, and not by those of its kind of faces."""
     rates = ErrorRates("faces of any kind", 40, 0.0, 40, 0.0, 0.9)

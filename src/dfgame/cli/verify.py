@@ -10,6 +10,7 @@ from dfgame.boxed import load_detector
 from dfgame.config import InspectConfig
 from dfgame.files import sha256
 from dfgame.inspection.pipeline import inspect
+from dfgame.inspection.written import UNNAMED
 from dfgame.jobs import stdout
 from dfgame.records import UserError, face_name, verdict_json
 from dfgame.report.inspection_data import ChangedError, read_report
@@ -72,9 +73,10 @@ def _checks(report: Path, file: Path, settings: InspectConfig) -> Iterator[Check
 
 def _as_before(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of an inspection that a verdict depends on."""
-    named = {name: settings[name] for name in ("frames", "every", "max_frames", "batch_size") if name in settings}
-    others = {"threshold": settings.get("threshold", settings["fake_from"]), "max_turn": settings.get("max_turn", 0.0)}
-    return named | others
+    settings = UNNAMED | settings
+    named = ("frames", "every", "max_frames", "max_turn", "batch_size")
+    threshold = settings.get("threshold", settings["fake_from"])
+    return {name: settings[name] for name in named if name in settings} | {"threshold": threshold}
 
 
 def _compared(said: dict[str, Any], again: dict[str, Any]) -> Iterator[Check]:

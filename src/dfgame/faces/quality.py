@@ -21,6 +21,8 @@ _NOTHING = -4.0
 """What a crop without fine structure has; less cannot be told from rounding."""
 _HIGHEST = 1 / 4
 """Cycles a pixel at which the highest octave begins."""
+_PROFILE = 10.0
+"""How far a face counts as turned whose eyes cannot be told apart."""
 _SMALLEST = 32
 """Side in pixels below which a crop is not measured any smaller."""
 
@@ -33,7 +35,7 @@ def face_width(face: Face) -> float:
 def face_turn(points: ArrayLike) -> float:
     """How far a face is turned to a side: how far its nose lies off the middle of its eyes, in the eyes' distance.
 
-    0 straight ahead, or where no points are known.
+    0 straight ahead, or where no points are known; 10 where one eye covers the other.
 
     Args:
         points: (5, 2), those of a `Face`, or none.
@@ -42,8 +44,11 @@ def face_turn(points: ArrayLike) -> float:
     if not len(found):
         return 0.0
     left, right, nose = found[:3]
-    across = right - left
-    return abs(float((nose - (left + right) / 2) @ across)) / max(float(across @ across), 1e-6)
+    across, off = right - left, nose - (left + right) / 2
+    distance = float(np.hypot(*across))
+    if distance <= np.hypot(*off) / _PROFILE:
+        return _PROFILE
+    return abs(float(off @ across)) / distance**2
 
 
 def detail(crop: RgbImage, native: float) -> float:

@@ -83,12 +83,12 @@ def _track(
 ) -> TrackScore:
     raw = [one.raw for one in faces]
     p_fake = detector.calibrated(float(np.mean(raw)))
-    width, detail = _seen(faces)
+    width, detail, turn = _seen(faces)
     condition = detector.condition(width, detail)
     limits = detector.limits(condition)
-    away = _turned_away(faces, max_turn)
+    away = turned_away(turn, max_turn)
     against = [
-        _not_judgeable(faces, detector, max_turn) or doubtful_here(p_fake, condition, detector),
+        away or out_of_reach(width, detail, detector) or doubtful_here(p_fake, condition, detector),
         between(p_fake, condition, detector),
     ]
     if sample.kind == "video":
@@ -110,18 +110,17 @@ def _track(
     )
 
 
-def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float]:
-    """How wide a face is in its frames, in pixels, and how much detail it has: the medians."""
-    return float(np.median([face_width(one.face) for one in faces])), float(np.median([one.detail for one in faces]))
+def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float, float]:
+    """How wide a face is in its frames, in pixels, how much detail it has, how far it is turned: the medians."""
+    looks = [(face_width(one.face), one.detail, face_turn(one.face.points)) for one in faces]
+    width, detail, turn = np.median(looks, axis=0)
+    return float(width), float(detail), float(turn)
 
 
-def _not_judgeable(faces: Sequence[ScoredFace], detector: BoxedDetector, max_turn: float) -> str:
-    """The reason why the score of a face means nothing, else an empty string."""
-    return _turned_away(faces, max_turn) or out_of_reach(*_seen(faces), detector)
-
-
-def _turned_away(faces: Sequence[ScoredFace], max_turn: float) -> str:
-    return turned_away(float(np.median([face_turn(one.face.points) for one in faces])), max_turn)
+def _judgeable(faces: Sequence[ScoredFace], detector: BoxedDetector, max_turn: float) -> bool:
+    """Whether the score of a face means anything."""
+    width, detail, turn = _seen(faces)
+    return not turned_away(turn, max_turn) and not out_of_reach(width, detail, detector)
 
 
 def _frame(one: ScoredFace, detector: BoxedDetector) -> FaceScore:
@@ -151,7 +150,7 @@ def _of_file(
     long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.frames), sample.looked_at)]
     if long or len(scores) == 1:
         long = long or scores
-        judgeable = [one for one in long if not _not_judgeable(tracks[one.id], detector, max_turn)]
+        judgeable = [one for one in long if _judgeable(tracks[one.id], detector, max_turn)]
         by_verdict = [[one for one in judgeable if one.verdict == verdict] for verdict in ("fake", "inconclusive")]
         chosen = next(filter(None, [*by_verdict, judgeable]), long)
         decides = max(chosen, key=lambda one: one.p_fake)

@@ -34,7 +34,7 @@ def inspect(path: Path | str, detector: BoxedDetector | Path | str | None = None
         path: the file.
         detector: one of `load_detector`, or the file it is in; None is the one inside the package. Whoever inspects
             many files loads it once.
-        settings: those of InspectConfig, by name: frames, every, max_frames, threshold, batch_size, timeout,
+        settings: those of InspectConfig, by name: frames, every, max_frames, threshold, max_turn, batch_size, timeout,
             device.
 
     Raises:

@@ -49,6 +49,8 @@ def json_array(said: Iterable[Said]) -> str:
 
 _BEGINNING = b'{"file": '
 """How each line begins: what begins otherwise is not what a call that was killed left of its last one."""
+UNNAMED: dict[str, Any] = {"max_turn": 0.0}
+"""What held where the settings of a verdict do not name it, since it was reached before there was such a setting."""
 
 
 def json_line(said: Said) -> str:
@@ -88,7 +90,8 @@ class JsonLines:
             self._last_failures[values["file"]] = values.get("error") if values["verdict"] is None else None
             if values["verdict"] is None:
                 continue
-            if (values.get("model", {}).get("sha256"), values.get("settings")) != (detector, settings):
+            asked = UNNAMED | (values.get("settings") or {})
+            if (values.get("model", {}).get("sha256"), asked) != (detector, settings):
                 raise UserError(
                     f"{path}: holds verdicts of another detector or other settings", "give the same, or another file"
                 )

@@ -289,7 +289,7 @@ def rates_words(rates: ErrorRates | None, few: bool = False) -> list[str]:
         few: whether fewer frames of this one were looked at than of those.
     """
     if rates is None:
-        return ["How often the detector errs on faces like this one is not known: its file does not say."]
+        return ["How often the detector errs on faces like this one is not known."]
     if rates.real_called_fake is None or rates.fake_called_real is None:
         errors = (
             f"How often it errs on faces like this one ({plain(rates.faces)}) by the given threshold is not known."
