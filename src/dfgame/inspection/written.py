@@ -90,8 +90,8 @@ class JsonLines:
             self._last_failures[values["file"]] = values.get("error") if values["verdict"] is None else None
             if values["verdict"] is None:
                 continue
-            asked = UNNAMED | (values.get("settings") or {})
-            if (values.get("model", {}).get("sha256"), asked) != (detector, settings):
+            by = UNNAMED | (values.get("settings") or {})
+            if (values.get("model", {}).get("sha256"), by) != (detector, UNNAMED | settings):
                 raise UserError(
                     f"{path}: holds verdicts of another detector or other settings", "give the same, or another file"
                 )
