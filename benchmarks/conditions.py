@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from heads import turned_head
 from numpy.typing import NDArray
 
 from dfgame.boxed import BoxedDetector, load_detector
@@ -29,6 +28,7 @@ from dfgame.datasets import find_data
 from dfgame.faces.detect import default_detector
 from dfgame.faces.sample import spread
 from dfgame.forgery.align import alignment, cut
+from dfgame.forgery.heads import turned_head
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.media import RgbImage, count_frames, read_frames, through_h264, write_video
 from dfgame.metrics import auc_interval, fewest_of_a_class, measures, people_bootstrap
@@ -80,7 +80,8 @@ def tilted(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
 def to_side(degrees: float) -> Alter:
     def turned_to_side(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
         detect, way = default_detector(0.6), float(rng.choice([-1, 1]))
-        return [even(turned_head(f, way * degrees, detect)) for f in clip]
+        found = [(frame, detect(frame)) for frame in clip]
+        return [even(turned_head(f, np.array(faces[0].points), way * degrees) if faces else f) for f, faces in found]
 
     return turned_to_side
 

@@ -4,7 +4,8 @@ import dataclasses
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
+from unittest.mock import create_autospec
 
 import cv2
 import numpy as np
@@ -67,7 +68,9 @@ def broader(person: int) -> np.ndarray:
 def forger(families: tuple[LiveFamilyName, ...], tmp_path: Path) -> Forger:
     """A forger of four people's crops."""
     crops = {f"{person}.png": (broader(person), f"p{person}") for person in (1, 2, 3, 4)}
-    return Forger(crops, lambda path: still(person=int(Path(path).stem)).image, families, tmp_path / "net", 0)
+    return Forger(
+        crops, lambda path: still(person=int(Path(path).stem)).image, LiveConfig(families), tmp_path / "net", 0
+    )
 
 
 @pytest.mark.parametrize("family", [selfblend, mouth, spectrum, recompress])
@@ -139,11 +142,13 @@ def test_a_lookalike_is_another_person(tmp_path: Path) -> None:
 
 def test_a_lookalike_is_never_the_person_itself_however_many_crops_show_it(tmp_path: Path) -> None:
     crops = {f"{number}.png": (broader(1), "often") for number in range(200)} | {"seldom.png": (broader(9), "seldom")}
-    make = Forger(crops, lambda _: still().image, ("lookalike",), tmp_path / "net", 0)
+    make = Forger(crops, lambda _: still().image, LiveConfig(("lookalike",)), tmp_path / "net", 0)
     target = Still(still().image, broader(1), "often")
     assert {make._lookalike(target, np.random.default_rng(seed)).person for seed in range(20)} == {"seldom"}
     with pytest.raises(UserError, match="all crops to learn from show one person"):
-        Forger({"1.png": (broader(1), "often")}, lambda _: still().image, ("lookalike",), tmp_path / "net", 0)
+        Forger(
+            {"1.png": (broader(1), "often")}, lambda _: still().image, LiveConfig(("lookalike",)), tmp_path / "net", 0
+        )
 
 
 def test_the_rerenderer_learns_from_the_first_to_the_last_of_many_crops(
@@ -153,7 +158,7 @@ def test_the_rerenderer_learns_from_the_first_to_the_last_of_many_crops(
     monkeypatch.setattr("dfgame.forgery.live.forger.MOST_FACES", 4)
     read: list[str] = []
     crops = {f"{number}.png": (broader(1), "p") for number in range(7)}
-    Forger(crops, lambda path: read.append(path) or still().image, ("rerender",), tmp_path / "net", 0)
+    Forger(crops, lambda path: read.append(path) or still().image, LiveConfig(("rerender",)), tmp_path / "net", 0)
     assert read == ["0.png", "2.png", "4.png", "6.png"]
 
 
@@ -193,7 +198,9 @@ def test_the_rerenderer_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert np.array_equal(make("1.png", 1), forger(("rerender",), tmp_path)("1.png", 1))
     assert (tmp_path / "net").read_bytes() == kept
     crops = {"1.png": (broader(1), "p1")}
-    Forger(crops, lambda path: still(person=int(Path(path).stem)).image, ("rerender",), tmp_path / "net", 0)
+    Forger(
+        crops, lambda path: still(person=int(Path(path).stem)).image, LiveConfig(("rerender",)), tmp_path / "net", 0
+    )
     of_others = (tmp_path / "net").read_bytes()
     forger(("rerender",), tmp_path)
     assert of_others != kept == (tmp_path / "net").read_bytes()
@@ -284,7 +291,7 @@ def real_rows(manifest: Path) -> pa.Table:
 
 def test_a_batch_holds_pairs_of_a_real_crop_and_its_forgery(manifest: Path, tmp_path: Path) -> None:
     folder = manifest.parent
-    forger = forger_of(real_rows(manifest), folder, ("selfblend",), tmp_path / "net")
+    forger = forger_of(real_rows(manifest), folder, LiveConfig(("selfblend",)), tmp_path / "net")
     batches = batches_of(manifest, AugmentConfig(before="none"), forger)
     drawn = batches.draw(0)
     assert [number for _, number, _ in drawn] == [0] * 4 + [1] * 4
@@ -296,10 +303,38 @@ def test_a_batch_holds_pairs_of_a_real_crop_and_its_forgery(manifest: Path, tmp_
     assert torch.equal(batches[0].images, batch.images)
 
 
+def test_heads_are_turned_in_both_crops_of_a_pair_and_as_often_as_asked(manifest: Path, tmp_path: Path) -> None:
+    """A pair of which both crops are turned alike differs where the forgery's mask lies, as one that is not."""
+    rows, plain = real_rows(manifest), AugmentConfig(before="none")
+    straight, turned, now_and_then = (
+        batches_of(
+            manifest, plain, forger_of(rows, manifest.parent, LiveConfig(("mouth",), share, 40), tmp_path / "net")
+        )
+        for share in (0.0, 1.0, 0.5)
+    )
+    moved = []
+    for number in range(8):
+        ahead, aside, some = straight[number].images, turned[number].images, now_and_then[number].images
+        for k in range(4):
+            assert not torch.equal(aside[k], ahead[k])
+            forged = [(images[k + 4] - images[k]).abs().mean() for images in (ahead, aside)]
+            assert forged[1] < 2 * forged[0] < 0.2
+            assert torch.equal(some[k], ahead[k]) == torch.equal(some[k + 4], ahead[k + 4])
+            moved.append(not torch.equal(some[k], ahead[k]))
+    assert 8 <= sum(moved) <= 24
+
+
+def test_turned_heads_need_families_and_angles_that_can_be_drawn() -> None:
+    for wrong in ({"turned": 0.5}, {"families": ("mouth",), "turned": 1.5}, {"families": ("mouth",), "degrees": 80}):
+        with pytest.raises(SettingError, match=r"live\.(turned|degrees)"):
+            LiveConfig(**wrong)
+
+
 def test_a_pair_goes_through_the_same_footage_and_augmentation(manifest: Path) -> None:
     """Else what a crop has been through would tell real from fake: of a forger that changes nothing both are one."""
     folder = manifest.parent
-    forger = cast(Forger, lambda crop, seed: read_stored(folder / crop))
+    forger = create_autospec(Forger, instance=True)
+    forger.side_effect = forger.original.side_effect = lambda crop, seed: read_stored(folder / crop)
     augment = AugmentConfig(jpeg=0.5, noise=0.5, geometry=0.5)
     batches = batches_of(manifest, augment, forger, Footage(FootageConfig(chance=1)))
     images = batches[0].images
@@ -311,7 +346,7 @@ def test_a_pair_goes_through_the_same_footage_and_augmentation(manifest: Path) -
 
 def test_crops_of_unknown_margin_are_refused(crops: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown margin"):
-        forger_of(read_manifest(crops), crops.parent, ("selfblend",), tmp_path / "net")
+        forger_of(read_manifest(crops), crops.parent, LiveConfig(("selfblend",)), tmp_path / "net")
 
 
 def test_without_real_crops_it_says_so(manifest: Path, tmp_path: Path) -> None:

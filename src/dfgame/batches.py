@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dfgame.augment import Augmentation
-from dfgame.config import LiveFamilyName
+from dfgame.config import LiveConfig
 from dfgame.faces.crop import points_in_crop
 from dfgame.footage import Footage
 from dfgame.forgery.live import Forger
@@ -71,7 +71,8 @@ class RoundBatches(Dataset[Batch]):
     their number of frames; with "frame" each half walks its list of frames, shuffled anew each time it is through.
     `classes` are the names whose indices are the labels. Where several processes train together, `shard` is (this
     one, how many): each loads its share of every batch, half real and half fake, `block` images at a time in turn.
-    With a `forger` the fakes are its forgeries of the very crops that are the batch's real half. `footage` is what
+    With a `forger` the fakes are its forgeries of the very crops that are the batch's real half, and these are its
+    originals. `footage` is what
     each image goes through before it is brought to the detector's size.
     """
 
@@ -140,14 +141,15 @@ class RoundBatches(Dataset[Batch]):
         return Batch(to_unit(torch.stack(images)), torch.tensor([number for _, number, _ in drawn]))
 
     def _image(self, crop: str, number: int, seed: int) -> UInt8[Tensor, "3 H W"]:
-        stored = self._forger(crop, seed) if self._forger and number else _stored_below(self._folder, crop)
+        if self._forger:
+            stored = self._forger(crop, seed) if number else self._forger.original(crop, seed)
+        else:
+            stored = _stored_below(self._folder, crop)
         seen = self._footage(stored, seed) if self._footage else stored
         return self._augmentation(fitted(seen, self._image_size), seed)
 
 
-def forger_of(
-    table: pa.Table, folder: Path, families: Sequence[LiveFamilyName], network: Path, seed: int = 0
-) -> Forger:
+def forger_of(table: pa.Table, folder: Path, config: LiveConfig, network: Path, seed: int = 0) -> Forger:
     """Who forges the fakes of a training from these rows' real crops; see Forger for `network` and `seed`.
 
     Raises:
@@ -164,7 +166,7 @@ def forger_of(
         row["path"]: (points_in_crop(_face(row), *how), f"{row['dataset']}/{row['identity']}")
         for row in real.to_pylist()
     }
-    return Forger(crops, partial(_stored_below, folder), families, network, seed)
+    return Forger(crops, partial(_stored_below, folder), config, network, seed)
 
 
 @lru_cache(maxsize=64)

@@ -32,7 +32,7 @@ from dfgame.config import (
     BenchConfig,
     DetectorConfig,
     FootageConfig,
-    LiveFamilyName,
+    LiveConfig,
     TrainConfig,
     to_dict,
 )
@@ -55,7 +55,7 @@ FRAMES, FRAME_SIZE = 48, (480, 640)
 CROPS = 32
 BLUR_WINDOW = 3
 FACE = Face((240.0, 120.0, 400.0, 340.0), ((280, 200), (360, 200), (320, 250), (290, 300), (350, 300)), 1.0)
-LIVE: tuple[LiveFamilyName, ...] = ("selfblend", "lookalike", "mouth", "recompress")
+LIVE = LiveConfig(("selfblend", "lookalike", "mouth", "recompress"))
 Turn = Callable[[], Any]
 
 

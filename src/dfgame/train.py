@@ -135,7 +135,7 @@ class Training:
 
     def _forger(self, rows: TrainingRows) -> Forger:
         network = self.run / RERENDERER_FILE
-        return forger_of(rows.train, self._folder, self.config.live.families, network, self.config.seed)
+        return forger_of(rows.train, self._folder, self.config.live, network, self.config.seed)
 
     def _placed(self, module: Any) -> Any:
         """On the device, in the memory layout that was asked for, compiled and sharing statistics if asked for."""

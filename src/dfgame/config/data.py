@@ -117,6 +117,15 @@ class LiveConfig:
     families: tuple[LiveFamilyName, ...] = ()
     """Families of the fakes, in place of the manifest's own; a name twice is drawn twice as often. Each batch then
     holds pairs: a real crop and a forgery of it, which share augmentation and compression."""
+    turned: float = 0.0
+    """Probability that the head is drawn turned to a side, in both crops of a pair."""
+    degrees: int = 45
+    """Furthest that it is turned, to either side."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.turned <= 1, "live.turned", "a probability, from 0 to 1")
+        require(not self.turned or bool(self.families), "live.turned", "works with --live.families only")
+        require(1 <= self.degrees <= 75, "live.degrees", "a whole number from 1 to 75")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from dfgame.config import LiveFamilyName
+from dfgame.config import LiveConfig
 from dfgame.faces.sample import spread
 from dfgame.files import atomic_path
 from dfgame.forgery.align import TEMPLATE, Points, moved, similarity
+from dfgame.forgery.heads import turned_head
 from dfgame.forgery.live.lookalike import LookalikeSwap
 from dfgame.forgery.live.mouth import mouth
 from dfgame.forgery.live.recompress import recompress
@@ -37,12 +38,12 @@ Reader = Callable[[str], NDArray[np.uint8]]
 
 
 class Forger:
-    """Makes a fake of each crop it is given, by one of the families.
+    """Makes a fake of each crop it is given, by one of the families; now and then of a head turned to a side.
 
     Args:
         crops: all that there are, for those families that need another face: path -> (points in it, identity).
         read: reads a crop.
-        families: their names; a name twice is drawn twice as often.
+        config: the families; how often heads are turned, and how far.
         network: where the weights of the family that learns are, or will be once they are trained.
         seed: of its training.
 
@@ -54,11 +55,12 @@ class Forger:
         self,
         crops: dict[str, tuple[Points, str]],
         read: Reader,
-        families: Sequence[LiveFamilyName],
+        config: LiveConfig,
         network: Path,
         seed: int,
     ) -> None:
-        self._crops, self._read = crops, read
+        self._crops, self._read, self._config = crops, read, config
+        families = config.families
         self._paths = sorted(crops)
         self._proportions = np.array([_proportions(crops[path][0]) for path in self._paths])
         self._people = np.array([crops[path][1] for path in self._paths])
@@ -77,11 +79,22 @@ class Forger:
             known["rerender"] = Rerender(self._rerenderer(network, seed))
         self._families = [known[name] for name in families]
 
+    def original(self, path: str, seed: int) -> NDArray[np.uint8]:
+        """What the forgery of this crop from this seed was made of: the crop, its head turned as the forgery's."""
+        return self._turned(self._read(path), path, seed)
+
     def __call__(self, path: str, seed: int) -> NDArray[np.uint8]:
         """A forgery of this crop, of its size."""
         rng = np.random.default_rng(seed)
         family = self._families[rng.integers(len(self._families))]
-        return family(self._still(path), rng)
+        return self._turned(family(self._still(path), rng), path, seed)
+
+    def _turned(self, image: NDArray[np.uint8], path: str, seed: int) -> NDArray[np.uint8]:
+        """A forgery is turned once it is made, as the seams of a mask lie on the head."""
+        rng, furthest = np.random.default_rng((seed, 2)), self._config.degrees
+        if rng.random() >= self._config.turned:
+            return image
+        return turned_head(image, self._crops[path][0], int(rng.integers(-furthest, furthest, endpoint=True)))
 
     def _rerenderer(self, file: Path, seed: int) -> Rerenderer:
         """The trained network: trained on at most MOST_FACES of the crops and kept in its file, or from there.

@@ -4,7 +4,7 @@ The head is a solid of one shape for everybody, an ellipsoid with a nose, lips, 
 the picture is laid on by the five points of its face, turned about its upright axis, and looked at from far away. Only
 the picture's own pixels are moved, along its rows, so that no seam arises that a detector could find: where it does
 not show the side and the back of a head, what lies beside the cheek is stretched, and the head is too narrow there.
-Lengths are shares of an aligned face's side (`dfgame.forgery.align`); x to the right, y down, z towards the camera.
+Lengths are shares of an aligned face's side (see `align`); x to the right, y down, z towards the camera.
 """
 
 from functools import cache
@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dfgame.faces.detect import FaceDetector
-from dfgame.forgery.align import alignment
+from dfgame.forgery.align import Points, alignment
 from dfgame.media import RgbImage
 
 Floats = NDArray[np.float64]
@@ -25,7 +24,8 @@ NARROWER = 0.25
 """The share of its width and depth that the head loses from the middle to the chin."""
 SIDE = 240
 """Pixels across an aligned face, in the grid that is drawn, which reaches one such length to each side of the axis."""
-STEPS = 400
+FINER = 4
+"""Points of the surface for each pixel across a head seen from the front."""
 SEEN = np.radians(68)
 """How far from the front the near cheek is drawn; further round the picture is too narrow."""
 
@@ -48,7 +48,7 @@ def surface(x: Floats, y: Floats) -> Floats:
     lips, chin = bump(0.035, (0, 0.73), (0.12, 0.06), x), bump(0.04, (0, 0.90), (0.12, 0.06), x)
     sockets = bump(-0.04, (0.16, 0.385), (0.08, 0.05), np.abs(x))
     depth = HALF_DEPTH / HALF_WIDTH * np.sqrt(np.maximum(inside, 0)) + nose + lips + chin + sockets
-    return np.where(inside > 0, depth, -np.inf)
+    return np.where(inside >= 0, depth, -np.inf)
 
 
 @cache
@@ -61,36 +61,27 @@ def moved(degrees: float) -> NDArray[np.float32]:
     if degrees < 0:
         return -moved(-degrees)[:, ::-1]
     across = (np.arange(2 * SIDE) + 0.5) / SIDE - 1
-    u, y = np.meshgrid(across, (np.arange(round(1.5 * SIDE)) + 0.5) / SIDE - 0.25)
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    x = np.full_like(y, np.nan)
-    for ahead in np.linspace(0.75, -0.55, STEPS):
-        of_head, towards = u * cosine - ahead * sine, u * sine + ahead * cosine
-        met = np.isnan(x) & (towards >= 0) & (towards <= surface(of_head, y))
-        x[met] = of_head[met]
-    half = _half_width(y[:, :1])
-    edge = half * (sine * HALF_DEPTH / HALF_WIDTH * np.cos(SEEN) - cosine * np.sin(SEEN))
-    seen = np.where(u > edge, x, np.nan)
-    return np.stack([_row(across, *row) for row in zip(seen, edge[:, 0], half[:, 0], strict=True)])
+    heights = (np.arange(round(1.5 * SIDE)) + 0.5) / SIDE - 0.25
+    return np.stack([_row(across, y, np.radians(degrees)) for y in heights])
 
 
-def _row(across: Floats, seen: Floats, edge: float, half: float) -> NDArray[np.float32]:
+def _row(across: Floats, y: float, angle: float) -> NDArray[np.float32]:
     """The moves of one row: to the head where it is seen, and from its edges out to nothing."""
-    front = ~np.isnan(seen)
-    if not front.any():
+    half = float(_half_width(np.array(y)))
+    if half == 0:
         return np.zeros(len(across), np.float32)
-    last = across[front][-1] + 1 / SIDE
-    at = [-1.0, edge, *across[front], last, 1.0]
-    to = [-1.0, -half * np.sin(SEEN), *seen[front], max(half, last), 1.0]
+    x = np.linspace(-half * np.sin(SEEN), half, round(2 * HALF_WIDTH * SIDE * FINER))
+    u = x * np.cos(angle) + surface(x, np.full_like(x, y)) * np.sin(angle)
+    seen = np.diff(np.maximum.accumulate(u), prepend=-np.inf) > 0
+    last = u[seen][-1]
+    at = [-1.0, *u[seen], np.nextafter(last, 1), 1.0]
+    to = [-1.0, *x[seen], max(half, last), 1.0]
     return (np.interp(across, at, to) - across).astype(np.float32)
 
 
-def turned_head(image: RgbImage, degrees: float, detect: FaceDetector) -> RgbImage:
-    """The picture with the head of its first face turned; as it is where no face is found."""
-    faces = detect(image)
-    if not faces:
-        return image
-    from_face = cv2.invertAffineTransform(alignment(np.array(faces[0].points), SIDE))
+def turned_head(image: RgbImage, points: Points, degrees: float) -> RgbImage:
+    """The picture with the head of the face that has these five points turned."""
+    from_face = cv2.invertAffineTransform(alignment(points, SIDE))
     place = from_face.copy()
     place[:, 2] += from_face[:, :2] @ (SIDE * np.array([CENTRE[0] - 1, -0.25]))
     height, width = image.shape[:2]
