@@ -77,13 +77,15 @@ def tilted(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
     return [even(cv2.warpAffine(f, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)) for f in clip]
 
 
-def to_side(degrees: float) -> Alter:
-    def turned_to_side(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
-        detect, way = default_detector(0.6), float(rng.choice([-1, 1]))
-        found = [(frame, detect(frame)) for frame in clip]
-        return [even(turned_head(f, np.array(faces[0].points), way * degrees) if faces else f) for f, faces in found]
+def turned(yaw: int, pitch: int = 0) -> Alter:
+    """The head of the first face turned, to the one side or the other."""
 
-    return turned_to_side
+    def turned_so(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
+        detect, angles = default_detector(0.6), (int(rng.choice([-1, 1])) * yaw, pitch)
+        found = [(frame, detect(frame)) for frame in clip]
+        return [even(turned_head(f, np.array(faces[0].points), *angles) if faces else f) for f, faces in found]
+
+    return turned_so
 
 
 def again(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
@@ -111,11 +113,13 @@ CONDITIONS = {
     "beauty filter (smoothed and lightened)": Condition(beauty),
     "screen recording of a CRF 28 video (tilted, lines, tint)": Condition(screen),
     "head tilted by 30 degrees": Condition(tilted),
-    "turned to a side by 15 degrees": Condition(to_side(15)),
-    "by 30 degrees": Condition(to_side(30)),
-    "by 30 degrees, judged all the same (--max-turn 0)": Condition(to_side(30), config=ALL_JUDGED),
-    "by 60 degrees, judged all the same": Condition(to_side(60), config=ALL_JUDGED),
-    "by 75 degrees, all but in profile, judged all the same": Condition(to_side(75), config=ALL_JUDGED),
+    "turned to a side by 15 degrees": Condition(turned(15)),
+    "by 30 degrees": Condition(turned(30)),
+    "by 30 degrees, judged all the same (--max-turn 0)": Condition(turned(30), config=ALL_JUDGED),
+    "by 60 degrees, judged all the same": Condition(turned(60), config=ALL_JUDGED),
+    "by 75 degrees, all but in profile, judged all the same": Condition(turned(75), config=ALL_JUDGED),
+    "raised by 15 degrees": Condition(turned(0, -15)),
+    "bowed by 15 degrees": Condition(turned(0, 15)),
     "beside another real person": Condition(as_it_is, company=1),
     "beside three real people": Condition(as_it_is, company=3),
 }

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from conditions import ALL_JUDGED, Condition, clip_of, inspected, line, measured, seed_of, to_side
+from conditions import ALL_JUDGED, Condition, clip_of, inspected, line, measured, seed_of, turned
 
 from dfgame.boxed import load_detector
 from dfgame.config import InspectConfig
@@ -44,7 +44,7 @@ def main(
     videos = [video for video in raw if video.identity in chosen]
     angles, turns, called = {}, [], []
     for degrees in ANGLES:
-        alter = to_side(degrees)
+        alter = turned(degrees)
         said = inspected(tree, videos, Condition(alter, config=ALL_JUDGED), detector)
         angles[degrees] = measured(videos, said)
         print(f"{degrees:3} degrees  " + line(angles[degrees]), file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
-"""Heads that are turned to a side by drawing: where their points come to lie, against the formula of a turn."""
+"""Heads that are turned by drawing: where their points come to lie, against the formula of a turn."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,34 +11,55 @@ FACE = TEMPLATE * 100 + 50
 CLOSE = 2 / heads.SIDE
 
 
-def drawn_at(degrees, u, y):
-    """What of the face, as a distance from the upright axis, is drawn at such a distance."""
-    row, column = round((y + 0.25) * heads.SIDE - 0.5), round((u + 1) * heads.SIDE - 0.5)
-    return (column + 0.5) / heads.SIDE - 1 + heads.moved(degrees)[row, column]
+def drawn_at(yaw, pitch, x, y):
+    """What of the face, as distances from the head's centre, is drawn at such distances."""
+    column, row = round((x + 1) * heads.SIDE - 0.5), round((y + 1) * heads.SIDE - 0.5)
+    right, below = heads.moved(yaw, pitch)[row, column]
+    return heads.ACROSS[column] + right, heads.DOWN[row] + below
 
 
-@pytest.mark.parametrize(("x", "y"), [(0.0, 0.25), (0.0, 0.53), (0.0, 0.80), (-0.1, 0.65), (-0.2, 0.3)])
-@pytest.mark.parametrize("degrees", [0.0, 20.0, 40.0, 60.0])
-def test_points_of_a_face_go_where_a_turn_brings_them(degrees, x, y):
-    ahead = heads.surface(np.array([x]), np.array([y]))[0]
-    turned = x * np.cos(np.radians(degrees)) + ahead * np.sin(np.radians(degrees))
+def ahead_of(x, y):
+    return heads.surface(np.array([x]), np.array([y + heads.CENTRE[1]]))[0]
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.0, -0.22), (0.0, 0.06), (0.0, 0.33), (-0.1, 0.18), (-0.2, -0.17)])
+@pytest.mark.parametrize("degrees", [0, 20, 40, 60])
+def test_points_of_a_face_go_where_a_turn_to_a_side_brings_them(degrees, x, y):
+    turned = x * np.cos(np.radians(degrees)) + ahead_of(x, y) * np.sin(np.radians(degrees))
     edge = 1.5 * CLOSE * (x == 0 and degrees > 0)
-    assert drawn_at(degrees, turned - edge, y) == pytest.approx(x, abs=0.03)
-    assert drawn_at(-degrees, edge - turned, y) == pytest.approx(-x, abs=0.03)
+    assert drawn_at(degrees, 0, turned - edge, y) == pytest.approx((x, y), abs=0.03)
+    assert drawn_at(-degrees, 0, edge - turned, y) == pytest.approx((-x, y), abs=0.03)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.0, -0.22), (0.0, 0.04), (-0.1, 0.18), (0.15, -0.1), (0.25, 0.1)])
+@pytest.mark.parametrize("degrees", [-20, -8, 8, 20])
+def test_points_of_a_face_go_where_a_bow_brings_them(degrees, x, y):
+    bowed = y * np.cos(np.radians(degrees)) + ahead_of(x, y) * np.sin(np.radians(degrees))
+    assert drawn_at(0, degrees, x, bowed) == pytest.approx((x, y), abs=0.03)
+
+
+def test_a_head_that_is_turned_and_bowed_is_the_bowed_head_turned():
+    """As two pictures, one after the other; they differ by what is lost between."""
+    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8), (0, 0), 4)
+    bowed = heads.turned_head(picture, FACE, 0, 12)
+    one_by_one, at_once = heads.turned_head(bowed, FACE, 25), heads.turned_head(picture, FACE, 25, 12)
+    differences = np.abs(one_by_one.astype(float) - at_once).mean(2)
+    assert np.median(differences) < 1 and differences.mean() < 0.1 * np.abs(at_once - picture.astype(float)).mean()
 
 
 def test_what_a_turn_hides_is_not_drawn_and_nothing_else_is_torn():
-    row = [drawn_at(60.0, u, 0.53) for u in np.arange(-0.95, 0.95, 1 / heads.SIDE)]
+    row = [drawn_at(60, 0, u, 0.06)[0] for u in np.arange(-0.95, 0.95, 1 / heads.SIDE)]
     steps = np.diff(row)
     assert (steps > -CLOSE).all() and (steps > 10 * CLOSE).sum() == 1
     before = row[int(steps.argmax())]
     assert -0.02 < before < 0.06 and row[int(steps.argmax()) + 2] > heads.HALF_WIDTH - CLOSE
 
 
-def test_what_is_far_from_the_head_stays_as_it_is():
+@pytest.mark.parametrize("angles", [(60, 0), (0, 20), (0, -20), (30, -15)])
+def test_what_is_far_from_the_head_stays_as_it_is(angles):
     picture = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    turned = heads.turned_head(picture, FACE, 60.0)
-    np.testing.assert_array_equal(turned[:20], picture[:20])
+    turned = heads.turned_head(picture, FACE, *angles)
     np.testing.assert_array_equal(turned[:, 210:], picture[:, 210:])
+    np.testing.assert_array_equal(turned[210:], picture[210:])
     assert (turned[80:120, 80:120] != picture[80:120, 80:120]).mean() > 0.9
-    np.testing.assert_array_equal(heads.turned_head(picture, FACE, 0.0)[60:140, 60:140], picture[60:140, 60:140])
+    np.testing.assert_array_equal(heads.turned_head(picture, FACE, 0)[60:140, 60:140], picture[60:140, 60:140])

@@ -400,7 +400,7 @@ def test_every_looks_at_times_and_max_frames_holds(box, tmp_path):
 def test_a_face_seen_from_the_side_is_left_open(tmp_path):
     ahead = frame_of((orl_face(2, scale=4), 60, 20), width=480, height=480)
     points = np.array(default_detector(0.6)(ahead)[0].points)
-    for name, degrees in (("ahead", 0.0), ("aside", 60.0)):
+    for name, degrees in (("ahead", 0), ("aside", 60)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), turned_head(ahead, points, degrees)[:, :, ::-1])
     assert verdict_of(tmp_path / "ahead.png", threshold=0.01).verdict == "fake"
     said = verdict_of(tmp_path / "aside.png", threshold=0.01)

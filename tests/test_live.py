@@ -307,9 +307,7 @@ def test_heads_are_turned_in_both_crops_of_a_pair_and_as_often_as_asked(manifest
     """A pair of which both crops are turned alike differs where the forgery's mask lies, as one that is not."""
     rows, plain = real_rows(manifest), AugmentConfig(before="none")
     straight, turned, now_and_then = (
-        batches_of(
-            manifest, plain, forger_of(rows, manifest.parent, LiveConfig(("mouth",), share, 40), tmp_path / "net")
-        )
+        batches_of(manifest, plain, forger_of(rows, manifest.parent, LiveConfig(("mouth",), share), tmp_path / "net"))
         for share in (0.0, 1.0, 0.5)
     )
     moved = []
@@ -325,9 +323,15 @@ def test_heads_are_turned_in_both_crops_of_a_pair_and_as_often_as_asked(manifest
 
 
 def test_turned_heads_need_families_and_angles_that_can_be_drawn() -> None:
-    for wrong in ({"turned": 0.5}, {"families": ("mouth",), "turned": 1.5}, {"families": ("mouth",), "degrees": 80}):
-        with pytest.raises(SettingError, match=r"live\.(turned|degrees)"):
-            LiveConfig(**wrong)
+    families: tuple[LiveFamilyName, ...] = ("mouth",)
+    for name, config in (
+        ("turned", lambda: LiveConfig(turned=0.5)),
+        ("turned", lambda: LiveConfig(families, turned=1.5)),
+        ("yaw", lambda: LiveConfig(families, yaw=80)),
+        ("pitch", lambda: LiveConfig(families, pitch=-1)),
+    ):
+        with pytest.raises(SettingError, match=rf"live\.{name}"):
+            config()
 
 
 def test_a_pair_goes_through_the_same_footage_and_augmentation(manifest: Path) -> None:

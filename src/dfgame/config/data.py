@@ -118,14 +118,17 @@ class LiveConfig:
     """Families of the fakes, in place of the manifest's own; a name twice is drawn twice as often. Each batch then
     holds pairs: a real crop and a forgery of it, which share augmentation and compression."""
     turned: float = 0.0
-    """Probability that the head is drawn turned to a side, in both crops of a pair."""
-    degrees: int = 45
-    """Furthest that it is turned, to either side."""
+    """Probability that the head is drawn turned, in both crops of a pair."""
+    yaw: int = 45
+    """Degrees that it is turned at most, to either side."""
+    pitch: int = 15
+    """Degrees that it is bowed or raised at most."""
 
     def __post_init__(self) -> None:
         require(0 <= self.turned <= 1, "live.turned", "a probability, from 0 to 1")
         require(not self.turned or bool(self.families), "live.turned", "works with --live.families only")
-        require(1 <= self.degrees <= 75, "live.degrees", "a whole number from 1 to 75")
+        require(0 <= self.yaw <= 75, "live.yaw", "a whole number from 0 to 75")
+        require(0 <= self.pitch <= 30, "live.pitch", "a whole number from 0 to 30")
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,11 @@ class Forger:
 
     def _turned(self, image: NDArray[np.uint8], path: str, seed: int) -> NDArray[np.uint8]:
         """A forgery is turned once it is made, as the seams of a mask lie on the head."""
-        rng, furthest = np.random.default_rng((seed, 2)), self._config.degrees
+        rng = np.random.default_rng((seed, 2))
         if rng.random() >= self._config.turned:
             return image
-        return turned_head(image, self._crops[path][0], int(rng.integers(-furthest, furthest, endpoint=True)))
+        angles = (rng.integers(-most, most, endpoint=True) for most in (self._config.yaw, self._config.pitch))
+        return turned_head(image, self._crops[path][0], *map(int, angles))
 
     def _rerenderer(self, file: Path, seed: int) -> Rerenderer:
         """The trained network: trained on at most MOST_FACES of the crops and kept in its file, or from there.
