@@ -40,7 +40,8 @@ def test_points_of_a_face_go_where_a_bow_brings_them(degrees, x, y):
 
 def test_a_head_that_is_turned_and_bowed_is_the_bowed_head_turned():
     """As two pictures, one after the other; they differ by what is lost between."""
-    picture = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8), (0, 0), 4)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    picture = np.asarray(cv2.GaussianBlur(noise, (0, 0), 4), np.uint8)
     bowed = heads.turned_head(picture, FACE, 0, 12)
     one_by_one, at_once = heads.turned_head(bowed, FACE, 25), heads.turned_head(picture, FACE, 25, 12)
     differences = np.abs(one_by_one.astype(float) - at_once).mean(2)

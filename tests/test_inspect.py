@@ -33,6 +33,7 @@ from dfgame.config import InspectConfig, SettingError
 from dfgame.faces.detect import default_detector
 from dfgame.faces.sample import Sample, SampleJob, SeenFace, chosen_frames, sample_faces
 from dfgame.faces.video import write_png
+from dfgame.forgery.heads import turned_head
 from dfgame.inspection.again import crops_again
 from dfgame.inspection.pipeline import inspect_files
 from dfgame.inspection.places import files_below, named_files

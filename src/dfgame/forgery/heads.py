@@ -102,7 +102,8 @@ def moved(yaw: int, pitch: int = 0) -> NDArray[np.float32]:
     """
     right = _to_side(yaw)
     columns, rows = np.meshgrid(*(np.arange(len(line), dtype=np.float32) for line in (ACROSS, DOWN)))
-    return np.dstack([right, cv2.remap(_up_or_down(pitch), columns + SIDE * right, rows, cv2.INTER_LINEAR)])
+    below = cv2.remap(_up_or_down(pitch), columns + SIDE * right, rows, cv2.INTER_LINEAR)
+    return np.dstack([right, np.asarray(below, np.float32)])
 
 
 def turned_head(image: RgbImage, points: Points, yaw: int, pitch: int = 0) -> RgbImage:
