@@ -79,13 +79,18 @@ def tilted(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
 
 def turned(yaw: int, pitch: int = 0) -> Alter:
     """The head of the first face turned, to the one side or the other."""
+    return lambda clip, rng: _turned(clip, int(rng.choice([-1, 1])) * yaw, pitch)
 
-    def turned_so(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
-        detect, angles = default_detector(0.6), (int(rng.choice([-1, 1])) * yaw, pitch)
-        found = [(frame, detect(frame)) for frame in clip]
-        return [even(turned_head(f, np.array(faces[0].points), *angles) if faces else f) for f, faces in found]
 
-    return turned_so
+def any_way(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
+    """Another way for each video, up to 30 degrees to a side and 15 up or down."""
+    return _turned(clip, int(rng.integers(-30, 31)), int(rng.integers(-15, 16)))
+
+
+def _turned(clip: list[RgbImage], yaw: int, pitch: int) -> list[RgbImage]:
+    detect = default_detector(0.6)
+    found = [(frame, detect(frame)) for frame in clip]
+    return [even(turned_head(f, np.array(faces[0].points), yaw, pitch) if faces else f) for f, faces in found]
 
 
 def again(clip: list[RgbImage], _rng: np.random.Generator) -> list[RgbImage]:
@@ -118,6 +123,7 @@ CONDITIONS = {
     "by 30 degrees, judged all the same (--max-turn 0)": Condition(turned(30), config=ALL_JUDGED),
     "by 60 degrees, judged all the same": Condition(turned(60), config=ALL_JUDGED),
     "by 75 degrees, all but in profile, judged all the same": Condition(turned(75), config=ALL_JUDGED),
+    "each video another way, within 30 degrees to a side and 15 up or down": Condition(any_way, config=ALL_JUDGED),
     "raised by 15 degrees": Condition(turned(0, -15)),
     "bowed by 15 degrees": Condition(turned(0, 15)),
     "beside another real person": Condition(as_it_is, company=1),

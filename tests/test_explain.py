@@ -291,6 +291,12 @@ def test_the_weightiest_frames_speak_for_the_verdict_and_lie_apart():
     assert weightiest(track(scores, "real"), 2) == (0, 10)
 
 
+def test_frames_that_do_not_count_weigh_nothing():
+    one = track([0.9, 0.2, 0.7], "fake")
+    aside = replace(one, frames=(replace(one.frames[0], counts=False), *one.frames[1:]))
+    assert weightiest(aside, 1) == (2,) and weightiest(aside, 3) == (1, 2)
+
+
 def test_there_are_never_more_frames_than_there_are():
     assert weightiest(track([0.5, 0.6], "fake"), 4) == (0, 1)
     assert weightiest(track([0.5], "inconclusive"), 4) == (0,)

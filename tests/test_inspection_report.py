@@ -130,6 +130,22 @@ def test_what_is_said_of_frames_is_by_the_limits_for_the_face():
     assert "counts as likely forged from 81%, and shows no sign of forgery up to 5%." in Page(text).prose
 
 
+def test_frames_that_do_not_count_are_shown_and_say_so():
+    one = track(1, "real", [0.1, 0.95, 0.12, 0.14])
+    frames = [replace(frame, counts=place != 1) for place, frame in enumerate(one.frames)]
+    one = replace(one, frames=tuple(frames), p_fake=0.12)
+    text = render_inspection(verdict("real", one), [], {(1, 50): jpeg(1)}, ABOUT)
+    assert re.findall(r'<use class="(\w+)" href="#mark-\w+" x="[\d.]+%"', text) == [
+        "real",
+        "inconclusive",
+        "real",
+        "real",
+    ]
+    assert "frame 50: 95% (turned to a side: does not count), inconclusive" in text
+    assert "95%, inconclusive; turned to a side, it does not count" in text and "95%, likely forged" not in text
+    assert "From 3 frames" in Page(text).prose
+
+
 def test_a_long_film_stays_small_and_hides_no_extreme():
     rng = random.Random(0)
     people = [track(number, "real", [0.1 + 0.05 * rng.random() for _ in range(3000)]) for number in range(20)]

@@ -134,6 +134,9 @@ def test_a_face_that_cannot_be_judged_decides_nothing_beside_others(scores, deta
         assert reason.startswith(begun)
 
 
+SIDES = (("ahead", 40.0), ("away", 90.0))
+
+
 def test_a_face_that_is_turned_away_is_left_open_and_decides_nothing_beside_others():
     def seen(score, off):
         points = ((20.0, 50.0), (60.0, 50.0), (40.0 + 40 * off, 65.0), (25.0, 80.0), (55.0, 80.0))
@@ -156,6 +159,38 @@ def test_a_face_that_is_turned_away_is_left_open_and_decides_nothing_beside_othe
         assert beside.verdict == "real" and beside.reasons[0].startswith("face 2: it is turned to a side")
     for ahead, verdict in ((3, "fake"), (2, "inconclusive")):
         assert said(at_times=seen(0.9, 0.0)[:ahead] + seen(0.9, 3.0)[ahead:]).verdict == verdict
+
+
+def test_a_face_that_is_turned_away_at_times_is_judged_by_its_other_frames():
+    def seen(*frames):
+        points = {side: ((20.0, 50.0), (60.0, 50.0), (x, 65.0), (25.0, 80.0), (55.0, 80.0)) for side, x in SIDES}
+        return [
+            ScoredFace(number, number / 2, Face(BOX, points[side], 0.9), detail, score)
+            for number, (score, side, detail) in enumerate(frames)
+        ]
+
+    def said(max_turn, *frames):
+        sample = Sample("0" * 64, "video", None, len(frames), (0,), None)
+        detector = with_conditions(condition((40.0, 80.0), (-2.0, None), (0.8, 0.9)))
+        return judged(Path("any"), sample, {0: seen(*frames)}, detector, max_turn, {})
+
+    ahead = [(0.1, "ahead", -1.0), (0.2, "ahead", -1.0), (0.15, "ahead", -1.0)]
+    away = [(0.9, "away", -9.0)] * 3
+    (track,) = (found := said(0.2, *ahead, *away)).tracks
+    assert found.verdict == "real" and found.p_fake == pytest.approx(0.15) and track.rates
+    assert track.interval == pytest.approx(mean_interval([0.1, 0.2, 0.15]))
+    assert [frame.counts for frame in track.frames] == [True] * 3 + [False] * 3
+    assert [frame.p_fake for frame in track.judged_by] == pytest.approx([0.1, 0.2, 0.15])
+    assert found.reasons == ("in 3 of its 6 frames it is turned to a side: these do not count",)
+    every = said(0.0, *ahead, *away)
+    assert every.p_fake == pytest.approx(0.525) and len(every.tracks[0].judged_by) == 6
+    mostly = said(0.2, *ahead, *away, *away[:1])
+    assert mostly.verdict == "inconclusive" and mostly.p_fake == pytest.approx((0.45 + 3.6) / 7)
+    assert len(mostly.tracks[0].judged_by) == 7 and mostly.reasons[0].startswith("it is turned to a side")
+    few = said(0.2, *ahead[:2], *away[:2])
+    assert few.verdict == "inconclusive" and few.reasons[0].startswith(
+        "it is seen from the front in 2 of the 4 frames"
+    )
 
 
 def test_a_face_seen_too_briefly_is_named_in_the_reasons():

@@ -162,6 +162,7 @@ class FaceScore:
     """A face in a frame at `time` seconds: its calibrated probability of fake, its box in pixels of the frame.
 
     `frame` is the frame's number from 0. `detail` is how much fine structure its crop holds (see `faces/quality.py`).
+    `counts` tells whether the face is judged by this frame, too, or is turned to a side in it.
     """
 
     time: float
@@ -169,11 +170,12 @@ class FaceScore:
     box: tuple[float, ...]
     frame: int = 0
     detail: float = 0.0
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TrackScore:
-    """One face followed through a shot: the calibrated mean of its frames, and from when to when it was seen.
+    """One face followed through a shot: the calibrated mean of the frames that count, from when to when it was seen.
 
     `reasons` are sentences: why it is inconclusive, or what to be wary of. `width` is the median width of its boxes in
     pixels. `rates` are those of validation faces like it, None where the box does not say, or where it is turned to a
@@ -192,6 +194,11 @@ class TrackScore:
     rates: ErrorRates | None = None
     fake_from: float = 1.0
     real_up_to: float = 0.0
+
+    @property
+    def judged_by(self) -> tuple[FaceScore, ...]:
+        """The frames that count."""
+        return tuple(frame for frame in self.frames if frame.counts)
 
 
 @dataclass(frozen=True, slots=True)

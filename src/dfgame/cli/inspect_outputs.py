@@ -166,7 +166,7 @@ class Outputs:
 def _more_would_help(said: FileVerdict) -> bool:
     """Whether a face was seen in too few frames to be judged, of a video that has more."""
     frames = said.facts.frames if said.facts else None
-    few = said.kind == "video" and any(too_few(len(track.frames), said.frames) for track in said.tracks)
+    few = said.kind == "video" and any(too_few(len(track.judged_by), said.frames) for track in said.tracks)
     return few and (frames is None or frames > said.frames)
 
 

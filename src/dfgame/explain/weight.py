@@ -7,13 +7,14 @@ SPREAD = 2
 
 
 def weightiest(track: TrackScore, count: int) -> tuple[int, ...]:
-    """The indices of at most `count` of a track's frames, in the order of time.
+    """The indices of at most `count` of those of a track's frames that count, in the order of time.
 
     The frame with the highest probability of fake comes first, of a track called real the one with the lowest; then
     the next of those that are not close in time to one that was taken, until none is left; then the close ones.
     """
     sign = 1 if track.verdict == "real" else -1
-    order = sorted(range(len(track.frames)), key=lambda index: sign * track.frames[index].p_fake)
+    counting = [index for index, frame in enumerate(track.frames) if frame.counts]
+    order = sorted(counting, key=lambda index: sign * track.frames[index].p_fake)
     apart = (track.last_time - track.first_time) / (SPREAD * max(count, 1))
     taken: list[int] = []
     for index in order:

@@ -8,11 +8,25 @@ USEFUL_AUC = 0.75
 """A detector is hardly better than chance on a kind of faces where the 95% interval of its AUC reaches below this."""
 
 
-def too_few(frames: int, looked_at: int) -> str:
-    """The reason where a face is seen in too few frames of a video, else an empty string."""
+def too_few(frames: int, looked_at: int, aside: int = 0) -> str:
+    """The reason where a face is seen in too few frames of a video, else an empty string.
+
+    Args:
+        frames: those that it could be judged by.
+        looked_at: all that were looked at.
+        aside: those in which it is turned to a side.
+    """
     if frames >= FEWEST_FRAMES:
         return ""
-    return f"it is seen in {frames} of the {looked_at} frames that were looked at, and a verdict needs {FEWEST_FRAMES}"
+    seen = "seen from the front" if aside else "seen"
+    return (
+        f"it is {seen} in {frames} of the {looked_at} frames that were looked at, and a verdict needs {FEWEST_FRAMES}"
+    )
+
+
+def not_counted(frames: int, among: int) -> str:
+    """What is said where a face is not judged by `frames` of its `among`, else an empty string."""
+    return f"in {frames} of its {among} frames it is turned to a side: these do not count" if frames else ""
 
 
 def left_out(most: int, others: int) -> str:

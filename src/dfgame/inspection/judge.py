@@ -1,6 +1,7 @@
 """What the scores of a file's faces amount to: a verdict for each face, and for the file.
 
-A face's raw score is the mean over its frames, as that of a video is in an evaluation; it is then calibrated. The
+A face's raw score is the mean over its frames, as that of a video is in an evaluation; it is then calibrated. Frames
+in which it is turned to a side do not count, unless it is so in more than half of them: then nothing is concluded. The
 `p_fake` of a single frame is calibrated by the same map, though that was fitted to means over videos. Each track is
 judged by itself: that two tracks before and after a cut are one person is not known.
 """
@@ -16,7 +17,15 @@ from dfgame.boxed import BoxedDetector
 from dfgame.extract.records import reason
 from dfgame.faces.quality import face_turn, face_width
 from dfgame.faces.sample import MOST_IN, Sample
-from dfgame.inspection.conditions import between, doubtful_here, left_out, out_of_reach, too_few, turned_away
+from dfgame.inspection.conditions import (
+    between,
+    doubtful_here,
+    left_out,
+    not_counted,
+    out_of_reach,
+    too_few,
+    turned_away,
+)
 from dfgame.inspection.intervals import mean_interval
 from dfgame.records import Face, FaceScore, FileVerdict, Interval, Kind, TrackScore, Verdict, face_name
 
@@ -81,9 +90,11 @@ def judged(
 def _track(
     number: int, faces: Sequence[ScoredFace], sample: Sample, detector: BoxedDetector, max_turn: float
 ) -> TrackScore:
-    raw = [one.raw for one in faces]
+    counting = _counting(faces, max_turn)
+    numbers, aside = {one.frame for one in counting}, len(faces) - len(counting)
+    raw = [one.raw for one in counting]
     p_fake = detector.calibrated(float(np.mean(raw)))
-    width, detail, turn = _seen(faces)
+    width, detail, turn = _seen(counting)
     condition = detector.condition(width, detail)
     limits = detector.limits(condition)
     away = turned_away(turn, max_turn)
@@ -92,22 +103,29 @@ def _track(
         between(p_fake, condition, detector),
     ]
     if sample.kind == "video":
-        against.insert(0, too_few(len(faces), sample.looked_at))
+        against.insert(0, too_few(len(counting), sample.looked_at, aside))
     against = [sentence for sentence in against if sentence]
+    known = [not_counted(aside, len(faces)), SINGLE if sample.kind == "picture" else ""]
     return TrackScore(
         id=number,
         p_fake=p_fake,
         first_time=round(faces[0].time, 3),
         last_time=round(faces[-1].time, 3),
-        frames=tuple(_frame(one, detector) for one in faces),
+        frames=tuple(_frame(one, detector, one.frame in numbers) for one in faces),
         verdict="inconclusive" if against else detector.verdict(p_fake),
         interval=_interval(raw, sample.kind, detector),
-        reasons=(*against, SINGLE) if sample.kind == "picture" else tuple(against),
+        reasons=(*against, *filter(None, known)),
         width=round(width, 1),
         rates=condition.rates if condition and not away else None,
         fake_from=limits.fake,
         real_up_to=limits.real,
     )
+
+
+def _counting(faces: Sequence[ScoredFace], max_turn: float) -> Sequence[ScoredFace]:
+    """The frames that a face is judged by."""
+    ahead = [one for one in faces if not turned_away(face_turn(one.face.points), max_turn)]
+    return ahead if 2 * len(ahead) >= len(faces) else faces
 
 
 def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float, float]:
@@ -119,17 +137,18 @@ def _seen(faces: Sequence[ScoredFace]) -> tuple[float, float, float]:
 
 def _judgeable(faces: Sequence[ScoredFace], detector: BoxedDetector, max_turn: float) -> bool:
     """Whether the score of a face means anything."""
-    width, detail, turn = _seen(faces)
+    width, detail, turn = _seen(_counting(faces, max_turn))
     return not turned_away(turn, max_turn) and not out_of_reach(width, detail, detector)
 
 
-def _frame(one: ScoredFace, detector: BoxedDetector) -> FaceScore:
+def _frame(one: ScoredFace, detector: BoxedDetector, counts: bool) -> FaceScore:
     return FaceScore(
         time=round(one.time, 3),
         p_fake=detector.calibrated(one.raw),
         box=one.face.box,
         frame=one.frame,
         detail=round(one.detail, 2),
+        counts=counts,
     )
 
 
@@ -147,7 +166,7 @@ def _of_file(
 ) -> tuple[Verdict, float | None, Interval | None, tuple[str, ...]]:
     if not scores:
         return "no face", None, None, ()
-    long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.frames), sample.looked_at)]
+    long = [one for one in scores if sample.kind == "picture" or not too_few(len(one.judged_by), sample.looked_at)]
     if long or len(scores) == 1:
         long = long or scores
         judgeable = [one for one in long if _judgeable(tracks[one.id], detector, max_turn)]

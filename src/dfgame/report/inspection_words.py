@@ -113,7 +113,7 @@ def _real_sentence(tracks: Sequence[TrackScore]) -> str:
 
 
 def _frames_of(track: TrackScore, people: int) -> str:
-    frames = counted(len(track.frames), "frame")
+    frames = counted(len(track.judged_by), "frame")
     return f"These {frames}" if people == 1 else f"The {frames} of {face_name(track)}"
 
 
@@ -212,7 +212,7 @@ def file_score_sentence(said: FileVerdict) -> str:
 def rests_on(track: TrackScore, kind: Kind) -> str:
     """What a face's score was taken from."""
     wide = f"; the face is about {track.width:.0f} pixels wide" if track.width else ""
-    return f"From {'this picture' if kind == 'picture' else counted(len(track.frames), 'frame')}{wide}."
+    return f"From {'this picture' if kind == 'picture' else counted(len(track.judged_by), 'frame')}{wide}."
 
 
 def limits_words(track: TrackScore) -> str:
@@ -234,7 +234,7 @@ def track_sentence(track: TrackScore, kind: Kind) -> str:
     place = f"at {left:.0f}, {top:.0f} to {right:.0f}, {bottom:.0f}" if kind == "picture" else span_words(track)
     who = f"{face_name(track).capitalize()}, {place}"
     score = probability_words(track.p_fake, track.interval)
-    frames = "" if kind == "picture" else f", from {counted(len(track.frames), 'frame')}"
+    frames = "" if kind == "picture" else f", from {counted(len(track.judged_by), 'frame')}"
     return f"{who}: {VERDICT_WORDS[track.verdict]}, {score}{frames}."
 
 
@@ -268,7 +268,7 @@ def _of_those(words: str, tracks: Sequence[TrackScore], people: int) -> str:
 
 def is_few(track: TrackScore, kind: Kind) -> bool:
     """Whether a verdict rests on fewer frames than error rates that were measured on videos hold for."""
-    return kind == "picture" or len(track.frames) < _FEW_FRAMES
+    return kind == "picture" or len(track.judged_by) < _FEW_FRAMES
 
 
 def _short_rates(rates: ErrorRates, few: bool) -> str:

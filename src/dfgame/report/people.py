@@ -96,7 +96,8 @@ def people_of(
             if frame.frame in pictured:
                 found = _explained(weighty[place], track) if place in weighty else None
                 seen = thumbnails.get(place), found
-                moments.append(Moment(moment_name(*place), frame, verdict_on(frame.p_fake), *seen))
+                verdict = verdict_on(frame.p_fake) if frame.counts else "inconclusive"
+                moments.append(Moment(moment_name(*place), frame, verdict, *seen))
         return Person(track, lane_of(track, length, pictured, verdict_on), tuple(moments))
 
     return [person(track) for track in said.tracks]

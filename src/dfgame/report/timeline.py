@@ -75,21 +75,23 @@ def _mark(
 ) -> Mark:
     scores = [frame.p_fake for frame in frames]
     mean = sum(scores) / len(scores)
+    said = verdict(mean) if any(frame.counts for frame in frames) else "inconclusive"
     first, last = frames[0], frames[-1]
     return Mark(
         _x((first.time + last.time) / 2, length),
         height_of(mean),
         height_of(max(scores)),
         height_of(min(scores)),
-        verdict(mean),
-        f"{_when(frames)}, {VERDICT_WORDS[verdict(mean)]}",
+        said,
+        f"{_when(frames)}, {VERDICT_WORDS[said]}",
         first.frame if len(frames) == 1 and first.frame in pictured else None,
     )
 
 
 def _when(frames: Sequence[FaceScore]) -> str:
     if len(frames) == 1:
-        return f"{clock(frames[0].time, tenths=True)}, frame {frames[0].frame}: {percent(frames[0].p_fake)}"
+        aside = "" if frames[0].counts else " (turned to a side: does not count)"
+        return f"{clock(frames[0].time, tenths=True)}, frame {frames[0].frame}: {percent(frames[0].p_fake)}{aside}"
     scores = [frame.p_fake for frame in frames]
     low, mean, high = percent(min(scores)), percent(sum(scores) / len(scores)), percent(max(scores))
     span = f"{clock(frames[0].time)} to {clock(frames[-1].time)}"
