@@ -61,6 +61,9 @@ RESULTS: list[tuple[str, Any, dict[str, Any]]] = [
 ELSEWHERE = {
     "datasets": "test_protocol.test_a_choice_of_data_sets_is_trained_on",
     "live.families": "test_live.test_a_detector_trains_on_real_crops_alone",
+    "live.turned": "test_live.test_heads_are_turned_in_both_crops_of_a_pair_and_as_often_as_asked",
+    "live.yaw": "test_live.test_heads_are_turned_no_further_than_asked",
+    "live.pitch": "test_live.test_heads_are_turned_no_further_than_asked",
     "protocol": "test_protocol.test_a_protocol_is_trained_and_validated_on",
     "channels_last": "test_train.test_the_memory_layout_is_the_one_asked_for",
     "state_interval": "test_train.test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not_killed",
