@@ -87,6 +87,12 @@ def any_way(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
     return _turned(clip, int(rng.integers(-30, 31)), int(rng.integers(-15, 16)))
 
 
+def looks_aside(clip: list[RgbImage], rng: np.random.Generator) -> list[RgbImage]:
+    """Turned by 45 degrees in one of the frames."""
+    place = int(rng.integers(len(clip)))
+    return [*clip[:place], *turned(45)(clip[place : place + 1], rng), *clip[place + 1 :]]
+
+
 def _turned(clip: list[RgbImage], yaw: int, pitch: int) -> list[RgbImage]:
     detect = default_detector(0.6)
     found = [(frame, detect(frame)) for frame in clip]
@@ -124,6 +130,9 @@ CONDITIONS = {
     "by 60 degrees, judged all the same": Condition(turned(60), config=ALL_JUDGED),
     "by 75 degrees, all but in profile, judged all the same": Condition(turned(75), config=ALL_JUDGED),
     "each video another way, within 30 degrees to a side and 15 up or down": Condition(any_way, config=ALL_JUDGED),
+    "the same, c40": Condition(any_way, 40, config=ALL_JUDGED),
+    "turned by 45 degrees in one of four frames": Condition(looks_aside),
+    "the same, all frames counted (--max-turn 0)": Condition(looks_aside, config=ALL_JUDGED),
     "raised by 15 degrees": Condition(turned(0, -15)),
     "bowed by 15 degrees": Condition(turned(0, 15)),
     "beside another real person": Condition(as_it_is, company=1),

@@ -3,9 +3,10 @@
     python benchmarks/turns.py TREE [BOX] [SPLIT] [PEOPLE] [PHOTOGRAPHS]
 
 As `benchmarks/conditions.py`, of which the arguments are, with heads turned by 0 to 75 degrees, all judged (default
-split val). A line an angle; then, by how far the nose seems off the middle of the eyes in the median over the frames,
-how many real videos there are of all angles, and how many of them are called fake. Last, how many of the PHOTOGRAPHS,
-a folder, show a face that is turned further than `inspect` allows. On stderr; JSON on stdout.
+split val). A line an angle, then one for each by which heads are bowed or raised (below 0); then, by how far the nose
+seems off the middle of the eyes in the median over the frames, how many real videos turned to a side there are of all
+angles, and how many of them are called fake. Last, how many of the PHOTOGRAPHS, a folder, show a face that is turned
+further than `inspect` allows. On stderr; JSON on stdout.
 """
 
 import json
@@ -25,6 +26,7 @@ from dfgame.inspection.places import files_below
 from dfgame.media import RgbImage, read_frames
 
 ANGLES = (0, 15, 30, 45, 60, 75)
+PITCHES = (-30, -25, -20, -15, -10, -5, 15, 25)
 EDGES = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, np.inf)
 
 
@@ -52,6 +54,12 @@ def main(
             if video.label == "real":
                 turns.append(turn_in(alter(clip_of(tree / video.path), seed_of(video))))
                 called.append(getattr(said[video.name], "verdict", "") == "fake")
+    pitches = {}
+    for degrees in PITCHES:
+        pitches[degrees] = measured(
+            videos, inspected(tree, videos, Condition(turned(0, degrees), config=ALL_JUDGED), detector)
+        )
+        print(f"{degrees:3} degrees bowed  " + line(pitches[degrees]), file=sys.stderr, flush=True)
     bins = []
     for low, high in pairwise(EDGES):
         inside = [fake for turn, fake in zip(turns, called, strict=True) if low <= turn < high]
@@ -59,7 +67,7 @@ def main(
             {"from": low, "below": high if np.isfinite(high) else None, "real": len(inside), "fake": sum(inside)}
         )
         print(f"turned by {low:.2f} to {high:.2f}: {sum(inside)} of {len(inside)} called fake", file=sys.stderr)
-    found: dict[str, object] = {"detector": detector.model.sha256, "angles": angles, "turns": bins}
+    found: dict[str, object] = {"detector": detector.model.sha256, "angles": angles, "pitches": pitches, "turns": bins}
     if photographs:
         pictures = [turn_in([next(iter(read_frames(path))).image]) for path in files_below([photographs])]
         beyond = sum(turn > InspectConfig().max_turn for turn in pictures)
