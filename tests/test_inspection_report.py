@@ -146,6 +146,26 @@ def test_frames_that_do_not_count_are_shown_and_say_so():
     assert "From 3 frames" in Page(text).prose
 
 
+def test_a_frame_that_does_not_count_says_so_beside_its_heat_map():
+    one = track(1, "real", [0.1, 0.95, 0.12, 0.14])
+    one = replace(one, frames=tuple(replace(frame, counts=place != 1) for place, frame in enumerate(one.frames)))
+    looked = replace(evidence(one, 1), probes=())
+    text = render_inspection(verdict("real", one), [looked], {(1, 50): jpeg(1)}, ABOUT)
+    (title,) = re.findall(r'<h4 id="moment-1-50-title">(.*?)</h4>', text)
+    assert title.endswith("95%, inconclusive; turned to a side, it does not count")
+
+
+def test_marks_of_many_frames_are_of_those_that_count():
+    one = track(0, "real", [0.05, 0.97] * 600)
+    one = replace(one, frames=tuple(replace(frame, counts=frame.p_fake < 0.5) for frame in one.frames))
+    text = render_inspection(verdict("real", one, facts=replace(FACTS, duration=1200.0)), [], {}, ABOUT)
+    titles = re.findall(r"<title>([^<]*6 frames[^<]*)</title>", text)
+    assert titles and all(
+        "6 frames (3 turned to a side: not counted): mean 5%, from 5% to 5%, no sign of forgery" in one
+        for one in titles
+    )
+
+
 def test_a_long_film_stays_small_and_hides_no_extreme():
     rng = random.Random(0)
     people = [track(number, "real", [0.1 + 0.05 * rng.random() for _ in range(3000)]) for number in range(20)]

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfgame.cli.inspect_outputs import _more_would_help
+from dfgame.inspection.written import csv_text
 from dfgame.records import (
     ErrorRates,
     Evidence,
@@ -50,6 +52,17 @@ def track(number: int, verdict: Verdict = "real", p_fake: float = 0.1, **fields)
 def said(verdict: Verdict, *tracks: TrackScore, kind: Kind = "video", **fields) -> FileVerdict:
     p_fake = max((one.p_fake for one in tracks), default=None)
     return FileVerdict("clip.mp4", "ab" * 32, kind, verdict, p_fake, tracks, Model("m", "1", "cd" * 32), **fields)
+
+
+def test_what_a_verdict_rests_on_are_the_frames_that_count():
+    frames = tuple(replace(frame, counts=place < 2) for place, frame in enumerate(FRAMES))
+    aside = replace(track(1, interval=(0.05, 0.9)), frames=frames)
+    assert track_sentence(aside, "video").endswith("from 2 frames.")
+    assert is_few(aside, "video") and not is_few(track(1), "video")
+    assert verdict_sentence(said("real", replace(aside, fake_from=0.5))).startswith("These 2 frames show no sign")
+    assert csv_text([said("real", aside)], "faces").splitlines()[1].split(",")[8] == "2"
+    more = said("inconclusive", aside, frames=8, facts=MediaFacts(1, "mp4", "h264", "yuv420p", 8, 8, 99, 4.0, 25.0, 1))
+    assert _more_would_help(more) and not _more_would_help(replace(more, tracks=(track(1),)))
 
 
 FAKE = [track(number, "fake", 0.7 + number / 50) for number in range(8)]

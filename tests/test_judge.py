@@ -134,7 +134,10 @@ def test_a_face_that_cannot_be_judged_decides_nothing_beside_others(scores, deta
         assert reason.startswith(begun)
 
 
-SIDES = (("ahead", 40.0), ("away", 90.0))
+POINTS = {
+    side: ((20.0, 50.0), (60.0, 50.0), (nose, 65.0), (25.0, 80.0), (55.0, 80.0))
+    for side, nose in (("ahead", 40.0), ("away", 90.0))
+}
 
 
 def test_a_face_that_is_turned_away_is_left_open_and_decides_nothing_beside_others():
@@ -163,9 +166,8 @@ def test_a_face_that_is_turned_away_is_left_open_and_decides_nothing_beside_othe
 
 def test_a_face_that_is_turned_away_at_times_is_judged_by_its_other_frames():
     def seen(*frames):
-        points = {side: ((20.0, 50.0), (60.0, 50.0), (x, 65.0), (25.0, 80.0), (55.0, 80.0)) for side, x in SIDES}
         return [
-            ScoredFace(number, number / 2, Face(BOX, points[side], 0.9), detail, score)
+            ScoredFace(number, number / 2, Face(BOX, POINTS[side], 0.9), detail, score)
             for number, (score, side, detail) in enumerate(frames)
         ]
 
@@ -191,6 +193,29 @@ def test_a_face_that_is_turned_away_at_times_is_judged_by_its_other_frames():
     assert few.verdict == "inconclusive" and few.reasons[0].startswith(
         "it is seen from the front in 2 of the 4 frames"
     )
+
+
+def test_frames_aside_count_nowhere_in_a_file_of_several_faces():
+    def seen(*frames):
+        return [
+            ScoredFace(number, number / 2, Face(BOX, POINTS[side], 0.9), detail, score)
+            for number, (score, side, detail) in enumerate(frames)
+        ]
+
+    def said(*tracks, looked_at=8):
+        sample = Sample("0" * 64, "video", None, looked_at, tuple(range(len(tracks))), None)
+        detector = with_conditions(condition((40.0, 80.0), (-2.0, None), (0.8, 0.9)))
+        return judged(Path("any"), sample, dict(enumerate(tracks)), detector, 0.2, {})
+
+    ahead, away = (0.1, "ahead", -1.0), (0.9, "away", -9.0)
+    short = said(seen(ahead, ahead, away, away), seen(ahead, ahead, away, away))
+    assert short.verdict == "inconclusive" and short.p_fake == pytest.approx(0.1)
+    assert short.reasons[0].startswith("no face is seen from the front in enough of the 8 frames")
+    # Its frames aside have little detail: by all six it could not be judged, and would decide nothing.
+    forged = (0.9, "ahead", -1.0)
+    assert said(seen(forged, forged, forged, away, away, away), seen(*[ahead] * 5)).verdict == "fake"
+    beside = said(seen(forged, forged, away, away), seen(*[ahead] * 5))
+    assert beside.verdict == "real" and beside.reasons[0].startswith("face 1: it is seen from the front in 2 of the 8")
 
 
 def test_a_face_seen_too_briefly_is_named_in_the_reasons():

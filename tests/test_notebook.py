@@ -1,5 +1,7 @@
 """What a notebook shows of a verdict."""
 
+from dataclasses import replace
+
 import pytest
 
 from dfgame.records import FaceScore, FileVerdict, Model, TrackScore
@@ -16,6 +18,14 @@ def said(*tracks: TrackScore, file: str = "clip.mp4") -> FileVerdict:
     p_fake = max((one.p_fake for one in tracks), default=None)
     verdict = "no face" if p_fake is None else "fake" if p_fake > 0.5 else "real"
     return FileVerdict(file, "0" * 64, "video", verdict, p_fake, tracks, Model("a", "1", "f" * 64))
+
+
+def test_frames_that_do_not_count_are_hollow():
+    one = track(0, 0.1)
+    aside = replace(one, frames=(*one.frames[:2], replace(one.frames[2], p_fake=0.9, counts=False)))
+    marks = [values for tag, values in Page(verdict_html(said(aside))).tags if tag == "circle"]
+    assert [mark.get("fill") for mark in marks] == [None, None, "none"]
+    assert "from 2 frames" in verdict_html(said(aside))
 
 
 def test_each_face_has_a_mark_for_each_of_its_frames_higher_where_likelier_forged():

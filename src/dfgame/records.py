@@ -178,8 +178,8 @@ class TrackScore:
     """One face followed through a shot: the calibrated mean of the frames that count, from when to when it was seen.
 
     `reasons` are sentences: why it is inconclusive, or what to be wary of. `width` is the median width of its boxes in
-    pixels. `rates` are those of validation faces like it, None where the box does not say, or where it is turned to a
-    side. `fake_from` and `real_up_to` are the thresholds for faces like it.
+    pixels, in the frames that count. `rates` are those of validation faces like it, None where the box does not say,
+    or where it is turned to a side. `fake_from` and `real_up_to` are the thresholds for faces like it.
     """
 
     id: int

@@ -161,8 +161,8 @@ class InspectConfig:
     """Probability of fake from which a verdict is fake; by default the detector's own, chosen in calibration."""
     max_turn: float = 0.2
     """How far to a side a face may be turned to be judged: how far its nose lies off the middle of its eyes, in their
-    distance, in the median of its frames (about 0.13 at 15 degrees, 0.27 at 30; beyond, less than the angle says, of
-    small faces above all); 0 judges all."""
+    distance (about 0.13 at 15 degrees, 0.27 at 30; beyond, less than the angle says, of small faces above all). Frames
+    beyond do not count; where more than half of them are, nothing is concluded. 0 judges all."""
     batch_size: int = 8
     """Faces scored at a time, of one file; more need more memory, and are faster on a GPU."""
     workers: int = 0

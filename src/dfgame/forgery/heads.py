@@ -97,8 +97,8 @@ def _line(grid: Floats, from_axis: Floats, ahead: Floats, degrees: int) -> Float
 def moved(yaw: int, pitch: int = 0) -> NDArray[np.float32]:
     """How far to the right of and below each pixel of a turned head lies what is drawn there, in the aligned face.
 
-    The grid is that of DOWN and ACROSS, (rows, columns, 2). Whole degrees; above 0 the nose
-    goes to the right, and down.
+    The grid is that of DOWN and ACROSS, (rows, columns, 2). Whole degrees; above 0 the nose goes to the
+    right, and down.
     """
     right = _to_side(yaw)
     columns, rows = np.meshgrid(*(np.arange(len(line), dtype=np.float32) for line in (ACROSS, DOWN)))

@@ -57,7 +57,7 @@ def judged(
     Of several such faces the most suspicious one decides. Only faces seen long enough count; those that the detector
     cannot judge are named among the reasons and decide nothing, unless there are no others. Where no face is seen long
     enough, as in a video of short shots, nothing can be concluded, and `p_fake` is that of all frames of the main
-    tracks.
+    tracks that count.
 
     Args:
         file: what was inspected.
@@ -176,10 +176,11 @@ def _of_file(
         left = [one for one in scores if one is not decides and one not in judgeable]
         open_ones = [f"{face_name(one)}: {reason}" for one in left for reason in one.reasons if reason != SINGLE]
         return decides.verdict, decides.p_fake, decides.interval, (*_named(decides, scores), *open_ones)
-    raw = [one.raw for number in sample.main for one in tracks[number]]
+    raw = [one.raw for number in sample.main for one in _counting(tracks[number], max_turn)]
+    seen = "seen from the front" if any(len(one.judged_by) < len(one.frames) for one in scores) else "seen"
     sentence = (
-        f"no face is seen in enough of the {sample.looked_at} frames that were looked at, and whether shots show the "
-        "same person is not known"
+        f"no face is {seen} in enough of the {sample.looked_at} frames that were looked at, and whether shots show "
+        "the same person is not known"
     )
     return "inconclusive", detector.calibrated(float(np.mean(raw))), None, (sentence,)
 

@@ -153,7 +153,7 @@ def _face_rows(said: Said) -> list[dict[str, Any]]:
     for track in said.tracks:
         low, high = track.interval or (None, None)
         values = {name: getattr(track, name) for name in ("verdict", "p_fake", "first_time", "last_time", "width")}
-        of = {"file": said.file, "face": track.id, "low": low, "high": high, "frames": len(track.frames)}
+        of = {"file": said.file, "face": track.id, "low": low, "high": high, "frames": len(track.judged_by)}
         rows.append(values | of | {"reasons": _joined(track.reasons)})
     return rows
 

@@ -77,7 +77,8 @@ def method(kind: Kind) -> str:
     follow = "" if kind == "picture" else " and followed from one to the next"
     return (
         f"Faces are found {frames}{follow}. Each face is cut out with a margin and scored by the detector's networks, "
-        "whose scores are averaged; a face's score is the mean over its frames, and its log-odds go through a "
+        "whose scores are averaged; a face's score is the mean over those of its frames in which it is "
+        "not turned to a side, over all where these are fewer than half, and its log-odds go through a "
         "logistic function, fitted to videos of people left out of the training, which makes it a percentage. The "
         "heat map comes from the same networks. For the stability charts the cut-out face is blurred with Gaussians, "
         "compressed with H.264 and scaled down, and scored again. Everything is computed on one machine, nothing is "

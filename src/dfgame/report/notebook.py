@@ -45,11 +45,16 @@ def verdict_html(said: FileVerdict) -> str:
     )
 
 
+_ASIDE = ' fill="none" stroke="currentColor"'
+"""How a frame looks in which the face is turned to a side."""
+
+
 def _lane(track: TrackScore, last: float) -> str:
     """The face's frames; of a picture, which has no time, its one mark."""
     room = _LANE - 2 * _DOT
     dots = "".join(
-        f'<circle cx="{_across(frame.time, last):.1f}" cy="{_DOT + (1 - frame.p_fake) * room:.1f}" r="{_DOT}"/>'
+        f'<circle cx="{_across(frame.time, last):.1f}" cy="{_DOT + (1 - frame.p_fake) * room:.1f}" r="{_DOT}"'
+        f"{'' if frame.counts else _ASIDE}/>"
         for frame in track.frames
     )
     start, end = _across(track.first_time, last), _across(track.last_time, last)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dfgame.records import Evidence, FaceScore, FileVerdict, TrackScore, Verdict
-from dfgame.report.evidence_words import frame_verdict, map_words, stability_words
+from dfgame.report.evidence_words import frame_verdict, map_words, score_words, stability_words
 from dfgame.report.stability import Chart, charts_of
 from dfgame.report.timeline import Lane, lane_of, length_of
 
@@ -34,6 +34,12 @@ class Moment:
     verdict: Verdict
     thumbnail: bytes | None
     explained: Explained | None
+
+    @property
+    def words(self) -> str:
+        """The frame's score, what it amounts to, and whether it counts."""
+        aside = "" if self.score.counts else "; turned to a side, it does not count"
+        return score_words(self.score.p_fake, self.verdict) + aside
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """(name in the page, bytes) of its pictures."""

@@ -73,9 +73,10 @@ def _together(frames: Sequence[FaceScore], length: float, pictured: frozenset[in
 def _mark(
     frames: Sequence[FaceScore], length: float, pictured: frozenset[int], verdict: Callable[[float], Verdict]
 ) -> Mark:
-    scores = [frame.p_fake for frame in frames]
+    counting = [frame for frame in frames if frame.counts]
+    scores = [frame.p_fake for frame in counting or frames]
     mean = sum(scores) / len(scores)
-    said = verdict(mean) if any(frame.counts for frame in frames) else "inconclusive"
+    said = verdict(mean) if counting else "inconclusive"
     first, last = frames[0], frames[-1]
     return Mark(
         _x((first.time + last.time) / 2, length),
@@ -92,10 +93,13 @@ def _when(frames: Sequence[FaceScore]) -> str:
     if len(frames) == 1:
         aside = "" if frames[0].counts else " (turned to a side: does not count)"
         return f"{clock(frames[0].time, tenths=True)}, frame {frames[0].frame}: {percent(frames[0].p_fake)}{aside}"
-    scores = [frame.p_fake for frame in frames]
+    counting = [frame for frame in frames if frame.counts]
+    scores = [frame.p_fake for frame in counting or frames]
     low, mean, high = percent(min(scores)), percent(sum(scores) / len(scores)), percent(max(scores))
     span = f"{clock(frames[0].time)} to {clock(frames[-1].time)}"
-    return f"{span}, {len(frames)} frames: mean {mean}, from {low} to {high}"
+    left = len(frames) - len(counting)
+    aside = f" ({left} turned to a side: not counted)" if left else ""
+    return f"{span}, {len(frames)} frames{aside}: mean {mean}, from {low} to {high}"
 
 
 def ticks(length: float) -> list[tuple[float, str]]:

@@ -38,7 +38,7 @@ Reader = Callable[[str], NDArray[np.uint8]]
 
 
 class Forger:
-    """Makes a fake of each crop it is given, by one of the families; now and then of a head turned to a side.
+    """Makes a fake of each crop it is given, by one of the families; now and then of a head that is turned.
 
     Args:
         crops: all that there are, for those families that need another face: path -> (points in it, identity).
@@ -80,7 +80,7 @@ class Forger:
         self._families = [known[name] for name in families]
 
     def original(self, path: str, seed: int) -> NDArray[np.uint8]:
-        """What the forgery of this crop from this seed was made of: the crop, its head turned as the forgery's."""
+        """The real half of the pair that this crop and seed give: the crop, its head turned as the forgery's."""
         return self._turned(self._read(path), path, seed)
 
     def __call__(self, path: str, seed: int) -> NDArray[np.uint8]:
