@@ -64,3 +64,16 @@ def test_what_is_far_from_the_head_stays_as_it_is(angles):
     np.testing.assert_array_equal(turned[210:], picture[210:])
     assert (turned[80:120, 80:120] != picture[80:120, 80:120]).mean() > 0.9
     np.testing.assert_array_equal(heads.turned_head(picture, FACE, 0)[60:140, 60:140], picture[60:140, 60:140])
+
+
+@pytest.mark.parametrize("pitch", [-25, -15, 15, 25])
+def test_nothing_is_drawn_twice_in_a_column_of_a_bowed_head(pitch):
+    drawn = heads.DOWN[:, None] + heads.moved(0, pitch)[:, :, 1]
+    assert (np.diff(drawn, axis=0) > 0).all()
+
+
+def test_what_a_bow_hides_of_chin_or_crown_is_not_drawn_beyond_them():
+    for pitch, way in ((25, 1), (-25, -1)):
+        column = way * (heads.DOWN + heads.moved(0, pitch)[:, heads.SIDE, 1])[::way]
+        beyond = int((column > heads.HALF_HEIGHT - CLOSE / 2).argmax())
+        assert column[beyond - 1] < heads.HALF_HEIGHT - 2 * CLOSE
